@@ -1,0 +1,65 @@
+# Helpers for tests/ and bench/.
+#
+# tide_test(<name> SOURCES <file>... [LIBS <target>...] [LABELS <label>...] [ARGS <arg>...]
+#           [TIMEOUT <seconds>] [PLAIN])
+#   A googletest program that is one ctest entry of the same name. It links tide_core (the runtime
+#   without exported symbols), so the program itself stays on the system's malloc. PLAIN: a program
+#   with a main of its own and no googletest.
+# tide_preload_program(<name> SOURCES <file>... [LIBS <target>...])
+#   A program that knows nothing of Tide, to be run with and without the preload; not a test itself.
+# tide_script_test(<name> COMMAND <command>... [LABELS <label>...] [TIMEOUT <seconds>] [SERIAL])
+#   A ctest entry that runs a command. It finds TIDE_BUILD (build directory), TIDE_LIB (libtide.so)
+#   and TIDE_BIN (the tide command) in its environment.
+#
+# Every test has a label: unit, model, stress, api, cli, conformance, misuse, checks, programs-dev,
+# programs, soak, bench. `make test` leaves the last three out.
+
+find_package(GTest REQUIRED)
+
+set(TIDE_TEST_ENVIRONMENT
+    TIDE_BUILD=${PROJECT_BINARY_DIR} TIDE_LIB=${PROJECT_BINARY_DIR}/lib/libtide.so
+    TIDE_BIN=${PROJECT_BINARY_DIR}/bin/tide TIDE_SOURCE=${PROJECT_SOURCE_DIR})
+
+function(tide_set_test_properties name labels timeout)
+  if(NOT labels)
+    get_filename_component(labels ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  endif()
+  if(NOT timeout)
+    set(timeout 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
+                       ENVIRONMENT "${TIDE_TEST_ENVIRONMENT}" SKIP_RETURN_CODE 77)
+endfunction()
+
+function(tide_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "PLAIN" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
+                                             ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE TIDE_CHECK=${TIDE_CHECK})
+  target_compile_options(${name} PRIVATE ${TIDE_WARNINGS})
+  target_link_libraries(${name} PRIVATE tide_core Threads::Threads ${arg_LIBS})
+  if(NOT arg_PLAIN)
+    target_link_libraries(${name} PRIVATE GTest::gmock_main)
+  endif()
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
+  tide_set_test_properties(${name} "${arg_LABELS}" "${arg_TIMEOUT}")
+endfunction()
+
+function(tide_preload_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
+  # The compiler may drop or fold calls of functions that it knows as malloc and free.
+  target_compile_options(${name} PRIVATE ${TIDE_WARNINGS} -fno-builtin)
+  target_link_libraries(${name} PRIVATE Threads::Threads ${arg_LIBS})
+endfunction()
+
+function(tide_script_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "COMMAND;LABELS")
+  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  tide_set_test_properties(${name} "${arg_LABELS}" "${arg_TIMEOUT}")
+  if(arg_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()

@@ -1,0 +1,31 @@
+// Attributes and hints of the compiler under names of our own.
+// Who may use it: everybody. No state, no OS.
+#pragma once
+
+#define TIDE_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define TIDE_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+// For the few functions that make up malloc's and free's fast path.
+#define TIDE_INLINE inline __attribute__((always_inline))
+
+// For slow paths: keeps them, and the registers they save, out of the fast path's function.
+#define TIDE_NOINLINE __attribute__((noinline))
+#define TIDE_COLD __attribute__((noinline, cold))
+
+// Exported from libtide.so; everything else is hidden.
+#define TIDE_EXPORT __attribute__((visibility("default")))
+
+// Clang's thread-safety analysis; other compilers see nothing.
+#if defined(__clang__)
+#define TIDE_THREAD_ANNOTATION(x) __attribute__((x))
+#else
+#define TIDE_THREAD_ANNOTATION(x)
+#endif
+#define TIDE_CAPABILITY(name) TIDE_THREAD_ANNOTATION(capability(name))
+#define TIDE_SCOPED_CAPABILITY TIDE_THREAD_ANNOTATION(scoped_lockable)
+#define TIDE_GUARDED_BY(lock) TIDE_THREAD_ANNOTATION(guarded_by(lock))
+#define TIDE_REQUIRES(...) TIDE_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define TIDE_ACQUIRE(...) TIDE_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define TIDE_TRY_ACQUIRE(...) TIDE_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
+#define TIDE_RELEASE(...) TIDE_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define TIDE_NO_THREAD_SAFETY_ANALYSIS TIDE_THREAD_ANNOTATION(no_thread_safety_analysis)

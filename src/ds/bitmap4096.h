@@ -1,0 +1,56 @@
+// A set of numbers below 4,096 with find-first in two steps: 64 words and a summary word whose bit i
+// says that word i is not zero. No synchronisation: the owner's lock protects it.
+// The words are the truth, the summary can be rebuilt from them.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace tide::ds {
+
+struct Bitmap4096 {
+  static constexpr uint32_t kBits = 4096;
+
+  uint64_t summary;
+  uint64_t words[64];
+
+  bool test(uint32_t index) const { return (words[index >> 6] >> (index & 63)) & 1; }
+
+  void set(uint32_t index) {
+    words[index >> 6] |= uint64_t{1} << (index & 63);
+    summary |= uint64_t{1} << (index >> 6);
+  }
+
+  void clear(uint32_t index) {
+    const uint32_t word = index >> 6;
+    words[word] &= ~(uint64_t{1} << (index & 63));
+    if (words[word] == 0) summary &= ~(uint64_t{1} << word);
+  }
+
+  bool empty() const { return summary == 0; }
+
+  // The lowest member; the set must not be empty.
+  uint32_t first() const {
+    const auto word = static_cast<uint32_t>(std::countr_zero(summary));
+    return word * 64 + static_cast<uint32_t>(std::countr_zero(words[word]));
+  }
+
+  uint32_t count() const {
+    uint32_t total = 0;
+    for (const uint64_t word : words) total += static_cast<uint32_t>(std::popcount(word));
+    return total;
+  }
+
+  void reset() { *this = {}; }
+
+  void rebuild_summary() {
+    summary = 0;
+    for (uint32_t word = 0; word < 64; ++word) {
+      if (words[word] != 0) summary |= uint64_t{1} << word;
+    }
+  }
+};
+
+static_assert(sizeof(Bitmap4096) == 520);
+
+}  // namespace tide::ds

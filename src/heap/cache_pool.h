@@ -1,0 +1,222 @@
+// All thread caches of the process: makes them, takes them over from threads that ended, and moves
+// blocks between a cache and the process heap.
+//
+// A cache is used by one thread; the functions that take one are called by that thread, or for a
+// parked cache by the one that holds the pool's lock.
+#pragma once
+
+#include <cstdint>
+#include <new>
+
+#include "ds/lock.h"
+#include "heap/config.h"
+#include "heap/metadata.h"
+#include "heap/process_heap.h"
+#include "heap/space.h"
+#include "layout/thread_cache.h"
+
+namespace tide::heap {
+
+using layout::ThreadCache;
+
+template <sys::VmSource Vm>
+class CachePool {
+ public:
+  constexpr CachePool() = default;
+
+  // A cache for the calling thread: one that a thread left behind, with what is in it, or a new one.
+  // Null when there is no memory.
+  ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata) {
+    const ds::LockGuard guard(lock_);
+    ThreadCache* cache = parked_;
+    if (cache != nullptr) {
+      parked_ = cache->next_parked;
+    } else {
+      cache = first_used_ ? static_cast<ThreadCache*>(
+                                metadata.allocate(space.vm, sizeof(ThreadCache)))
+                          : &first_;
+      if (cache == nullptr) return nullptr;
+      first_used_ = true;
+      prepare(*cache);
+      cache->next = all_;
+      all_ = cache;
+      ++count_;
+    }
+    cache->state = layout::CacheState::kOwned;
+    return cache;
+  }
+
+  // The calling thread ends: its blocks go back, the cache waits for another thread.
+  void park(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
+    drain(space, heap, cache);
+    const ds::LockGuard guard(lock_);
+    park_locked(cache);
+  }
+
+  // After top[c] turned out to be empty: fetches a batch and returns one block, or null when there is
+  // no memory. The state byte is left to the caller.
+  void* refill(Space<Vm>& space, ProcessHeap<Vm>& heap, const Config& config, ThreadCache& cache,
+               uint32_t c) {
+    grow(config, cache, c);
+    const uint32_t capacity = layout::stack_capacity(cache, c);
+    uint32_t wanted = (capacity + 1) / 2;
+    if (wanted == 0) wanted = 1;
+    if (wanted > layout::kMaxBatch) wanted = layout::kMaxBatch;
+    void* batch[layout::kMaxBatch];
+    uint32_t count = heap.take(space, c, batch, wanted);
+    if (count == 0) return nullptr;
+    if (count > capacity + 1) {
+      heap.give(space, c, batch + capacity + 1, count - capacity - 1);
+      count = capacity + 1;
+    }
+    // The lowest address comes out first: fresh pages are touched in order.
+    void** top = cache.top[c];
+    for (uint32_t i = count; i-- > 1;) *++top = batch[i];
+    std::atomic_signal_fence(std::memory_order_release);
+    cache.top[c] = top;
+    return batch[0];
+  }
+
+  // After stack `c` turned out to be full: makes room for at least one block.
+  // False: the stack has no room at all, the block must go to the heap itself.
+  bool make_room(Space<Vm>& space, ProcessHeap<Vm>& heap, const Config& config, ThreadCache& cache,
+                 uint32_t c) {
+    const uint32_t before = layout::stack_capacity(cache, c);
+    if (before < 2u * layout::kClassInfo[c].batch) grow(config, cache, c);
+    const uint32_t capacity = layout::stack_capacity(cache, c);
+    if (layout::stack_count(cache, c) < capacity) return true;
+    if (capacity == 0) return false;
+    give_back(space, heap, cache, c, (capacity + 1) / 2);
+    return true;
+  }
+
+  // Gives all blocks of the cache back.
+  void drain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      while (const uint32_t count = layout::stack_count(cache, c)) {
+        give_back(space, heap, cache, c, count);
+      }
+    }
+  }
+
+  // Parked caches keep nothing, except in a forked child: see adopt_vanished().
+  void drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap) {
+    const ds::LockGuard guard(lock_);
+    for (ThreadCache* cache = parked_; cache != nullptr; cache = cache->next_parked) {
+      drain(space, heap, *cache);
+    }
+  }
+
+  // In a forked child: the caches of the threads that are not here any more wait for new threads,
+  // with the blocks that are in them. `mine` may be null.
+  void adopt_vanished(ThreadCache* mine) {
+    parked_ = nullptr;
+    for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
+      if (cache != mine) park_locked(*cache);
+    }
+  }
+
+  // Calls visit(cache) for every cache ever made; owners go on using theirs meanwhile.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (ThreadCache* cache = base::racy_load(all_); cache != nullptr; cache = cache->next) {
+      visit(*cache);
+    }
+  }
+
+  uint32_t count() const { return base::racy_load(count_); }
+  ds::Lock& lock() { return lock_; }
+
+ private:
+  static constexpr uint32_t kFewBlocks = 4;
+
+  static void prepare(ThreadCache& cache) {
+    for (uint32_t c = 0; c < layout::kCacheStacks; ++c) {
+      void** bottom = c != 0 && c < layout::kClassCount ? layout::stack_bottom(cache, c)
+                                                        : &cache.null_slot;
+      cache.top[c] = bottom;
+      cache.limit[c] = bottom;
+    }
+    for (size_t i = 0; i < layout::kSmallTableEntries; ++i) {
+      cache.small_class[i] = layout::kSmallClassTable[i];
+    }
+  }
+
+  void park_locked(ThreadCache& cache) {
+    cache.state = layout::CacheState::kParked;
+    cache.next_parked = parked_;
+    parked_ = &cache;
+  }
+
+  // The `count` oldest blocks of stack `c` leave; those used last stay.
+  void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t c,
+                 uint32_t count) {
+    if (count > layout::kMaxBatch) count = layout::kMaxBatch;
+    void** const bottom = layout::stack_bottom(cache, c);
+    const uint32_t left = layout::stack_count(cache, c) - count;
+    void* batch[layout::kMaxBatch];
+    for (uint32_t i = 0; i < count; ++i) batch[i] = bottom[1 + i];
+    // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
+    cache.top[c] = bottom;
+    std::atomic_signal_fence(std::memory_order_release);
+    for (uint32_t i = 0; i < left; ++i) bottom[1 + i] = bottom[1 + count + i];
+    std::atomic_signal_fence(std::memory_order_release);
+    cache.top[c] = bottom + left;
+    heap.give(space, c, batch, count);
+  }
+
+  // Doubles the capacity of stack `c`, as far as its slots and the cache's bound in bytes allow.
+  static void grow(const Config& config, ThreadCache& cache, uint32_t c) {
+    const size_t block_bytes = layout::kClassInfo[c].bytes;
+    const uint32_t capacity = layout::stack_capacity(cache, c);
+    uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
+    if (wanted > layout::kClassInfo[c].cache_slots) wanted = layout::kClassInfo[c].cache_slots;
+    if (wanted <= capacity) return;
+    size_t more = (wanted - capacity) * block_bytes;
+    const size_t bound = config.thread_cache_bytes;
+    // Only a stack that has next to nothing takes from others: stacks that are all in use would
+    // otherwise take from each other at every turn.
+    if (cache.bound_bytes + more > bound && capacity < kFewBlocks) {
+      steal(cache, c, cache.bound_bytes + more - bound);
+    }
+    if (cache.bound_bytes + more > bound) {
+      const size_t room = bound > cache.bound_bytes ? bound - cache.bound_bytes : 0;
+      more = room / block_bytes * block_bytes;
+      wanted = capacity + static_cast<uint32_t>(room / block_bytes);
+    }
+    cache.limit[c] = layout::stack_bottom(cache, c) + wanted;
+    cache.bound_bytes += more;
+  }
+
+  static uint32_t first_capacity(uint32_t c) {
+    const size_t fit = 2048 / layout::kClassInfo[c].bytes;
+    return fit < 2 ? 2 : fit > 32 ? 32 : static_cast<uint32_t>(fit);
+  }
+
+  // Takes unused capacity away from other stacks until `bytes` are free or all had their turn.
+  static void steal(ThreadCache& cache, uint32_t c, size_t bytes) {
+    size_t stolen = 0;
+    for (uint32_t tried = 0; tried < layout::kClassCount && stolen < bytes; ++tried) {
+      cache.steal_cursor = static_cast<uint8_t>(cache.steal_cursor % layout::kLastClass + 1);
+      const uint32_t victim = cache.steal_cursor;
+      if (victim == c) continue;
+      const uint32_t capacity = layout::stack_capacity(cache, victim);
+      const uint32_t unused = capacity - layout::stack_count(cache, victim);
+      const uint32_t taken = (unused + 1) / 2;
+      if (taken == 0) continue;
+      cache.limit[victim] -= taken;
+      const size_t freed = size_t{taken} * layout::kClassInfo[victim].bytes;
+      cache.bound_bytes -= freed;
+      stolen += freed;
+    }
+  }
+
+  ds::Lock lock_;
+  ThreadCache* all_ = nullptr;
+  ThreadCache* parked_ = nullptr;
+  uint32_t count_ = 0;
+  bool first_used_ = false;
+  ThreadCache first_{};  // saves a single-threaded process a mapping
+};
+
+}  // namespace tide::heap

@@ -1,0 +1,202 @@
+// The slabs of one size class of one heap, in lists by fullness. No lock of its own: the lock of the
+// class (process heap) or of the first-class heap protects it.
+//
+// Hands blocks out from the fullest slab that has any and takes them back into their slab's bitmap.
+#pragma once
+
+#include <cstdint>
+
+#include "base/check.h"
+#include "base/racy.h"
+#include "heap/zone.h"
+#include "layout/size_classes.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+class ClassSlabs {
+ public:
+  constexpr ClassSlabs() = default;
+
+  // All zero is not yet empty, so that the engine is all zero before its start.
+  void start() {
+    for (uint32_t& head : heads_) head = layout::kNoSlab;
+    slab_count_ = 0;
+    used_ = 0;
+  }
+
+  // Fills `out` with up to `count` blocks of class `c`; fewer only when there is no memory.
+  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count) {
+    uint32_t taken = 0;
+    while (taken < count) {
+      uint32_t index = fullest_with_room();
+      if (index == layout::kNoSlab) {
+        index = zone.acquire(vm);
+        if (index == layout::kNoSlab) break;
+        adopt(zone, index, c, owner);
+      }
+      taken += take_from(zone, index, out + taken, count - taken);
+    }
+    return taken;
+  }
+
+  // Takes back a block that is not live (its state byte says so).
+  void give(Zone<Vm>& zone, void* block) {
+    const size_t granule = zone.granule_of_any(block);
+    const auto index = static_cast<uint32_t>(granule / layout::kGranulesPerSlab);
+    layout::Slab& slab = zone.slab(index);
+    const auto bit = static_cast<uint32_t>(granule % layout::kGranulesPerSlab);
+    TIDE_ASSERT(!slab.free.test(bit), "I-SLAB-1: a block came back that its slab has already");
+    slab.free.set(bit);
+    --slab.used;
+    --used_;
+    refile(zone, index);
+    if (slab.used == 0 && slab_count_ > 1) release(zone, index);
+  }
+
+  // Hands every slab back to the zone, live blocks and all: what a destroyed heap does.
+  void drop_all(Zone<Vm>& zone) {
+    for (const uint32_t& head : heads_) {
+      while (head != layout::kNoSlab) {
+        const uint32_t index = head;
+        uint8_t* const states = &zone.state(size_t{index} * layout::kGranulesPerSlab);
+        for (uint32_t i = 0; i < layout::kGranulesPerSlab; ++i) {
+          base::racy_store(states[i], static_cast<uint8_t>(layout::kNotLive));
+        }
+        release(zone, index);
+      }
+    }
+  }
+
+  // Hands slabs without any block in use back to the zone.
+  void drop_empty(Zone<Vm>& zone) {
+    uint32_t index = heads_[0];
+    while (index != layout::kNoSlab) {
+      const uint32_t next = zone.slab(index).next;
+      if (zone.slab(index).used == 0) release(zone, index);
+      index = next;
+    }
+  }
+
+  uint64_t used_blocks() const { return base::racy_load(used_); }
+  uint32_t slab_count() const { return base::racy_load(slab_count_); }
+  uint32_t head(uint32_t bin) const { return heads_[bin]; }
+
+  // For purging: the blocks of a run leave the slab for a moment, see heap/purge.h.
+  void account_taken(Zone<Vm>& zone, uint32_t index, uint32_t blocks) {
+    zone.slab(index).used += blocks;
+    used_ += blocks;
+    refile(zone, index);
+  }
+
+  // In a forked child, after start(): lists and counts are made anew from the slabs' own bitmaps.
+  void adopt_again(Zone<Vm>& zone, uint32_t index) {
+    layout::Slab& slab = zone.slab(index);
+    slab.free.rebuild_summary();
+    slab.used = slab.carved - slab.free.count();
+    used_ += slab.used;
+    ++slab_count_;
+    link(zone, index, bin_of(slab));
+  }
+
+ private:
+  static uint8_t bin_of(const layout::Slab& slab) {
+    if (slab.used == slab.blocks) return layout::kFullBin;
+    return static_cast<uint8_t>(slab.used * layout::kFullBin / slab.blocks);
+  }
+
+  uint32_t fullest_with_room() const {
+    for (uint32_t bin = layout::kFullBin; bin-- != 0;) {
+      if (heads_[bin] != layout::kNoSlab) return heads_[bin];
+    }
+    return layout::kNoSlab;
+  }
+
+  void adopt(Zone<Vm>& zone, uint32_t index, uint32_t c, uint16_t owner) {
+    layout::Slab& slab = zone.slab(index);
+    slab.granules = layout::kClassInfo[c].granules;
+    slab.blocks = layout::kClassInfo[c].blocks_per_slab;
+    slab.owner = owner;
+    base::racy_store(slab.size_class, static_cast<uint8_t>(c));
+    ++slab_count_;
+    link(zone, index, bin_of(slab));
+  }
+
+  uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
+    layout::Slab& slab = zone.slab(index);
+    const uintptr_t address = zone.slab_address(index);
+    const unsigned shift = zone.shift();
+    uint32_t taken = 0;
+    while (taken < count && !slab.free.empty()) {
+      const uint32_t bit = slab.free.first();
+      slab.free.clear(bit);
+      out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
+    }
+    if ((slab.purged[0] | slab.purged[1]) != 0) forget_purged(zone, slab, address, out, taken);
+    while (taken < count && slab.carved < slab.blocks) {
+      const uint32_t granule = slab.carved * slab.granules;
+      out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{granule} << shift));
+      base::racy_store(zone.state((size_t{index} * layout::kGranulesPerSlab) + granule),
+                       static_cast<uint8_t>(slab.fresh ? layout::kFreeZero : layout::kNotLive));
+      base::racy_store(slab.carved, slab.carved + 1);
+    }
+    slab.used += taken;
+    used_ += taken;
+    refile(zone, index);
+    return taken;
+  }
+
+  // The pages of blocks that are handed out count as resident again.
+  static void forget_purged(const Zone<Vm>& zone, layout::Slab& slab, uintptr_t address,
+                            void* const* blocks, uint32_t count) {
+    const size_t block_bytes = size_t{slab.granules} << zone.shift();
+    const size_t unit = zone.slab_bytes() / 128;
+    for (uint32_t i = 0; i < count; ++i) {
+      const size_t offset = reinterpret_cast<uintptr_t>(blocks[i]) - address;
+      for (size_t u = offset / unit; u <= (offset + block_bytes - 1) / unit && u < 128; ++u) {
+        slab.purged[u / 64] &= ~(uint64_t{1} << (u % 64));
+      }
+    }
+  }
+
+  void refile(Zone<Vm>& zone, uint32_t index) {
+    layout::Slab& slab = zone.slab(index);
+    const uint8_t bin = bin_of(slab);
+    if (bin == slab.bin) return;
+    unlink(zone, index);
+    link(zone, index, bin);
+  }
+
+  void release(Zone<Vm>& zone, uint32_t index) {
+    unlink(zone, index);
+    --slab_count_;
+    used_ -= zone.slab(index).used;
+    const layout::Slab& slab = zone.slab(index);
+    zone.release(index, slab.fresh && slab.carved == 0);
+  }
+
+  void link(Zone<Vm>& zone, uint32_t index, uint8_t bin) {
+    layout::Slab& slab = zone.slab(index);
+    slab.bin = bin;
+    slab.previous = layout::kNoSlab;
+    slab.next = heads_[bin];
+    if (slab.next != layout::kNoSlab) zone.slab(slab.next).previous = index;
+    heads_[bin] = index;
+  }
+
+  void unlink(Zone<Vm>& zone, uint32_t index) {
+    layout::Slab& slab = zone.slab(index);
+    if (slab.previous == layout::kNoSlab) {
+      heads_[slab.bin] = slab.next;
+    } else {
+      zone.slab(slab.previous).next = slab.next;
+    }
+    if (slab.next != layout::kNoSlab) zone.slab(slab.next).previous = slab.previous;
+  }
+
+  uint32_t heads_[layout::kFillBins] = {};
+  uint32_t slab_count_ = 0;
+  uint64_t used_ = 0;
+};
+
+}  // namespace tide::heap

@@ -1,0 +1,23 @@
+// What options may set in the engine. Plain values, filled in before the engine's first use.
+#pragma once
+
+#include <cstddef>
+
+namespace tide::heap {
+
+struct Config {  // all zero until defaults() or the options are assigned
+  // Most bytes of free blocks that one thread cache may be sized for.
+  size_t thread_cache_bytes;
+  // Blocks of more bytes than this get a mapping of their own. At most layout::kLargeMaxBytes.
+  size_t huge_threshold_bytes;
+  // Most bytes of freed huge mappings that are kept for reuse.
+  size_t huge_cache_bytes;
+  // A block of at least so many bytes grows by moving its pages instead of copying them.
+  size_t remap_threshold_bytes;
+
+  static constexpr Config defaults() {
+    return {size_t{8} << 20, size_t{32} << 20, size_t{128} << 20, size_t{1} << 20};
+  }
+};
+
+}  // namespace tide::heap

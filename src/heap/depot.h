@@ -1,0 +1,90 @@
+// Batches of free blocks of one size class on their way between threads. Lock-free: a thread that
+// frees what others allocate hands whole batches over here, and they come back to whoever runs out.
+//
+// One word says which slots hold a batch and which are claimed, that is, being filled or emptied by
+// the thread whose compare-and-swap set the bit. A vanished thread in a forked child may leave a claim
+// behind: drop_claims() there. All zero is empty, so that untouched depots cost no memory.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
+#include "layout/size_classes.h"
+
+namespace tide::heap {
+
+class Depot {
+ public:
+  static constexpr uint32_t kSlots = 8;
+
+  constexpr Depot() = default;
+
+  // Uses the first `slots` slots only, which bounds the depot in bytes. False when they are taken.
+  bool put(void* const* blocks, uint32_t count, uint32_t slots) {
+    const uint32_t usable = (uint32_t{1} << slots) - 1;
+    uint32_t word = word_.load(std::memory_order_relaxed);
+    uint32_t slot;
+    do {
+      const uint32_t vacant = ~(full_bits(word) | claimed_bits(word)) & usable;
+      if (vacant == 0) return false;
+      slot = static_cast<uint32_t>(std::countr_zero(vacant));
+    } while (!word_.compare_exchange_weak(word, word | claim_bit(slot), std::memory_order_acquire,
+                                          std::memory_order_relaxed));
+    Batch& batch = batches_[slot];
+    __atomic_store_n(&batch.count, count, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < count; ++i) batch.blocks[i] = blocks[i];
+    // Claimed becomes full. Pairs with the acquire in take(): the batch is seen whole.
+    word_.fetch_xor(claim_bit(slot) | full_bit(slot), std::memory_order_release);
+    return true;
+  }
+
+  // Up to kMaxBatch blocks; 0 when there is no batch.
+  uint32_t take(void** out) {
+    uint32_t word = word_.load(std::memory_order_relaxed);
+    uint32_t slot;
+    do {
+      const uint32_t full = full_bits(word);
+      if (full == 0) return 0;
+      slot = static_cast<uint32_t>(std::countr_zero(full));
+    } while (!word_.compare_exchange_weak(word, (word | claim_bit(slot)) & ~full_bit(slot),
+                                          std::memory_order_acquire, std::memory_order_relaxed));
+    const Batch& batch = batches_[slot];
+    const uint32_t count = batch.count;
+    for (uint32_t i = 0; i < count; ++i) out[i] = batch.blocks[i];
+    // Pairs with the acquire in put(): we have read all before others write.
+    word_.fetch_and(~claim_bit(slot), std::memory_order_release);
+    return count;
+  }
+
+  // Blocks held, as good as a moment's look can tell.
+  uint32_t count() const {
+    uint32_t total = 0;
+    const uint32_t full = full_bits(word_.load(std::memory_order_relaxed));
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      if ((full >> slot) & 1) total += __atomic_load_n(&batches_[slot].count, __ATOMIC_RELAXED);
+    }
+    return total;
+  }
+
+  // In a forked child: what a vanished thread had in hand is lost.
+  void drop_claims() {
+    word_.store(full_bits(word_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  }
+
+ private:
+  struct Batch {
+    uint32_t count = 0;
+    void* blocks[layout::kMaxBatch] = {};
+  };
+
+  static constexpr uint32_t full_bits(uint32_t word) { return word & 0xff; }
+  static constexpr uint32_t claimed_bits(uint32_t word) { return (word >> 8) & 0xff; }
+  static constexpr uint32_t full_bit(uint32_t slot) { return uint32_t{1} << slot; }
+  static constexpr uint32_t claim_bit(uint32_t slot) { return uint32_t{1} << (slot + 8); }
+
+  std::atomic<uint32_t> word_{0};
+  Batch batches_[kSlots];
+};
+
+}  // namespace tide::heap

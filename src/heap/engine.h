@@ -1,0 +1,128 @@
+// The heap as a whole: what the API asks for, and who does it.
+//
+//   fast_path.h      malloc and free when the thread cache has it
+//   cache_pool.h     thread caches and their exchange with the process heap
+//   process_heap.h   depots and slabs per size class          class_slabs.h, zone.h
+//   large_zone.h     64 KiB to 32 MiB: spans                  span_lists.h
+//   huge_blocks.h    above: a mapping each
+//   private_heap.h   first-class heaps
+//
+// An object of static storage, all zero until start(). Functions that take a cache are called by the
+// thread that owns it; null stands for a thread that has none (it ended, or there is no memory). All
+// functions may be called from any thread and keep errno.
+// Lock order: a class's or a heap's lock, then a zone's; cache pool, then class; nothing else nests.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "ds/lock.h"
+#include "heap/cache_pool.h"
+#include "heap/config.h"
+#include "heap/fast_path.h"
+#include "heap/huge_blocks.h"
+#include "heap/large_zone.h"
+#include "heap/metadata.h"
+#include "heap/private_heap.h"
+#include "heap/process_heap.h"
+#include "heap/space.h"
+#include "heap/stats.h"
+#include "sys/vm.h"
+
+namespace tide::heap {
+
+enum class Released : uint8_t {
+  kDone,
+  kForeign,  // not our memory
+  kBad,      // our memory, but no live block starts there
+};
+
+template <sys::VmSource Vm>
+class Engine {
+ public:
+  constexpr Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Finds its place in the address space. False: no memory now; may be called again.
+  bool start(const Config& config);
+  bool started() const { return started_.load(std::memory_order_acquire); }
+
+  // --- blocks (engine_blocks.h) ----------------------------------------------------------------
+
+  Space<Vm>& space() { return space_; }
+  Config& config() { return config_; }
+
+  ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_); }
+  void park_cache(ThreadCache& cache) { caches_.park(space_, process_, cache); }
+
+  // What allocate_fast() could not do. Null: no memory.
+  void* allocate_slow(ThreadCache* cache, size_t bytes);
+  // `alignment` a power of two.
+  void* allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes);
+  void* allocate_zeroed(ThreadCache* cache, size_t bytes);
+  Released release_slow(ThreadCache* cache, void* p);
+  // 0: no live block starts at `p`.
+  size_t usable_bytes(const void* p);
+  // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages. Null:
+  // not possible, nothing has changed.
+  void* resize(void* p, size_t usable, size_t bytes);
+  // The first-class heap that the live block at `p` belongs to, or null.
+  PrivateHeap<Vm>* heap_of(const void* p);
+  PointerInfo describe(const void* p);
+
+  // --- first-class heaps (engine_heaps.h) ------------------------------------------------------
+
+  PrivateHeap<Vm>* heap_create(size_t limit_bytes);
+  PrivateHeap<Vm>* heap_by_id(uint16_t id) const { return heaps_.by_id(id); }
+  // All blocks of the heap are gone; nobody may be using it.
+  void heap_destroy(PrivateHeap<Vm>* heap);
+  void* heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool zeroed);
+  HeapUse heap_use(PrivateHeap<Vm>* heap);
+  void heap_set_limit(PrivateHeap<Vm>* heap, size_t limit_bytes);
+
+  // --- the whole (engine_survey.h) -------------------------------------------------------------
+
+  // Gives free memory back to the system: the cache's, parked caches', depots', slabs', spans' and
+  // kept mappings'. Returns bytes.
+  size_t purge(ThreadCache* cache);
+  void collect_stats(Stats& stats);
+  // Every live block. False when `visit` returned false and so ended it. `visit` must not allocate
+  // large or huge blocks.
+  bool visit_blocks(bool (*visit)(const BlockInfo&, void* argument), void* argument);
+  // Checks the invariants of docs/invariants.md; ends the process at the first that does not hold.
+  // Other threads must not be in the engine.
+  void verify();
+  // In a forked child, before it has threads: puts right what vanished threads left half done.
+  void repair_in_child(ThreadCache* mine);
+
+ private:
+  void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
+  void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
+  Released release_special(Zone<Vm>& zone, void* p);
+  void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
+  bool purge_slab(Zone<Vm>& zone, uint32_t index, size_t& total);
+  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, struct FreeRun* runs);
+  void repair_classes();
+  static uint32_t class_aligned(size_t alignment, size_t bytes);
+  ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
+  ClassSlabs<Vm>& slabs_of(uint32_t c, uint16_t owner);
+
+  Space<Vm> space_;
+  Metadata<Vm> metadata_;
+  ProcessHeap<Vm> process_;
+  LargeZone<Vm> large_;
+  HugeBlocks<Vm> huge_;
+  HeapTable<Vm> heaps_;
+  Config config_{};
+  std::atomic<bool> started_{false};
+  ds::Lock start_lock_;
+  std::atomic<uint64_t> purge_calls_{0};
+  std::atomic<uint64_t> purged_bytes_{0};
+  CachePool<Vm> caches_;  // last: it is large
+};
+
+extern template class Engine<sys::LinuxVm>;
+
+}  // namespace tide::heap

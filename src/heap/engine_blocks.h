@@ -1,0 +1,269 @@
+// Definitions of Engine's functions for single blocks. Included where an Engine is instantiated.
+#pragma once
+
+#include <cstring>
+
+#include "heap/engine.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+bool Engine<Vm>::start(const Config& config) {
+  const ds::LockGuard guard(start_lock_);
+  if (started()) return true;
+  config_ = config;
+  if (config_.huge_threshold_bytes > layout::kLargeMaxBytes) {
+    config_.huge_threshold_bytes = layout::kLargeMaxBytes;
+  }
+  process_.start();
+  if (!space_.start()) return false;
+  large_.place(space_.plan.large_zone(), space_.plan.span_entries(), space_.plan.window_bytes);
+  started_.store(true, std::memory_order_release);
+  return true;
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed) {
+  void* block = cache == nullptr ? nullptr : pop(*cache, c);
+  if (block == nullptr) {
+    if (cache != nullptr) {
+      block = caches_.refill(space_, process_, config_, *cache, c);
+    } else if (process_.take_from_slabs(space_, c, &block, 1) == 0) {
+      block = nullptr;
+    }
+    if (block == nullptr) return nullptr;
+  }
+  uint8_t& state = space_.zone_of_class(c).state_of_any(block);
+  zeroed = base::racy_load(state) == layout::kFreeZero;
+  base::racy_store(state, static_cast<uint8_t>(c));
+  return block;
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed) {
+  if (bytes > static_cast<size_t>(PTRDIFF_MAX) || alignment > static_cast<size_t>(PTRDIFF_MAX)) {
+    return nullptr;
+  }
+  if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
+    void* const block = large_.allocate(space_.vm, bytes, alignment, owner, zeroed);
+    if (block != nullptr) return block;
+  }
+  return huge_.allocate(space_.vm, metadata_, bytes, alignment, owner, zeroed);
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
+  bool zeroed = false;
+  if (bytes <= layout::kMidMaxBytes) {
+    void* const block = allocate_of_class(cache, layout::class_of(bytes), zeroed);
+    // A class whose zone can't grow still has the large zone and the kernel to turn to.
+    if (block != nullptr) return block;
+  }
+  return allocate_big(bytes, 0, 0, zeroed);
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_zeroed(ThreadCache* cache, size_t bytes) {
+  bool zeroed = false;
+  void* block = nullptr;
+  if (bytes <= layout::kMidMaxBytes) {
+    block = allocate_of_class(cache, layout::class_of(bytes), zeroed);
+  }
+  if (block == nullptr) block = allocate_big(bytes, 0, 0, zeroed);
+  if (block != nullptr && !zeroed) memset(block, 0, bytes);
+  return block;
+}
+
+// The smallest class that holds `bytes` and whose blocks are all aligned, or 0.
+template <sys::VmSource Vm>
+uint32_t Engine<Vm>::class_aligned(size_t alignment, size_t bytes) {
+  if (alignment > layout::kMidMaxBytes || bytes > layout::kMidMaxBytes) return 0;
+  for (uint32_t c = layout::class_of(bytes); c <= layout::kLastClass; ++c) {
+    if (layout::kClassInfo[c].bytes % alignment == 0) return c;
+  }
+  return 0;
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes) {
+  bool zeroed = false;
+  if (const uint32_t c = class_aligned(alignment, bytes)) {
+    void* const block = allocate_of_class(cache, c, zeroed);
+    if (block != nullptr) return block;
+  }
+  return allocate_big(bytes == 0 ? 1 : bytes, alignment, 0, zeroed);
+}
+
+template <sys::VmSource Vm>
+Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
+  if (Zone<Vm>* zone = space_.zone_of(p)) {
+    const size_t granule = zone->granule_of_any(p);
+    if (granule >= zone->limit()) return Released::kBad;
+    uint8_t& state = zone->state(granule);
+    const uint32_t c = base::racy_load(state);
+    if (c == layout::kLiveSpecial) return release_special(*zone, p);
+    if (c == layout::kNotLive || c >= layout::kClassCount) {
+      return zone->slab(zone->index_of_address(p)).unusable ? Released::kForeign : Released::kBad;
+    }
+    base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
+    if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, c)) {
+      void** const top = cache->top[c];
+      top[1] = p;
+      std::atomic_signal_fence(std::memory_order_release);
+      cache->top[c] = top + 1;
+    } else {
+      process_.give_to_slabs(space_, c, &p, 1);
+    }
+    return Released::kDone;
+  }
+  uint16_t owner = 0;
+  size_t bytes = 0;
+  if (large_.contains(p)) {
+    bytes = large_.release(p, owner);
+    if (bytes == 0) {
+      uintptr_t head = 0;
+      return large_.head_before(p, head)->state == layout::SpanState::kUnusable ? Released::kForeign
+                                                                                : Released::kBad;
+    }
+  } else {
+    typename HugeBlocks<Vm>::Entry entry;
+    if (!huge_.lookup(p, false, entry)) {
+      return huge_.lookup(p, true, entry) ? Released::kBad : Released::kForeign;
+    }
+    owner = entry.owner;
+    bytes = entry.bytes;
+    if (!huge_.release(space_.vm, config_, p)) return Released::kBad;
+  }
+  if (owner != 0) {
+    PrivateHeap<Vm>* const heap = heaps_.by_id(owner);
+    const ds::LockGuard guard(heap->lock);
+    heap->dismiss(bytes);
+  }
+  return Released::kDone;
+}
+
+template <sys::VmSource Vm>
+size_t Engine<Vm>::usable_bytes(const void* p) {
+  if (Zone<Vm>* zone = space_.zone_of(p)) {
+    const size_t granule = zone->granule_of_any(p);
+    if (granule >= zone->limit()) return 0;
+    const uint32_t state = base::racy_load(zone->state(granule));
+    if (state == layout::kLiveSpecial) {
+      return layout::kClassInfo[zone->slab(zone->index_of_address(p)).size_class].bytes;
+    }
+    return state < layout::kClassCount ? layout::kClassInfo[state].bytes : 0;
+  }
+  if (large_.contains(p)) return large_.usable_bytes(p);
+  return huge_.usable_bytes(p);
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
+  if (space_.zone_of(p) != nullptr) {
+    // Shrinking below half is worth a move, except where there is little to gain.
+    const bool keep = bytes <= usable && (bytes > usable / 2 || usable <= 64);
+    return keep ? p : nullptr;
+  }
+  PrivateHeap<Vm>* const heap = heap_of(p);
+  if (heap != nullptr) {
+    heap->lock.lock();
+    const bool fits = bytes <= usable || (bytes - usable <= heap->use.limit_bytes &&
+                                          heap->use.live_bytes <=
+                                              heap->use.limit_bytes - (bytes - usable));
+    heap->lock.unlock();
+    if (!fits) return nullptr;
+  }
+  void* result = nullptr;
+  if (large_.contains(p)) {
+    if (bytes > layout::kMidMaxBytes && bytes <= layout::kLargeMaxBytes &&
+        large_.resize(p, bytes)) {
+      result = p;
+    } else if (bytes > usable && usable >= config_.remap_threshold_bytes) {
+      result = grow_by_moving_pages(p, usable, bytes, heap == nullptr ? uint16_t{0} : heap->id);
+    }
+  } else if (bytes > layout::kLargeMaxBytes / 2 || bytes > usable) {
+    result = huge_.resize(space_.vm, p, bytes);
+  }
+  if (result != nullptr && heap != nullptr) {
+    const size_t now = usable_bytes(result);
+    const ds::LockGuard guard(heap->lock);
+    heap->use.live_bytes += now;
+    heap->use.live_bytes -= usable;
+  }
+  return result;
+}
+
+// A span that outgrows its neighbourhood becomes a huge block: its pages move to a mapping of their
+// own, nothing is copied, and from there on the kernel grows it.
+template <sys::VmSource Vm>
+void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner) {
+  const size_t page = space_.vm.page_size();
+  if (bytes > static_cast<size_t>(PTRDIFF_MAX) || usable % page != 0 ||
+      !base::is_aligned(base::address_of(p), page)) {
+    return nullptr;
+  }
+  void* const detached = space_.vm.detach_pages(p, usable);
+  if (detached == nullptr) return nullptr;
+  void* const grown = huge_.adopt(space_.vm, metadata_, detached, usable, bytes, owner);
+  if (grown == nullptr) {
+    // No memory for the larger mapping: the pages go back by copy, the block stays as it was.
+    memcpy(p, detached, usable);
+    space_.vm.unmap(detached, usable);
+    return nullptr;
+  }
+  large_.release(p, owner, true);
+  return grown;
+}
+
+template <sys::VmSource Vm>
+PrivateHeap<Vm>* Engine<Vm>::heap_of(const void* p) {
+  uint16_t owner = 0;
+  typename HugeBlocks<Vm>::Entry entry;
+  if (Zone<Vm>* zone = space_.zone_of(p)) {
+    owner = zone->slab(zone->index_of_address(p)).owner;
+  } else if (large_.contains(p)) {
+    owner = large_.owner_of(p);
+  } else if (huge_.lookup(p, false, entry)) {
+    owner = entry.owner;
+  }
+  return owner == 0 ? nullptr : heaps_.by_id(owner);
+}
+
+template <sys::VmSource Vm>
+PointerInfo Engine<Vm>::describe(const void* p) {
+  using Kind = PointerInfo::Kind;
+  if (Zone<Vm>* zone = space_.zone_of(p)) {
+    const uint32_t index = zone->index_of_address(p);
+    const layout::Slab& slab = zone->slab(index);
+    const uint32_t c = slab.size_class;
+    if (c == 0) {
+      return {slab.unusable ? Kind::kForeign : Kind::kUnused, false, 0, 0, 0};
+    }
+    const size_t block_bytes = layout::kClassInfo[c].bytes;
+    const uintptr_t offset = base::address_of(p) - zone->slab_address(index);
+    const auto number = static_cast<uint32_t>(offset / block_bytes);
+    if (number >= slab.carved) return {Kind::kUnused, false, c, 0, 0};
+    const uintptr_t block = zone->slab_address(index) + number * block_bytes;
+    const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
+    const bool live = state != layout::kNotLive && state != layout::kFreeZero;
+    if (block != base::address_of(p)) return {Kind::kInside, live, c, block, block_bytes};
+    return {live ? Kind::kLive : Kind::kFree, live, c, block, block_bytes};
+  }
+  if (large_.contains(p)) {
+    uintptr_t head = 0;
+    const layout::SpanEntry* entry = large_.head_before(p, head);
+    const size_t block_bytes = size_t{entry->pages} << layout::kSpanPageShift;
+    if (entry->state == layout::SpanState::kUnusable) return {Kind::kForeign, false, 0, 0, 0};
+    const bool live = entry->state == layout::SpanState::kLive;
+    if (!live) return {Kind::kFree, false, 0, base::address_of(p), 0};
+    return {head == base::address_of(p) ? Kind::kLive : Kind::kInside, true, 0, head, block_bytes};
+  }
+  typename HugeBlocks<Vm>::Entry entry;
+  if (huge_.lookup(p, true, entry)) {
+    const Kind kind = entry.address == base::address_of(p) ? Kind::kLive : Kind::kInside;
+    return {kind, true, 0, entry.address, entry.bytes};
+  }
+  return {Kind::kForeign, false, 0, 0, 0};
+}
+
+}  // namespace tide::heap

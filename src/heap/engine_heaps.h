@@ -1,0 +1,98 @@
+// Definitions of Engine's functions for first-class heaps. Included where an Engine is instantiated.
+#pragma once
+
+#include <cstring>
+
+#include "heap/engine.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+PrivateHeap<Vm>* Engine<Vm>::heap_create(size_t limit_bytes) {
+  return heaps_.create(space_, metadata_, limit_bytes);
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::heap_destroy(PrivateHeap<Vm>* heap) {
+  {
+    const ds::LockGuard guard(heap->lock);
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      heap->slabs[c].drop_all(space_.zone_of_class(c));
+    }
+  }
+  large_.release_all_of(heap->id);
+  huge_.release_all_of(space_.vm, config_, heap->id);
+  heaps_.retire(heap);
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment,
+                                bool zeroed) {
+  if (alignment < layout::kMinAlignment) alignment = layout::kMinAlignment;
+  void* block = nullptr;
+  bool known_zero = false;
+  if (const uint32_t c = class_aligned(alignment, bytes)) {
+    Zone<Vm>& zone = space_.zone_of_class(c);
+    const size_t block_bytes = layout::kClassInfo[c].bytes;
+    const ds::LockGuard guard(heap->lock);
+    if (!heap->admit(block_bytes)) return nullptr;
+    if (heap->slabs[c].take(space_.vm, zone, c, heap->id, &block, 1) == 0) {
+      heap->dismiss(block_bytes);
+      return nullptr;
+    }
+    uint8_t& state = zone.state_of_any(block);
+    known_zero = base::racy_load(state) == layout::kFreeZero;
+    base::racy_store(state, static_cast<uint8_t>(layout::kLiveSpecial));
+  } else {
+    if (bytes == 0) bytes = 1;
+    if (bytes > static_cast<size_t>(PTRDIFF_MAX)) return nullptr;
+    // Counted before it is there, so that two threads can't pass the limit together.
+    const size_t unit = space_.vm.page_size() > layout::kSpanPageBytes ? space_.vm.page_size()
+                                                                       : layout::kSpanPageBytes;
+    size_t counted = base::align_up(bytes, unit);
+    {
+      const ds::LockGuard guard(heap->lock);
+      if (!heap->admit(counted)) return nullptr;
+    }
+    block = allocate_big(bytes, alignment, heap->id, known_zero);
+    const size_t usable = block == nullptr ? 0 : usable_bytes(block);
+    const ds::LockGuard guard(heap->lock);
+    if (block == nullptr) {
+      heap->dismiss(counted);
+      return nullptr;
+    }
+    heap->use.live_bytes += usable;
+    heap->use.live_bytes -= counted;
+  }
+  if (zeroed && !known_zero) memset(block, 0, bytes);
+  return block;
+}
+
+template <sys::VmSource Vm>
+Released Engine<Vm>::release_special(Zone<Vm>& zone, void* p) {
+  const layout::Slab& slab = zone.slab(zone.index_of_address(p));
+  PrivateHeap<Vm>* const heap = heaps_.by_id(slab.owner);
+  if (heap == nullptr) return Released::kBad;
+  const ds::LockGuard guard(heap->lock);
+  uint8_t& state = zone.state_of_any(p);
+  if (base::racy_load(state) != layout::kLiveSpecial) return Released::kBad;
+  const uint32_t c = slab.size_class;
+  base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
+  heap->slabs[c].give(zone, p);
+  heap->dismiss(layout::kClassInfo[c].bytes);
+  return Released::kDone;
+}
+
+template <sys::VmSource Vm>
+HeapUse Engine<Vm>::heap_use(PrivateHeap<Vm>* heap) {
+  const ds::LockGuard guard(heap->lock);
+  return heap->use;
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::heap_set_limit(PrivateHeap<Vm>* heap, size_t limit_bytes) {
+  const ds::LockGuard guard(heap->lock);
+  heap->use.limit_bytes = limit_bytes;
+}
+
+}  // namespace tide::heap

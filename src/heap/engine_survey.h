@@ -1,0 +1,116 @@
+// Definitions of Engine's functions that go over the whole heap: statistics and the visit of every
+// block. Included where an Engine is instantiated.
+#pragma once
+
+#include <bit>
+
+#include "heap/engine.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+void Engine<Vm>::collect_stats(Stats& stats) {
+  stats = {};
+  uint64_t cached[layout::kClassCount] = {};
+  caches_.for_each([&](ThreadCache& cache) {
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      const uint32_t count = layout::stack_count(cache, c);
+      // A moment's look at a cache in use; a count out of range was caught in the middle.
+      if (count <= layout::kClassInfo[c].cache_slots) cached[c] += count;
+    }
+  });
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+    ClassStats& entry = stats.classes[c];
+    entry.block_bytes = layout::kClassInfo[c].bytes;
+    entry.cached_blocks = cached[c] + process_.depot(c).count();
+    uint64_t used = process_.slabs(c).used_blocks();
+    uint64_t slabs = process_.slabs(c).slab_count();
+    if (entry.cached_blocks > used) entry.cached_blocks = used;
+    entry.live_blocks = used - entry.cached_blocks;
+    for (uint32_t id = 1; id <= heaps_.count(); ++id) {
+      const ClassSlabs<Vm>& own = heaps_.by_id(static_cast<uint16_t>(id))->slabs[c];
+      entry.live_blocks += own.used_blocks();
+      used += own.used_blocks();
+      slabs += own.slab_count();
+    }
+    entry.slabs = static_cast<uint32_t>(slabs);
+    const uint64_t capacity = slabs * layout::kClassInfo[c].blocks_per_slab;
+    entry.free_blocks = capacity > used ? capacity - used : 0;
+    stats.live_blocks += entry.live_blocks;
+    stats.live_bytes += entry.live_blocks * entry.block_bytes;
+    stats.cached_bytes += entry.cached_blocks * entry.block_bytes;
+  }
+  // What free blocks in slabs may have resident: carved, not purged.
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+      const layout::Slab& slab = zone->slab(index);
+      const uint32_t c = base::racy_load(slab.size_class);
+      if (c == 0) continue;
+      const uint32_t carved = base::racy_load(slab.carved);
+      const uint32_t used = base::racy_load(slab.used);
+      if (carved <= used) continue;
+      const size_t free_bytes = (carved - used) * size_t{layout::kClassInfo[c].bytes};
+      const auto units = static_cast<size_t>(std::popcount(base::racy_load(slab.purged[0])) +
+                                             std::popcount(base::racy_load(slab.purged[1])));
+      const size_t returned = units * (zone->slab_bytes() / 128);
+      stats.free_dirty_bytes += free_bytes > returned ? free_bytes - returned : 0;
+    }
+    stats.free_dirty_bytes += zone->pool_bytes(true);
+    stats.mapped_bytes += zone->mapped_bytes() + zone->metadata_bytes();
+    stats.metadata_bytes += zone->metadata_bytes();
+  }
+  stats.large_live_bytes = large_.live_bytes();
+  stats.large_live_blocks = large_.live_blocks();
+  stats.huge_live_bytes = huge_.live_bytes();
+  stats.huge_live_blocks = huge_.live_blocks();
+  stats.huge_cached_bytes = huge_.kept_bytes();
+  stats.live_bytes += stats.large_live_bytes + stats.huge_live_bytes;
+  stats.live_blocks += stats.large_live_blocks + stats.huge_live_blocks;
+  stats.free_dirty_bytes += large_.dirty_bytes() + stats.huge_cached_bytes;
+  stats.metadata_bytes += large_.metadata_bytes() + metadata_.mapped_bytes();
+  stats.mapped_bytes += large_.mapped_bytes() + large_.metadata_bytes() + metadata_.mapped_bytes() +
+                        stats.huge_live_bytes + stats.huge_cached_bytes;
+  const uint64_t known = stats.live_bytes + stats.cached_bytes + stats.free_dirty_bytes +
+                         stats.metadata_bytes;
+  stats.returned_bytes = stats.mapped_bytes > known ? stats.mapped_bytes - known : 0;
+  stats.thread_caches = caches_.count();
+  stats.heaps = heaps_.live_count();
+  stats.purge_calls = purge_calls_.load(std::memory_order_relaxed);
+  stats.purged_bytes = purged_bytes_.load(std::memory_order_relaxed);
+}
+
+template <sys::VmSource Vm>
+bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), void* argument) {
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+      const layout::Slab& slab = zone->slab(index);
+      const uint32_t c = base::racy_load(slab.size_class);
+      if (c == 0) continue;
+      const uint32_t carved = base::racy_load(slab.carved);
+      const size_t block_bytes = layout::kClassInfo[c].bytes;
+      for (uint32_t i = 0; i < carved; ++i) {
+        const uintptr_t block = zone->slab_address(index) + i * block_bytes;
+        const uint8_t state =
+            base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
+        if (state == layout::kNotLive || state == layout::kFreeZero) continue;
+        const BlockInfo info{reinterpret_cast<void*>(block), block_bytes, c, slab.owner};
+        if (!visit(info, argument)) return false;
+      }
+    }
+  }
+  {
+    const ds::LockGuard guard(large_.lock());
+    const bool all = large_.for_each_live([&](uint32_t page, const layout::SpanEntry& entry) {
+      const BlockInfo info{reinterpret_cast<void*>(large_.address_of_page(page)),
+                           size_t{entry.pages} << layout::kSpanPageShift, 0, entry.owner};
+      return visit(info, argument);
+    });
+    if (!all) return false;
+  }
+  return huge_.for_each([&](const typename HugeBlocks<Vm>::Entry& entry) {
+    const BlockInfo info{reinterpret_cast<void*>(entry.address), entry.bytes, 0, entry.owner};
+    return visit(info, argument);
+  });
+}
+
+}  // namespace tide::heap

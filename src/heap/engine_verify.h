@@ -1,0 +1,103 @@
+// Definitions of Engine's self-check and of the repair in a forked child. Included where an Engine is
+// instantiated.
+#pragma once
+
+#include "base/check.h"
+#include "heap/engine.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+void Engine<Vm>::verify() {
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+      const layout::Slab& slab = zone->slab(index);
+      if (slab.size_class == 0) continue;
+      TIDE_ASSERT(slab.size_class < layout::kClassCount, "a slab's size class is one of ours");
+      TIDE_ASSERT(slab.carved <= slab.blocks && slab.used <= slab.carved, "I-SLAB-1: counts");
+      TIDE_ASSERT(slab.used + slab.free.count() == slab.carved, "I-SLAB-1: used + free == carved");
+      uint32_t not_free = 0;
+      for (uint32_t granule = 0; granule < layout::kGranulesPerSlab; ++granule) {
+        const uint8_t state =
+            zone->state(size_t{index} * layout::kGranulesPerSlab + granule);
+        const bool start = granule % slab.granules == 0 && granule / slab.granules < slab.carved;
+        const bool live = state != layout::kNotLive && state != layout::kFreeZero;
+        TIDE_ASSERT(!live || start, "I-SLAB-2: a live state byte where no block starts");
+        TIDE_ASSERT(!live || state == layout::kLiveSpecial || state == slab.size_class,
+                    "I-SLAB-3: a live block's state byte is its slab's size class");
+        TIDE_ASSERT(!slab.free.test(granule) || (start && !live),
+                    "I-SLAB-2: a free bit where no free block starts");
+        if (start && !slab.free.test(granule)) ++not_free;
+      }
+      TIDE_ASSERT(not_free == slab.used, "I-SLAB-1: used counts what is not free");
+    }
+  }
+  const ds::LockGuard guard(large_.lock());
+  uint64_t live = 0;
+  uint32_t page = 0;
+  while (page < large_.page_count()) {
+    const layout::SpanEntry& entry = large_.entry(page);
+    TIDE_ASSERT(entry.state != layout::SpanState::kInside && entry.pages != 0, "I-SPAN-1: a head");
+    if (entry.state == layout::SpanState::kLive) live += entry.pages;
+    page += entry.pages;
+  }
+  TIDE_ASSERT(page == large_.page_count(), "I-SPAN-1: the last span ends at the zone's end");
+  TIDE_ASSERT(live << layout::kSpanPageShift == large_.live_bytes(), "I-SPAN-2: live pages add up");
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::repair_classes() {
+  bool broken[layout::kClassCount] = {};
+  bool any = false;
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+    process_.depot(c).drop_claims();
+    broken[c] = process_.lock(c).release_in_child();
+    any = any || broken[c];
+  }
+  // A class's lock is held around the zone's: what the zone was doing belongs to a broken class, or
+  // is the hand-over of a slab that had none.
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    if (zone->lock().release_in_child()) any = true;
+  }
+  if (!any) return;
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+    if (broken[c]) process_.slabs(c).start();
+  }
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+      const layout::Slab& slab = zone->slab(index);
+      if (slab.owner == 0 && broken[slab.size_class]) {
+        process_.slabs(slab.size_class).adopt_again(*zone, index);
+      }
+    }
+    zone->rebuild_pools();
+  }
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::repair_in_child(ThreadCache* mine) {
+  start_lock_.release_in_child();
+  if (!started()) return;
+  caches_.lock().release_in_child();
+  metadata_.lock().release_in_child();
+  heaps_.lock().release_in_child();
+  huge_.lock().release_in_child();
+  repair_classes();
+  for (uint32_t id = 1; id <= heaps_.count(); ++id) {
+    PrivateHeap<Vm>* const heap = heaps_.by_id(static_cast<uint16_t>(id));
+    if (!heap->lock.release_in_child()) continue;
+    for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.start();
+    for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+      for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+        const layout::Slab& slab = zone->slab(index);
+        if (slab.owner == heap->id && slab.size_class != 0) {
+          heap->slabs[slab.size_class].adopt_again(*zone, index);
+        }
+      }
+    }
+  }
+  if (large_.lock().release_in_child()) large_.rebuild();
+  caches_.adopt_vanished(mine);
+}
+
+}  // namespace tide::heap

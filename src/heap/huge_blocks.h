@@ -1,0 +1,326 @@
+// Huge blocks: each has a mapping of its own. Knows them by address, keeps some freed mappings for
+// reuse, grows them with mremap.
+//
+// The registry is a hash table with open addressing; every store leaves it readable, so a forked
+// child needs no repair but for the lock.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/align.h"
+#include "base/racy.h"
+#include "ds/lock.h"
+#include "heap/config.h"
+#include "heap/metadata.h"
+#include "sys/vm.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+class HugeBlocks {
+ public:
+  struct Entry {
+    uintptr_t address;  // 0: never used; kErased: was used
+    size_t bytes;       // of the block and its mapping
+    uint16_t owner;
+  };
+
+  constexpr HugeBlocks() = default;
+
+  // `bytes` > 0, `alignment` a power of two. Null: no memory.
+  void* allocate(Vm& vm, Metadata<Vm>& metadata, size_t bytes, size_t alignment, uint16_t owner,
+                 bool& zeroed) {
+    const size_t page = vm.page_size();
+    const size_t rounded = base::align_up(bytes, page);
+    if (rounded < bytes) return nullptr;
+    const ds::LockGuard guard(lock_);
+    if (!reserve_entry(vm, metadata)) return nullptr;
+    zeroed = false;
+    Kept found{};
+    if (alignment > page || !take_kept(rounded, found)) {
+      zeroed = true;
+      if (!map(vm, rounded, alignment > page ? alignment : 0, found)) return nullptr;
+    }
+    insert({found.address, found.bytes, owner});
+    return reinterpret_cast<void*>(found.address);
+  }
+
+  // False when no huge block starts at `p`.
+  bool release(Vm& vm, const Config& config, const void* p) {
+    Kept freed{};
+    {
+      const ds::LockGuard guard(lock_);
+      Entry* entry = find(base::address_of(p));
+      if (entry == nullptr) return false;
+      freed = {entry->address, entry->bytes};
+      erase(*entry);
+      if (keep(config, freed)) return true;
+    }
+    unmap_or_keep(vm, freed);
+    return true;
+  }
+
+  size_t usable_bytes(const void* p) {
+    const ds::LockGuard guard(lock_);
+    const Entry* entry = find(base::address_of(p));
+    return entry == nullptr ? 0 : entry->bytes;
+  }
+
+  // Copies the entry of the block that starts at `p`, or of the one that `p` lies in. False: none.
+  bool lookup(const void* p, bool inside, Entry& copy) {
+    const ds::LockGuard guard(lock_);
+    const Entry* entry = inside ? find_around(base::address_of(p)) : find(base::address_of(p));
+    if (entry == nullptr) return false;
+    copy = *entry;
+    return true;
+  }
+
+  // Makes the block at `p` hold `bytes`, moving its pages if it must. Null: not possible, nothing has
+  // changed.
+  void* resize(Vm& vm, void* p, size_t bytes) {
+    const size_t rounded = base::align_up(bytes, vm.page_size());
+    if (rounded < bytes) return nullptr;
+    const ds::LockGuard guard(lock_);
+    Entry* entry = find(base::address_of(p));
+    if (entry == nullptr) return nullptr;
+    if (entry->bytes == rounded) return p;
+    Entry moved = *entry;
+    // Unknown while it moves: the address may belong to another mapping the moment the kernel is
+    // done, and whoever got it must not find our entry there.
+    erase(*entry);
+    void* const result = vm.remap(p, moved.bytes, rounded);
+    if (result != nullptr) {
+      moved.address = base::address_of(result);
+      moved.bytes = rounded;
+    }
+    insert(moved);
+    return result;
+  }
+
+  // Makes a mapping of `old_bytes` that is ours a block of `bytes`. Null: no memory, nothing has
+  // changed.
+  void* adopt(Vm& vm, Metadata<Vm>& metadata, void* mapping, size_t old_bytes, size_t bytes,
+              uint16_t owner) {
+    const size_t rounded = base::align_up(bytes, vm.page_size());
+    if (rounded < bytes) return nullptr;
+    const ds::LockGuard guard(lock_);
+    if (!reserve_entry(vm, metadata)) return nullptr;
+    void* const result = vm.remap(mapping, old_bytes, rounded);
+    if (result != nullptr) insert({base::address_of(result), rounded, owner});
+    return result;
+  }
+
+  // Gives kept mappings back to the system, up to `limit` bytes may stay. Returns bytes.
+  size_t purge(Vm& vm, size_t limit) {
+    size_t total = 0;
+    for (;;) {
+      Kept victim{};
+      {
+        const ds::LockGuard guard(lock_);
+        if (kept_bytes_ <= limit || kept_count_ == 0) return total;
+        victim = take_kept_at(0);
+      }
+      if (vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
+        total += victim.bytes;
+      } else {
+        unmap_or_keep(vm, victim);
+        return total;
+      }
+    }
+  }
+
+  // visit(entry) for every block; the lock is held. False from visit stops.
+  template <class Visit>
+  bool for_each(Visit visit) {
+    const ds::LockGuard guard(lock_);
+    for (size_t i = 0; i < capacity(); ++i) {
+      const Entry& entry = table_->entries[i];
+      if (entry.address > kErased && !visit(entry)) return false;
+    }
+    return true;
+  }
+
+  // Removes all blocks of `owner`.
+  void release_all_of(Vm& vm, const Config& config, uint16_t owner) {
+    for (;;) {
+      uintptr_t victim = 0;
+      for_each([&](const Entry& entry) {
+        if (entry.owner == owner) victim = entry.address;
+        return victim == 0;
+      });
+      if (victim == 0) return;
+      release(vm, config, reinterpret_cast<void*>(victim));
+    }
+  }
+
+  size_t live_bytes() const { return base::racy_load(live_bytes_); }
+  size_t live_blocks() const { return base::racy_load(live_blocks_); }
+  size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
+  ds::Lock& lock() { return lock_; }
+
+ private:
+  struct Kept {
+    uintptr_t address;
+    size_t bytes;
+  };
+
+  struct Table {
+    size_t capacity;  // a power of two
+    size_t filled;    // entries that are not 0, erased ones included
+    Entry* entries;
+  };
+
+  static constexpr uintptr_t kErased = 1;
+  static constexpr size_t kFirstCapacity = 64;
+  static constexpr uint32_t kMostKept = 32;
+
+  static size_t hash(uintptr_t address) {
+    return static_cast<size_t>(((address >> 12) * 0x9e3779b97f4a7c15) >> 20);
+  }
+
+  bool map(Vm& vm, size_t bytes, size_t alignment, Kept& result) {
+    const size_t total = bytes + alignment;
+    if (total < bytes) return false;
+    void* memory = vm.map(total);
+    if (memory == nullptr && kept_count_ != 0) {
+      // What is kept for reuse may be just what is missing.
+      while (kept_count_ != 0) {
+        const Kept victim = take_kept_at(0);
+        vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes);
+      }
+      memory = vm.map(total);
+    }
+    if (memory == nullptr) return false;
+    const uintptr_t start = base::address_of(memory);
+    if (alignment == 0) {
+      result = {start, bytes};
+      return true;
+    }
+    const uintptr_t aligned = base::align_up(start, alignment);
+    const size_t before = aligned - start;
+    const size_t after = total - before - bytes;
+    if (before != 0) vm.unmap(memory, before);
+    if (after != 0) vm.unmap(reinterpret_cast<void*>(aligned + bytes), after);
+    result = {aligned, bytes};
+    return true;
+  }
+
+  bool keep(const Config& config, const Kept& freed) {
+    if (kept_count_ == kMostKept || freed.bytes > config.huge_cache_bytes ||
+        kept_bytes_ > config.huge_cache_bytes - freed.bytes) {
+      return false;
+    }
+    kept_[kept_count_++] = freed;
+    kept_bytes_ += freed.bytes;
+    return true;
+  }
+
+  // The kernel may refuse to unmap (max_map_count): then the mapping stays ours, and without its
+  // pages if that is to be had.
+  void unmap_or_keep(Vm& vm, const Kept& freed) {
+    if (vm.unmap(reinterpret_cast<void*>(freed.address), freed.bytes)) return;
+    vm.purge(reinterpret_cast<void*>(freed.address), freed.bytes);
+    const ds::LockGuard guard(lock_);
+    if (kept_count_ == kMostKept) return;  // lost address space, not memory
+    kept_[kept_count_++] = freed;
+    kept_bytes_ += freed.bytes;
+  }
+
+  Kept take_kept_at(uint32_t index) {
+    const Kept kept = kept_[index];
+    kept_[index] = kept_[--kept_count_];
+    kept_bytes_ -= kept.bytes;
+    return kept;
+  }
+
+  // The smallest kept mapping that is at most a quarter too large.
+  bool take_kept(size_t bytes, Kept& result) {
+    uint32_t best = kMostKept;
+    for (uint32_t i = 0; i < kept_count_; ++i) {
+      if (kept_[i].bytes < bytes || kept_[i].bytes - bytes > bytes / 4) continue;
+      if (best == kMostKept || kept_[i].bytes < kept_[best].bytes) best = i;
+    }
+    if (best == kMostKept) return false;
+    result = take_kept_at(best);
+    return true;
+  }
+
+  size_t capacity() const { return table_ == nullptr ? 0 : table_->capacity; }
+
+  Entry* find(uintptr_t address) const {
+    if (table_ == nullptr || address <= kErased) return nullptr;
+    for (size_t i = hash(address);; ++i) {
+      Entry& entry = table_->entries[i & (table_->capacity - 1)];
+      if (entry.address == address) return &entry;
+      if (entry.address == 0) return nullptr;
+    }
+  }
+
+  Entry* find_around(uintptr_t address) const {
+    for (size_t i = 0; i < capacity(); ++i) {
+      Entry& entry = table_->entries[i];
+      if (entry.address > kErased && address - entry.address < entry.bytes) return &entry;
+    }
+    return nullptr;
+  }
+
+  // There is room: reserve_entry() saw to it.
+  static void insert_into(Table& table, const Entry& entry) {
+    size_t i = hash(entry.address);
+    while (table.entries[i & (table.capacity - 1)].address > kErased) ++i;
+    Entry& place = table.entries[i & (table.capacity - 1)];
+    if (place.address == 0) ++table.filled;
+    place.bytes = entry.bytes;
+    place.owner = entry.owner;
+    __atomic_store_n(&place.address, entry.address, __ATOMIC_RELEASE);
+  }
+
+  void insert(const Entry& entry) {
+    insert_into(*table_, entry);
+    live_bytes_ += entry.bytes;
+    ++live_blocks_;
+  }
+
+  void erase(Entry& entry) {
+    live_bytes_ -= entry.bytes;
+    --live_blocks_;
+    base::racy_store(entry.address, kErased);
+  }
+
+  // Room for one more entry, at most three quarters full. The new table is whole before it is seen.
+  bool reserve_entry(Vm& vm, Metadata<Vm>& metadata) {
+    if (table_ != nullptr && table_->filled + 1 <= table_->capacity / 4 * 3) return true;
+    size_t wanted = kFirstCapacity;
+    while (wanted / 2 < live_blocks_ + 1) wanted *= 2;
+    Table* table = spare_;
+    if (table == nullptr || table->capacity < wanted) {
+      table = static_cast<Table*>(metadata.allocate(vm, sizeof(Table) + wanted * sizeof(Entry)));
+      if (table == nullptr) return false;
+      table->capacity = wanted;
+      table->entries = reinterpret_cast<Entry*>(table + 1);
+    } else {
+      for (size_t i = 0; i < table->capacity; ++i) table->entries[i] = {};
+      table->filled = 0;
+    }
+    for (size_t i = 0; i < capacity(); ++i) {
+      if (table_->entries[i].address > kErased) insert_into(*table, table_->entries[i]);
+    }
+    spare_ = table_;
+    std::atomic_signal_fence(std::memory_order_release);
+    table_ = table;
+    return true;
+  }
+
+  ds::Lock lock_;
+  Table* table_ = nullptr;
+  Table* spare_ = nullptr;  // the one before, for the next time
+  size_t live_bytes_ = 0;
+  size_t live_blocks_ = 0;
+  Kept kept_[kMostKept] = {};
+  uint32_t kept_count_ = 0;
+  size_t kept_bytes_ = 0;
+};
+
+}  // namespace tide::heap

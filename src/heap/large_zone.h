@@ -1,0 +1,372 @@
+// The large zone: blocks above kMidMaxBytes as spans of 4 KiB pages.
+//
+// Free neighbours of one kind (dirty or clean) are merged at once; a request takes a dirty span that
+// fits, then a clean one, then new addresses. One lock; no system call but the mapping of more
+// address space is made under it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/align.h"
+#include "base/check.h"
+#include "base/racy.h"
+#include "ds/lock.h"
+#include "heap/span_lists.h"
+#include "heap/window.h"
+#include "layout/constants.h"
+#include "layout/span.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+class LargeZone {
+ public:
+  using Entry = layout::SpanEntry;
+  using State = layout::SpanState;
+
+  constexpr LargeZone() = default;
+
+  void place(uintptr_t zone, uintptr_t entries, size_t window_bytes) {
+    zone_.place(zone, window_bytes);
+    entries_window_.place(entries, (window_bytes >> layout::kSpanPageShift) * sizeof(Entry));
+    base_ = zone;
+    entries_ = reinterpret_cast<Entry*>(entries);
+    lists_[0].start(entries_);
+    lists_[1].start(entries_);
+  }
+
+  // `bytes` > 0; `alignment` a power of two, 0 or 1 for none. `zeroed` is set when the block is known
+  // to read as zero. Null: no memory.
+  void* allocate(Vm& vm, size_t bytes, size_t alignment, uint16_t owner, bool& zeroed) {
+    const uint32_t pages = pages_for(bytes);
+    const uint32_t slack =
+        alignment > layout::kSpanPageBytes
+            ? static_cast<uint32_t>(alignment >> layout::kSpanPageShift) - 1 : 0;
+    const ds::LockGuard guard(lock_);
+    State kind;
+    uint32_t page = take_free(pages + slack, kind);
+    if (page == layout::kNoPage) {
+      if (!grow(vm, pages + slack)) return nullptr;
+      page = take_free(pages + slack, kind);
+      if (page == layout::kNoPage) return nullptr;
+    }
+    if (slack != 0) {
+      const uintptr_t address = address_of_page(page);
+      const auto skip = static_cast<uint32_t>(
+          (base::align_up(address, alignment) - address) >> layout::kSpanPageShift);
+      if (skip != 0) page = split_front(page, skip, kind);
+    }
+    trim_tail(page, pages, kind);
+    Entry& entry = entries_[page];
+    zeroed = kind == State::kClean;
+    entry.owner = owner;
+    entry.next = entry.previous = layout::kNoPage;
+    live_pages_ += pages;
+    ++live_blocks_;
+    base::racy_store(entry.state, State::kLive);
+    return reinterpret_cast<void*>(address_of_page(page));
+  }
+
+  // The bytes of the live block that starts at `p`; 0 when none does.
+  size_t usable_bytes(const void* p) const {
+    const Entry* entry = live_entry(p);
+    return entry == nullptr ? 0 : size_t{entry->pages} << layout::kSpanPageShift;
+  }
+
+  bool contains(const void* p) const {
+    return base::address_of(p) - base_ < (size_t{page_count()} << layout::kSpanPageShift);
+  }
+
+  uint16_t owner_of(const void* p) const { return entry_of(p).owner; }
+
+  // The bytes freed; 0 when no live block starts at `p`. `clean`: its pages read as zero now.
+  size_t release(const void* p, uint16_t& owner, bool clean = false) {
+    const ds::LockGuard guard(lock_);
+    Entry* entry = live_entry(p);
+    if (entry == nullptr) return 0;
+    const uint32_t pages = entry->pages;
+    owner = entry->owner;
+    live_pages_ -= pages;
+    --live_blocks_;
+    insert_free(page_of(entry), clean ? State::kClean : State::kDirty);
+    return size_t{pages} << layout::kSpanPageShift;
+  }
+
+  // Frees every block of `owner`.
+  void release_all_of(uint16_t owner) {
+    const ds::LockGuard guard(lock_);
+    uint32_t page = 0;
+    while (page < page_count()) {
+      const Entry entry = entries_[page];
+      uint32_t next = page + entry.pages;
+      if (entry.state == State::kLive && entry.owner == owner) {
+        // The free span behind it may be merged into this one.
+        if (next < page_count() && entries_[next].state == State::kDirty) {
+          next += entries_[next].pages;
+        }
+        live_pages_ -= entry.pages;
+        --live_blocks_;
+        insert_free(page, State::kDirty);
+      }
+      page = next;
+    }
+  }
+
+  // Makes the live block at `p` hold `bytes` where it is. False: it can't, nothing has changed.
+  bool resize(void* p, size_t bytes) {
+    const uint32_t pages = pages_for(bytes);
+    const ds::LockGuard guard(lock_);
+    Entry* entry = live_entry(p);
+    if (entry == nullptr) return false;
+    const uint32_t page = page_of(entry);
+    const uint32_t before = entry->pages;
+    if (pages > before) {
+      const uint32_t neighbour = page + before;
+      if (neighbour >= page_count()) return false;
+      Entry& next = entries_[neighbour];
+      if ((next.state != State::kDirty && next.state != State::kClean) ||
+          next.pages < pages - before) {
+        return false;
+      }
+      const State kind = next.state;
+      lists_of(kind).remove(neighbour);
+      next.state = State::kBusy;
+      trim_tail(neighbour, pages - before, kind);
+      base::racy_store(entry->pages, pages);
+      base::racy_store(entries_[neighbour].state, State::kInside);
+    } else if (pages < before) {
+      cut(page, pages, State::kBusy);
+      insert_free(page + pages, State::kDirty);
+    }
+    live_pages_ += pages;
+    live_pages_ -= before;
+    return true;
+  }
+
+  // Gives the memory of dirty free spans back; the lock is not held meanwhile. Returns bytes.
+  size_t purge(Vm& vm) {
+    size_t total = 0;
+    for (;;) {
+      lock_.lock();
+      const uint32_t page = dirty().any_long();
+      uint32_t pages = 0;
+      if (page != layout::kNoPage) {
+        dirty().remove(page);
+        pages = entries_[page].pages;
+        entries_[page].state = State::kBusy;
+      }
+      lock_.unlock();
+      if (page == layout::kNoPage) return total;
+      // Smaller pages than the system's: only whole ones of its go.
+      const uintptr_t first = base::align_up(address_of_page(page), vm.page_size());
+      const uintptr_t last = base::align_down(address_of_page(page + pages), vm.page_size());
+      const bool whole = first == address_of_page(page) && last == address_of_page(page + pages);
+      const bool gone = last > first && vm.purge(reinterpret_cast<void*>(first), last - first);
+      const ds::LockGuard guard(lock_);
+      if (gone) total += last - first;
+      // What could not be given back stays usable; it goes to the clean lists only when it is clean.
+      if (gone && whole) {
+        insert_free(page, State::kClean);
+      } else {
+        insert_free(page, State::kDirty);
+        return total;
+      }
+    }
+  }
+
+  // Every live span goes to visit(page, entry). The caller holds lock().
+  template <class Visit>
+  bool for_each_live(Visit visit) {
+    for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
+      if (entries_[page].state == State::kLive && !visit(page, entries_[page])) return false;
+    }
+    return true;
+  }
+
+  // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
+  void rebuild() {
+    lists_[0].start(entries_);
+    lists_[1].start(entries_);
+    live_pages_ = live_blocks_ = 0;
+    for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
+      Entry& entry = entries_[page];
+      if (entry.state == State::kBusy || entry.state == State::kInside) entry.state = State::kDirty;
+      if (entry.state == State::kLive) {
+        live_pages_ += entry.pages;
+        ++live_blocks_;
+      } else if (entry.state != State::kUnusable) {
+        entries_[page + entry.pages - 1].pages = entry.pages;
+        if (entry.pages > 1) entries_[page + entry.pages - 1].state = State::kInside;
+        lists_of(entry.state).insert(page);
+      }
+    }
+  }
+
+  uintptr_t address_of_page(uint32_t page) const {
+    return base_ + (uintptr_t{page} << layout::kSpanPageShift);
+  }
+  Entry& entry_of(const void* p) const { return entries_[page_index(p)]; }
+
+  // The head of the span that `p` lies in; for messages about bad pointers, so it may be slow.
+  const Entry* head_before(const void* p, uintptr_t& address) const {
+    uint32_t page = page_index(p);
+    while (page != 0 && entries_[page].state == State::kInside) --page;
+    address = address_of_page(page);
+    return &entries_[page];
+  }
+
+  uint64_t live_bytes() const { return base::racy_load(live_pages_) << layout::kSpanPageShift; }
+  uint64_t live_blocks() const { return base::racy_load(live_blocks_); }
+  uint64_t dirty_bytes() const { return lists_[0].pages() << layout::kSpanPageShift; }
+  uint64_t clean_bytes() const { return lists_[1].pages() << layout::kSpanPageShift; }
+  size_t mapped_bytes() const { return zone_.mapped(); }
+  size_t metadata_bytes() const { return entries_window_.mapped(); }
+  uint32_t page_count() const { return base::racy_load(page_count_); }
+  Entry& entry(uint32_t page) { return entries_[page]; }
+  ds::Lock& lock() { return lock_; }
+
+ private:
+  static uint32_t pages_for(size_t bytes) {
+    return static_cast<uint32_t>((bytes + layout::kSpanPageBytes - 1) >> layout::kSpanPageShift);
+  }
+
+  uint32_t page_index(const void* p) const {
+    return static_cast<uint32_t>((base::address_of(p) - base_) >> layout::kSpanPageShift);
+  }
+  uint32_t page_of(const Entry* entry) const { return static_cast<uint32_t>(entry - entries_); }
+
+  Entry* live_entry(const void* p) const {
+    if (!contains(p) || !base::is_aligned(base::address_of(p), layout::kSpanPageBytes)) {
+      return nullptr;
+    }
+    Entry& entry = entry_of(p);
+    return base::racy_load(entry.state) == State::kLive ? &entry : nullptr;
+  }
+
+  SpanLists& dirty() { return lists_[0]; }
+  SpanLists& lists_of(State state) { return lists_[state == State::kClean ? 1 : 0]; }
+
+  // A free span of at least `pages`, taken off its list and busy; `kind` is what it was.
+  uint32_t take_free(uint32_t pages, State& kind) {
+    for (SpanLists& lists : lists_) {
+      const uint32_t page = lists.find(pages);
+      if (page != layout::kNoPage) {
+        lists.remove(page);
+        kind = entries_[page].state;
+        entries_[page].state = State::kBusy;
+        return page;
+      }
+    }
+    return layout::kNoPage;
+  }
+
+  // Makes two spans of the one at `page`; the new one, at page + pages, gets `state`. The order of
+  // the stores keeps I-SPAN-1.
+  void cut(uint32_t page, uint32_t pages, State state) {
+    Entry& rest = entries_[page + pages];
+    rest.pages = entries_[page].pages - pages;
+    rest.owner = 0;
+    base::racy_store(rest.state, state);
+    std::atomic_signal_fence(std::memory_order_release);
+    base::racy_store(entries_[page].pages, pages);
+  }
+
+  // Cuts a busy span down to `pages`; the rest becomes free, of `kind`.
+  void trim_tail(uint32_t page, uint32_t pages, State kind) {
+    if (entries_[page].pages == pages) return;
+    cut(page, pages, State::kBusy);
+    insert_free(page + pages, kind);
+  }
+
+  // Frees the first `pages` of a busy span; returns the rest, which stays busy.
+  uint32_t split_front(uint32_t page, uint32_t pages, State kind) {
+    cut(page, pages, State::kBusy);
+    insert_free(page, kind);
+    return page + pages;
+  }
+
+  // Puts a busy span on the free lists, merged with free neighbours of its kind.
+  void insert_free(uint32_t page, State state) {
+    base::racy_store(entries_[page].state, state);
+    const uint32_t after = page + entries_[page].pages;
+    if (after < page_count() && entries_[after].state == state) {
+      lists_of(state).remove(after);
+      base::racy_store(entries_[page].pages, entries_[page].pages + entries_[after].pages);
+      std::atomic_signal_fence(std::memory_order_release);
+      base::racy_store(entries_[after].state, State::kInside);
+    }
+    if (page != 0) {
+      const uint32_t before = head_of_free_before(page, state);
+      if (before != layout::kNoPage) {
+        lists_of(state).remove(before);
+        base::racy_store(entries_[before].pages, entries_[before].pages + entries_[page].pages);
+        std::atomic_signal_fence(std::memory_order_release);
+        base::racy_store(entries_[page].state, State::kInside);
+        page = before;
+      }
+    }
+    entries_[page + entries_[page].pages - 1].pages = entries_[page].pages;
+    lists_of(state).insert(page);
+  }
+
+  // The free span of kind `state` that ends right before `page`, or kNoPage. The last page of a free
+  // span repeats its length.
+  uint32_t head_of_free_before(uint32_t page, State state) const {
+    const Entry& last = entries_[page - 1];
+    if (last.state == state) return last.pages == 1 ? page - 1 : layout::kNoPage;
+    if (last.state != State::kInside || last.pages == 0 || last.pages > page) {
+      return layout::kNoPage;
+    }
+    const uint32_t head = page - last.pages;
+    return entries_[head].state == state && entries_[head].pages == last.pages ? head
+                                                                              : layout::kNoPage;
+  }
+
+  bool grow(Vm& vm, uint32_t pages) {
+    constexpr uint32_t kLeast = (size_t{1} << 20) >> layout::kSpanPageShift;
+    constexpr uint32_t kMost = (size_t{64} << 20) >> layout::kSpanPageShift;
+    uint32_t usual = page_count() / 8;
+    usual = usual < kLeast ? kLeast : usual > kMost ? kMost : usual;
+    const uint32_t wanted = pages > usual ? pages : usual;
+    return grow_by(vm, wanted) || (wanted != pages && grow_by(vm, pages));
+  }
+
+  bool grow_by(Vm& vm, uint32_t pages) {
+    const size_t system_page = vm.page_size() >> layout::kSpanPageShift;
+    if (system_page > 1) pages = static_cast<uint32_t>(base::align_up(pages, system_page));
+    constexpr unsigned kMostDetours = 4096;
+    for (unsigned detour = 0; detour < kMostDetours; ++detour) {
+      const uint32_t first = page_count();
+      const size_t count = size_t{first} + pages;
+      if (count >= layout::kNoPage) return false;
+      if (entries_window_.cover(vm, count * sizeof(Entry)) != sys::MapResult::kOk) return false;
+      const auto result = zone_.cover(vm, count << layout::kSpanPageShift);
+      if (result == sys::MapResult::kNoMemory) return false;
+      const bool taken = result == sys::MapResult::kTaken;
+      if (taken && !zone_.skip(size_t{pages} << layout::kSpanPageShift)) return false;
+      entries_[first].pages = pages;
+      entries_[first].owner = 0;
+      entries_[first].state = taken ? State::kUnusable : State::kClean;
+      __atomic_store_n(&page_count_, static_cast<uint32_t>(count), __ATOMIC_RELEASE);
+      if (!taken) {
+        insert_free(first, State::kClean);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  uintptr_t base_ = 0;
+  Entry* entries_ = nullptr;
+  uint32_t page_count_ = 0;
+  uint64_t live_pages_ = 0;
+  uint64_t live_blocks_ = 0;
+  ds::Lock lock_;
+  SpanLists lists_[2];  // dirty, clean
+  Window<Vm> zone_;
+  Window<Vm> entries_window_;
+};
+
+}  // namespace tide::heap

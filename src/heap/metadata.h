@@ -1,0 +1,49 @@
+// Memory for the engine's own records: thread caches, heaps, tables. Cut from mappings of its own,
+// never returned to the system; its users keep their own lists of what may be used again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/align.h"
+#include "ds/lock.h"
+#include "sys/vm.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+class Metadata {
+ public:
+  constexpr Metadata() = default;
+
+  // Zeroed, aligned to a cache line; null when there is no memory.
+  void* allocate(Vm& vm, size_t bytes) {
+    const size_t rounded = base::align_up(bytes, 64);
+    const ds::LockGuard guard(lock_);
+    if (rounded > left_) {
+      const size_t chunk = base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
+      void* const memory = vm.map(chunk);
+      if (memory == nullptr) return nullptr;
+      next_ = static_cast<char*>(memory);
+      left_ = chunk;
+      mapped_ += chunk;
+    }
+    void* const result = next_;
+    next_ += rounded;
+    left_ -= rounded;
+    return result;
+  }
+
+  size_t mapped_bytes() const { return mapped_; }
+  ds::Lock& lock() { return lock_; }
+
+ private:
+  static constexpr size_t kChunkBytes = size_t{256} << 10;
+
+  ds::Lock lock_;
+  char* next_ = nullptr;
+  size_t left_ = 0;
+  size_t mapped_ = 0;
+};
+
+}  // namespace tide::heap

@@ -1,0 +1,46 @@
+// The address space of one engine: the VM source and the two zones of slabs, placed together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "heap/address_plan.h"
+#include "heap/zone.h"
+#include "layout/constants.h"
+#include "layout/size_classes.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+struct Space {
+  constexpr Space() = default;
+
+  Vm vm{};
+  Zone<Vm> small;
+  Zone<Vm> mid;
+  AddressPlan plan;
+
+  Zone<Vm>& zone_of_class(uint32_t c) { return layout::is_small_class(c) ? small : mid; }
+
+  // The zone that `p` lies in, or null.
+  Zone<Vm>* zone_of(const void* p) {
+    if (small.contains(p)) return &small;
+    if (mid.contains(p)) return &mid;
+    return nullptr;
+  }
+
+  // Finds a place and maps the first slabs of the small zone. False: no memory; may be tried again.
+  bool start() {
+    for (unsigned attempt = 0; plan_addresses(vm, attempt, plan); ++attempt) {
+      if (plan.base == 0) continue;
+      small.place(layout::kSmallGranuleShift, plan.small_zone(), plan.small_states(),
+                  plan.small_slabs(), plan.window_bytes);
+      mid.place(layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(), plan.mid_slabs(),
+                plan.window_bytes);
+      if (small.start(vm)) return true;
+    }
+    return false;
+  }
+};
+
+}  // namespace tide::heap

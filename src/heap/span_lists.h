@@ -1,0 +1,101 @@
+// Free spans in bins by length, eight bins to a doubling, one set for dirty and one for clean spans.
+// Works on the large zone's page table; the zone's lock protects it.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "layout/span.h"
+
+namespace tide::heap {
+
+class SpanLists {
+ public:
+  constexpr SpanLists() = default;
+
+  // All zero is not yet empty, see Config.
+  void start(layout::SpanEntry* entries) {
+    entries_ = entries;
+    used_[0] = used_[1] = used_[2] = 0;
+    for (uint32_t& head : heads_) head = layout::kNoPage;
+    pages_ = 0;
+  }
+
+  void insert(uint32_t page) {
+    layout::SpanEntry& entry = entries_[page];
+    const uint32_t bin = bin_of(entry.pages);
+    entry.previous = layout::kNoPage;
+    entry.next = heads_[bin];
+    if (entry.next != layout::kNoPage) entries_[entry.next].previous = page;
+    heads_[bin] = page;
+    used_[bin / 64] |= uint64_t{1} << (bin % 64);
+    pages_ += entry.pages;
+  }
+
+  void remove(uint32_t page) {
+    layout::SpanEntry& entry = entries_[page];
+    const uint32_t bin = bin_of(entry.pages);
+    if (entry.previous == layout::kNoPage) {
+      heads_[bin] = entry.next;
+      if (entry.next == layout::kNoPage) used_[bin / 64] &= ~(uint64_t{1} << (bin % 64));
+    } else {
+      entries_[entry.previous].next = entry.next;
+    }
+    if (entry.next != layout::kNoPage) entries_[entry.next].previous = entry.previous;
+    pages_ -= entry.pages;
+  }
+
+  // A span of at least `pages`, still in its list, or kNoPage. Nearly the best fit: the bin of the
+  // length itself is searched a little, then any span of the next bin that has one.
+  uint32_t find(uint32_t pages) const {
+    constexpr int kSearch = 16;
+    const uint32_t exact = bin_of(pages);
+    uint32_t candidate = heads_[exact];
+    uint32_t best = layout::kNoPage;
+    for (int i = 0; i < kSearch && candidate != layout::kNoPage; ++i) {
+      const layout::SpanEntry& entry = entries_[candidate];
+      if (entry.pages >= pages &&
+          (best == layout::kNoPage || entry.pages < entries_[best].pages)) {
+        best = candidate;
+        if (entry.pages == pages) break;
+      }
+      candidate = entry.next;
+    }
+    if (best != layout::kNoPage) return best;
+    for (uint32_t bin = exact + 1; bin < kBins; bin = (bin / 64 + 1) * 64) {
+      const uint64_t rest = used_[bin / 64] >> (bin % 64);
+      if (rest != 0) return heads_[bin + static_cast<uint32_t>(std::countr_zero(rest))];
+    }
+    return layout::kNoPage;
+  }
+
+  // The longest bin's first span, or kNoPage.
+  uint32_t any_long() const {
+    for (uint32_t word = 3; word-- != 0;) {
+      if (used_[word] != 0) {
+        return heads_[word * 64 + 63 - static_cast<uint32_t>(std::countl_zero(used_[word]))];
+      }
+    }
+    return layout::kNoPage;
+  }
+
+  uint64_t pages() const { return pages_; }
+
+ private:
+  static constexpr uint32_t kBins = 192;
+
+  // Lengths 1..8 have a bin each, then eight to a doubling.
+  static uint32_t bin_of(uint32_t pages) {
+    if (pages <= 8) return pages - 1;
+    const auto log = static_cast<uint32_t>(std::bit_width(pages)) - 1;
+    const uint32_t bin = 8 + (log - 3) * 8 + ((pages >> (log - 3)) & 7);
+    return bin < kBins ? bin : kBins - 1;
+  }
+
+  layout::SpanEntry* entries_ = nullptr;
+  uint64_t used_[3] = {};
+  uint32_t heads_[kBins] = {};
+  uint64_t pages_ = 0;
+};
+
+}  // namespace tide::heap

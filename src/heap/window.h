@@ -1,0 +1,54 @@
+// A range of addresses that is mapped from its lower end upwards. The owner's lock protects it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "sys/vm.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+class Window {
+ public:
+  constexpr Window() = default;
+
+  void place(uintptr_t base, size_t capacity) {
+    base_ = base;
+    capacity_ = capacity;
+  }
+
+  // Maps on until at least `bytes` from the base are there. The size asked for is rounded up to
+  // pages.
+  sys::MapResult cover(Vm& vm, size_t bytes) {
+    if (bytes <= end_) return sys::MapResult::kOk;
+    const size_t page = vm.page_size();
+    const size_t wanted = (bytes + page - 1) & ~(page - 1);
+    if (wanted > capacity_) return sys::MapResult::kNoMemory;
+    const sys::MapResult result = vm.map_at(base_ + end_, wanted - end_);
+    if (result == sys::MapResult::kOk) {
+      mapped_ += wanted - end_;
+      end_ = wanted;
+    }
+    return result;
+  }
+
+  // Leaves `bytes` at the growing end to whoever has mapped them.
+  bool skip(size_t bytes) {
+    if (capacity_ - end_ < bytes) return false;
+    end_ += bytes;
+    return true;
+  }
+
+  uintptr_t base() const { return base_; }
+  size_t end() const { return end_; }        // from the base, what was skipped included
+  size_t mapped() const { return mapped_; }  // bytes that are ours
+
+ private:
+  uintptr_t base_ = 0;
+  size_t capacity_ = 0;
+  size_t end_ = 0;
+  size_t mapped_ = 0;
+};
+
+}  // namespace tide::heap

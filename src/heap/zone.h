@@ -1,0 +1,212 @@
+// The small or the mid zone: a row of equal slabs, their records and their state map.
+//
+// Owns the three windows and the pool of slabs that belong to no size class. Its lock is taken last,
+// under a class's or a heap's lock. The fast path reads base, limit and states without it: they only
+// ever grow, and limit is published after what it makes reachable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/align.h"
+#include "base/check.h"
+#include "base/racy.h"
+#include "ds/lock.h"
+#include "heap/window.h"
+#include "layout/slab.h"
+#include "sys/vm.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+class Zone {
+ public:
+  constexpr Zone() = default;
+
+  void place(unsigned granule_shift, uintptr_t zone, uintptr_t states, uintptr_t slabs,
+             size_t window_bytes) {
+    shift_ = granule_shift;
+    dirty_pool_ = clean_pool_ = layout::kNoSlab;
+    zone_.place(zone, window_bytes);
+    states_window_.place(states, window_bytes >> shift_);
+    slabs_window_.place(slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
+    base_ = zone;
+    states_ = reinterpret_cast<uint8_t*>(states);
+    slabs_ = reinterpret_cast<layout::Slab*>(slabs);
+    state_bias_ = states - (zone >> shift_);
+  }
+
+  // Maps the first slabs. False when the place is no good.
+  bool start(Vm& vm) {
+    const ds::LockGuard guard(lock_);
+    return grow(vm, 1);
+  }
+
+  // --- read by the fast path -------------------------------------------------------------------
+
+  // The granule that `p` begins, or a number beyond limit() when `p` is outside of the zone or not on
+  // a granule: the bits below a granule turn up as the highest ones.
+  template <unsigned kShift>
+  TIDE_INLINE size_t granule_of(const void* p) const {
+    const uintptr_t offset = base::address_of(p) - base_;
+    return (offset >> kShift) | (offset << (sizeof(uintptr_t) * 8 - kShift));
+  }
+
+  TIDE_INLINE size_t limit() const { return base::racy_load(limit_); }
+  TIDE_INLINE uint8_t& state(size_t granule) const { return states_[granule]; }
+
+  // The state byte of a block of this zone.
+  template <unsigned kShift>
+  TIDE_INLINE uint8_t& state_of(const void* block) const {
+    return *reinterpret_cast<uint8_t*>((base::address_of(block) >> kShift) + state_bias_);
+  }
+
+  // --- slow path -------------------------------------------------------------------------------
+
+  size_t granule_of_any(const void* p) const {
+    const uintptr_t offset = base::address_of(p) - base_;
+    return (offset >> shift_) | (offset << (sizeof(uintptr_t) * 8 - shift_));
+  }
+  uint8_t& state_of_any(const void* block) const {
+    return *reinterpret_cast<uint8_t*>((base::address_of(block) >> shift_) + state_bias_);
+  }
+  bool contains(const void* p) const {
+    return base::address_of(p) - base_ < (limit() << shift_);
+  }
+
+  unsigned shift() const { return shift_; }
+  size_t slab_bytes() const { return size_t{layout::kGranulesPerSlab} << shift_; }
+  uint32_t slab_count() const { return static_cast<uint32_t>(limit() / layout::kGranulesPerSlab); }
+  layout::Slab& slab(uint32_t index) const { return slabs_[index]; }
+  uint32_t index_of(const layout::Slab& slab) const {
+    return static_cast<uint32_t>(&slab - slabs_);
+  }
+  uint32_t index_of_address(const void* p) const {
+    return static_cast<uint32_t>((base::address_of(p) - base_) / slab_bytes());
+  }
+  uintptr_t slab_address(uint32_t index) const { return base_ + uintptr_t{index} * slab_bytes(); }
+
+  size_t mapped_bytes() const { return zone_.mapped(); }
+  size_t metadata_bytes() const { return states_window_.mapped() + slabs_window_.mapped(); }
+  ds::Lock& lock() { return lock_; }
+
+  // A slab of no class: dirty ones first, then clean ones, then fresh addresses. kNoSlab: no memory.
+  uint32_t acquire(Vm& vm) {
+    const ds::LockGuard guard(lock_);
+    if (dirty_pool_ == layout::kNoSlab && clean_pool_ == layout::kNoSlab) {
+      const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
+      const uint32_t most = static_cast<uint32_t>((size_t{32} << 20) / slab_bytes());
+      if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
+    }
+    uint32_t& pool = dirty_pool_ != layout::kNoSlab ? dirty_pool_ : clean_pool_;
+    const uint32_t index = pool;
+    pool = slabs_[index].next;
+    return index;
+  }
+
+  // Takes back an empty slab. `clean`: all of it reads as zero.
+  void release(uint32_t index, bool clean) {
+    layout::Slab& slab = slabs_[index];
+    slab.free.reset();
+    slab.carved = 0;
+    slab.used = 0;
+    slab.owner = 0;
+    slab.fresh = clean;
+    slab.purged[0] = slab.purged[1] = 0;
+    base::racy_store(slab.size_class, uint8_t{0});
+    const ds::LockGuard guard(lock_);
+    push(index, clean);
+  }
+
+  // Gives the memory of pooled slabs back. Returns the bytes given back.
+  size_t purge_pool(Vm& vm) {
+    size_t total = 0;
+    for (;;) {
+      // One at a time and outside of the lock: nobody waits for madvise.
+      lock_.lock();
+      const uint32_t index = dirty_pool_;
+      if (index != layout::kNoSlab) dirty_pool_ = slabs_[index].next;
+      lock_.unlock();
+      if (index == layout::kNoSlab) return total;
+      const bool clean = vm.purge(reinterpret_cast<void*>(slab_address(index)), slab_bytes());
+      slabs_[index].fresh = clean;
+      const ds::LockGuard guard(lock_);
+      if (!clean) {
+        push(index, false);
+        return total;
+      }
+      push(index, true);
+      total += slab_bytes();
+    }
+  }
+
+  // In a forked child whose parent may have been in here: the pools are made anew from the records.
+  void rebuild_pools() {
+    dirty_pool_ = clean_pool_ = layout::kNoSlab;
+    for (uint32_t index = slab_count(); index-- != 0;) {
+      const layout::Slab& slab = slabs_[index];
+      if (slab.size_class == 0 && !slab.unusable) push(index, slab.fresh != 0);
+    }
+  }
+
+  // Bytes in slabs of no class; `dirty`: those that may be resident.
+  size_t pool_bytes(bool dirty) {
+    const ds::LockGuard guard(lock_);
+    size_t slabs = 0;
+    uint32_t index = dirty ? dirty_pool_ : clean_pool_;
+    for (; index != layout::kNoSlab; index = slabs_[index].next) ++slabs;
+    return slabs * slab_bytes();
+  }
+
+ private:
+  // Small at first: a process that allocates little maps little.
+  uint32_t first_growth() const { return shift_ == layout::kSmallGranuleShift ? 16 : 4; }
+
+  void push(uint32_t index, bool clean) {
+    uint32_t& pool = clean ? clean_pool_ : dirty_pool_;
+    slabs_[index].next = pool;
+    pool = index;
+  }
+
+  bool grow(Vm& vm, uint32_t slabs) {
+    constexpr unsigned kMostDetours = 4096;
+    for (unsigned detour = 0; detour < kMostDetours; ++detour) {
+      const uint32_t first = slab_count();
+      const size_t count = size_t{first} + slabs;
+      if (states_window_.cover(vm, count * layout::kGranulesPerSlab) != sys::MapResult::kOk ||
+          slabs_window_.cover(vm, count * sizeof(layout::Slab)) != sys::MapResult::kOk) {
+        return false;
+      }
+      const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
+      if (result == sys::MapResult::kNoMemory) return false;
+      const bool taken = result == sys::MapResult::kTaken;
+      if (taken && !zone_.skip(slabs * slab_bytes())) return false;
+      for (uint32_t index = static_cast<uint32_t>(count); index-- != first;) {
+        slabs_[index].unusable = taken;
+        slabs_[index].fresh = 1;
+        if (!taken) push(index, true);
+      }
+      __atomic_store_n(&limit_, count * layout::kGranulesPerSlab, __ATOMIC_RELEASE);
+      if (!taken) return true;
+      if (first == 0) return false;  // the very start is taken: better to plan another place
+      slabs = 1;
+    }
+    return false;
+  }
+
+  uintptr_t base_ = 0;
+  size_t limit_ = 0;  // granules
+  uint8_t* states_ = nullptr;
+  uintptr_t state_bias_ = 0;  // state byte of p: *(state_bias_ + (p >> shift))
+  layout::Slab* slabs_ = nullptr;
+  unsigned shift_ = 0;
+
+  ds::Lock lock_;
+  uint32_t dirty_pool_ = 0;
+  uint32_t clean_pool_ = 0;
+  Window<Vm> zone_;
+  Window<Vm> states_window_;
+  Window<Vm> slabs_window_;
+};
+
+}  // namespace tide::heap

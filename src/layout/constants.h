@@ -1,0 +1,41 @@
+// The numbers that the shape of the heap hangs on. Plain constants: the allocator, the walker and the
+// debugger read the same ones.
+//
+//   small zone   blocks of 1 B to 1 KiB      slabs of  64 KiB = 4,096 granules of  16 B
+//   mid zone     blocks of 1 KiB to 64 KiB   slabs of 512 KiB = 4,096 granules of 128 B
+//   large zone   blocks of 64 KiB to 32 MiB  spans of 4 KiB pages
+//   huge blocks  everything above            a mapping each
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tide::layout {
+
+// What malloc promises for every block, whatever its size (x86-64 psABI: 16).
+inline constexpr size_t kMinAlignment = 16;
+
+inline constexpr uint32_t kGranulesPerSlab = 4096;
+
+inline constexpr unsigned kSmallGranuleShift = 4;
+inline constexpr unsigned kMidGranuleShift = 7;
+inline constexpr size_t kSmallMaxBytes = 1024;
+inline constexpr size_t kMidMaxBytes = 64 * 1024;
+inline constexpr size_t kLargeMaxBytes = size_t{32} << 20;
+
+inline constexpr unsigned kSpanPageShift = 12;
+inline constexpr size_t kSpanPageBytes = size_t{1} << kSpanPageShift;
+
+static_assert((size_t{1} << kSmallGranuleShift) == kMinAlignment,
+              "a state byte per smallest block, or two blocks would share one");
+
+// One byte per granule of the small and the mid zone: the state map. It answers four questions with
+// one load: is this ours, does a block start here, is it live, which size class.
+enum BlockState : uint8_t {
+  kNotLive = 0,  // no block starts here, or it is free, or cached
+  // 1 .. 80: a live block of that size class
+  kFreeZero = 81,     // a block that is not live and is known to read as zero
+  kLiveSpecial = 82,  // a live block that must take the slow path: see Slab::owner
+};
+
+}  // namespace tide::layout

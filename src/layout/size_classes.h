@@ -1,0 +1,104 @@
+// Size classes: 16-byte steps up to 128 bytes, then eight to a doubling up to 64 KiB, so that at most
+// 12.5 % of a block above 128 bytes is lost to rounding. Class 0 is no class.
+//
+// Classes up to kSmallClasses live in the small zone and are multiples of 16; the others live in the
+// mid zone and are multiples of 128. A class whose size is a multiple of an alignment A gives blocks
+// aligned to A, because slabs are aligned to their own size.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "layout/constants.h"
+
+namespace tide::layout {
+
+inline constexpr uint32_t kClassCount = 81;  // with class 0
+inline constexpr uint32_t kSmallClasses = 32;
+inline constexpr uint32_t kLastClass = kClassCount - 1;
+
+// Bytes of a block of class `c`, 1 <= c <= kLastClass.
+constexpr size_t class_bytes(uint32_t c) {
+  if (c <= 8) return size_t{16} * c;
+  const uint32_t doubling = (c - 1) / 8;
+  const uint32_t step = (c - 1) % 8 + 1;
+  const size_t base = size_t{64} << doubling;
+  return base + step * (base / 8);
+}
+
+// The smallest class that holds `bytes` <= kMidMaxBytes; 0 bytes is 1 byte.
+constexpr uint32_t class_of(size_t bytes) {
+  if (bytes <= 128) return bytes == 0 ? 1 : static_cast<uint32_t>((bytes + 15) / 16);
+  const size_t top = bytes - 1;
+  const auto log = static_cast<uint32_t>(std::bit_width(top)) - 1;
+  return 8 + (log - 7) * 8 + static_cast<uint32_t>((top >> (log - 3)) & 7) + 1;
+}
+
+static_assert(class_bytes(kSmallClasses) == kSmallMaxBytes);
+static_assert(class_bytes(kLastClass) == kMidMaxBytes);
+static_assert(class_of(kSmallMaxBytes) == kSmallClasses && class_of(kMidMaxBytes) == kLastClass);
+
+constexpr bool is_small_class(uint32_t c) { return c <= kSmallClasses; }
+
+constexpr unsigned granule_shift(uint32_t c) {
+  return is_small_class(c) ? kSmallGranuleShift : kMidGranuleShift;
+}
+
+constexpr uint32_t granules_per_block(uint32_t c) {
+  return static_cast<uint32_t>(class_bytes(c) >> granule_shift(c));
+}
+
+// What is left at the end of a slab is address space that no block touches.
+constexpr uint32_t blocks_per_slab(uint32_t c) { return kGranulesPerSlab / granules_per_block(c); }
+
+// Most blocks of a class that a thread cache may hold.
+constexpr uint32_t cache_slots(uint32_t c) {
+  constexpr size_t kBytes = size_t{1} << 20;
+  const size_t fit = kBytes / class_bytes(c);
+  if (fit > 320) return 320;
+  return fit < 16 ? 16 : static_cast<uint32_t>(fit);
+}
+
+// Most blocks that move between a thread cache and the rest at once.
+inline constexpr uint32_t kMaxBatch = 64;
+constexpr uint32_t batch_blocks(uint32_t c) {
+  const uint32_t half = cache_slots(c) / 2;
+  return half > kMaxBatch ? kMaxBatch : half;
+}
+
+// Index: (bytes + 15) / 16.
+inline constexpr size_t kSmallTableEntries = kSmallMaxBytes / 16 + 1;
+inline constexpr auto kSmallClassTable = [] {
+  std::array<uint8_t, kSmallTableEntries> table{};
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i * 16));
+  return table;
+}();
+
+// Index: (bytes + 127) / 128, for bytes above kSmallMaxBytes.
+inline constexpr auto kMidClassTable = [] {
+  std::array<uint8_t, kMidMaxBytes / 128 + 1> table{};
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i * 128));
+  return table;
+}();
+
+struct ClassInfo {
+  uint32_t bytes;
+  uint16_t granules;
+  uint16_t blocks_per_slab;
+  uint16_t cache_slots;
+  uint16_t batch;
+};
+
+inline constexpr auto kClassInfo = [] {
+  std::array<ClassInfo, kClassCount> table{};
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    table[c] = {static_cast<uint32_t>(class_bytes(c)), static_cast<uint16_t>(granules_per_block(c)),
+                static_cast<uint16_t>(blocks_per_slab(c)), static_cast<uint16_t>(cache_slots(c)),
+                static_cast<uint16_t>(batch_blocks(c))};
+  }
+  return table;
+}();
+
+}  // namespace tide::layout

@@ -1,0 +1,49 @@
+// A slab: 4,096 granules of the small or the mid zone that hold blocks of one size class. This record
+// lives out of line, in an array indexed by the slab's number.
+//
+//   | block 0 | block 1 | ... | block carved-1 | never used ... | rest of a block |
+//
+// A block is in one of these states:
+//   live       state byte 1..80 or kLiveSpecial
+//   cached     state byte kNotLive/kFreeZero, bit in `free` clear: some thread cache, depot or
+//              transfer holds it
+//   free       bit in `free` set
+//   uncarved   index >= carved
+// Invariants: I-SLAB-1 used + free.count() == carved; I-SLAB-2 a set bit is the granule where a
+// carved block starts, and its state byte is kNotLive or kFreeZero.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ds/bitmap4096.h"
+#include "layout/constants.h"
+
+namespace tide::layout {
+
+// Lists hold slabs by how full they are; the fullest that has room is used first, so that survivors
+// stay packed and sparse slabs drain.
+inline constexpr uint32_t kFillBins = 5;
+inline constexpr uint32_t kFullBin = 4;
+
+inline constexpr uint32_t kNoSlab = UINT32_MAX;
+
+struct alignas(64) Slab {
+  uint8_t size_class;   // 0: in the zone's pool
+  uint8_t bin;          // the list it is on
+  uint8_t fresh;        // memory from `carved` on was never touched or has been purged: reads as zero
+  uint8_t unusable;     // something else is mapped there
+  uint16_t owner;       // 0: the process's heap; else the id of a first-class heap
+  uint16_t granules;    // per block
+  uint32_t blocks;      // capacity
+  uint32_t carved;      // blocks [0, carved) were handed out at least once
+  uint32_t used;        // blocks that are live or cached
+  uint32_t next;        // on its list or in the pool, kNoSlab at the end
+  uint32_t previous;
+  uint64_t purged[2];   // OS pages known to be given back (a hint: a set bit may be stale)
+  ds::Bitmap4096 free;
+};
+
+static_assert(sizeof(Slab) == 576, "nine cache lines, the hot fields in the first");
+
+}  // namespace tide::layout

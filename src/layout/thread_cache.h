@@ -1,0 +1,83 @@
+// A thread's cache: for each size class a stack of pointers to free blocks.
+//
+// Only its thread touches it (and, when that thread is gone, whoever takes it over). The order of
+// stores in heap/fast_path.h keeps it valid at every instruction, for forks and for readers from
+// outside.
+//
+//   slots:  | null | block | block |  ...  |
+//                              ^ top[c]      ^ limit[c]
+//
+// An empty stack's top is its null slot, so that malloc learns "empty" from the word that it pops. A
+// cache that may not be used (none made yet, thread ended) has every stack empty and full at once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "layout/size_classes.h"
+
+namespace tide::layout {
+
+// One stack per value of the state byte, so that free needs no test for "not live": the stacks of 0,
+// kFreeZero and kLiveSpecial are always full.
+inline constexpr uint32_t kCacheStacks = 84;
+
+inline constexpr auto kCacheSlotOffset = [] {
+  std::array<uint16_t, kClassCount + 1> offsets{};
+  uint32_t next = 0;
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    offsets[c] = static_cast<uint16_t>(next);
+    next += cache_slots(c) + 1;
+  }
+  offsets[kClassCount] = static_cast<uint16_t>(next);
+  return offsets;
+}();
+inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
+
+enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
+
+// What malloc and free touch.
+struct CacheFront {
+  void** top[kCacheStacks];  // first, so that its index needs no displacement
+  void** limit[kCacheStacks];
+  // (bytes + 15) / 16 -> class for small sizes. All zero sends every small malloc to the slow path.
+  uint8_t small_class[72];
+};
+
+struct ThreadCache : CacheFront {
+  CacheState state;
+  uint8_t steal_cursor;  // where the next search for an idle stack begins
+  size_t bound_bytes;    // sum over classes of (limit - bottom) * block size
+  ThreadCache* next;     // registry of all caches, never shrinks
+  ThreadCache* next_parked;
+  void* null_slot;       // top[0] points here
+  void* slots[kCacheSlots];
+};
+
+// A front whose stacks are all empty and full, which sends everything to the slow path.
+constexpr CacheFront closed_front(void** null_slot) {
+  CacheFront front{};
+  for (void**& top : front.top) top = null_slot;
+  for (void**& limit : front.limit) limit = null_slot;
+  return front;
+}
+
+static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_class));
+static_assert(kCacheStacks > kLiveSpecial);
+static_assert(sizeof(ThreadCache) <= size_t{160} << 10, "address space; touched as it is used");
+
+// The null slot below the stack of class `c`.
+inline void** stack_bottom(ThreadCache& cache, uint32_t c) {
+  return &cache.slots[kCacheSlotOffset[c]];
+}
+
+inline uint32_t stack_count(ThreadCache& cache, uint32_t c) {
+  return static_cast<uint32_t>(cache.top[c] - stack_bottom(cache, c));
+}
+
+inline uint32_t stack_capacity(ThreadCache& cache, uint32_t c) {
+  return static_cast<uint32_t>(cache.limit[c] - stack_bottom(cache, c));
+}
+
+}  // namespace tide::layout

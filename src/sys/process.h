@@ -1,0 +1,32 @@
+// The process as a whole: its environment, whether it runs with privileges that its user lacks, and
+// files that it writes. Nothing here allocates; all functions keep errno.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace tide::sys {
+
+// As it is before the C library has set `environ`, too: malloc is called earlier. May be null.
+const char* const* environment();
+
+// True in secure-execution mode (set-uid and alike): what the environment says must be ignored.
+bool is_secure_execution();
+
+int process_id();
+
+// A descriptor for appending to the file, made if need be; -1: not possible.
+int open_for_append(const char* path);
+void close_descriptor(int descriptor);
+
+// A second descriptor for the same file, high above those that programs count on, closed by exec;
+// -1: not possible.
+int duplicate_high(int descriptor);
+
+// Tells one open file from another; 0: the descriptor is closed.
+uint64_t file_identity(int descriptor);
+
+// False when not everything could be written.
+bool write_all(int descriptor, std::string_view text);
+
+}  // namespace tide::sys

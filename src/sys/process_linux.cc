@@ -1,0 +1,87 @@
+#include "sys/process.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern "C" {
+extern char** environ;
+// Where the stack began: the argument count, the arguments, null, the environment, null. Exported by
+// the dynamic linker, which calls malloc before it has run the C library's own initialiser.
+extern void* __libc_stack_end __attribute__((weak));
+}
+
+namespace tide::sys {
+
+namespace {
+
+class ErrnoKeeper {
+ public:
+  ErrnoKeeper() : saved_(errno) {}
+  ~ErrnoKeeper() { errno = saved_; }
+  ErrnoKeeper(const ErrnoKeeper&) = delete;
+  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
+
+ private:
+  int saved_;
+};
+
+const char* const* environment_on_stack() {
+  if (&__libc_stack_end == nullptr || __libc_stack_end == nullptr) return nullptr;
+  const auto* const words = static_cast<const intptr_t*>(__libc_stack_end);
+  const intptr_t argument_count = words[0];
+  // The dynamic linker, run as a command, shifts things; then there is no telling.
+  if (argument_count < 0 || words[argument_count + 1] != 0) return nullptr;
+  return reinterpret_cast<const char* const*>(words + argument_count + 2);
+}
+
+}  // namespace
+
+const char* const* environment() { return environ != nullptr ? environ : environment_on_stack(); }
+
+bool is_secure_execution() {
+  const ErrnoKeeper keeper;
+  return getauxval(AT_SECURE) != 0;
+}
+
+int process_id() { return getpid(); }
+
+int open_for_append(const char* path) {
+  const ErrnoKeeper keeper;
+  return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+}
+
+void close_descriptor(int descriptor) {
+  const ErrnoKeeper keeper;
+  close(descriptor);
+}
+
+int duplicate_high(int descriptor) {
+  constexpr int kLowest = 200;
+  const ErrnoKeeper keeper;
+  const int high = fcntl(descriptor, F_DUPFD_CLOEXEC, kLowest);
+  return high >= 0 ? high : fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+}
+
+uint64_t file_identity(int descriptor) {
+  const ErrnoKeeper keeper;
+  struct stat file;
+  if (fstat(descriptor, &file) != 0) return 0;
+  return (static_cast<uint64_t>(file.st_dev) << 40) ^ static_cast<uint64_t>(file.st_ino) ^ 1;
+}
+
+bool write_all(int descriptor, std::string_view text) {
+  const ErrnoKeeper keeper;
+  while (!text.empty()) {
+    const ssize_t written = write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+}  // namespace tide::sys

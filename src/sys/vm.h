@@ -1,0 +1,62 @@
+// Virtual memory: what the engine asks of an operating system, and the Linux answer.
+//
+// `VmSource` is the contract that heap::Engine is templated over; tests/ has a second one that fails
+// on request. All functions keep errno. All addresses and sizes that go in are multiples of
+// page_size() unless a comment says otherwise. Memory that comes out reads as zero.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace tide::sys {
+
+enum class MapResult : uint8_t {
+  kOk,
+  kTaken,     // something else is mapped there, or the kernel gave another place
+  kNoMemory,  // the kernel or a limit refused
+};
+
+template <class T>
+concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer) {
+  // Bytes of an OS page: a power of two, the same for the life of the process.
+  { vm.page_size() } -> std::same_as<size_t>;
+  // Bits of a user-space address, at most; a process may be able to use fewer.
+  { vm.address_bits() } -> std::same_as<unsigned>;
+  // A number that differs between processes; need not be a secret.
+  { vm.random_seed() } -> std::same_as<uint64_t>;
+  // Maps readable and writable memory at exactly `address`, never over anything.
+  { vm.map_at(address, bytes) } -> std::same_as<MapResult>;
+  // Maps memory anywhere but below 4 GiB; null when refused.
+  { vm.map(bytes) } -> std::same_as<void*>;
+  // An address where `bytes` are free now; nothing is mapped. 0 when there is none.
+  { vm.find_free(bytes) } -> std::same_as<uintptr_t>;
+  // False leaves the mapping as it was, still ours.
+  { vm.unmap(pointer, bytes) } -> std::same_as<bool>;
+  // Gives the pages back; they read as zero when touched again. False: nothing may be assumed.
+  { vm.purge(pointer, bytes) } -> std::same_as<bool>;
+  // Grows or shrinks a mapping made by map(), moving it if needed; null leaves it untouched.
+  { vm.remap(pointer, bytes, bytes) } -> std::same_as<void*>;
+  // Moves the pages of part of a mapping to a new mapping, which is returned; the part stays mapped
+  // and reads as zero. Null: not possible, nothing has changed.
+  { vm.detach_pages(pointer, bytes) } -> std::same_as<void*>;
+};
+
+// Stateless: every instance is the same operating system.
+class LinuxVm {
+ public:
+  size_t page_size();
+  unsigned address_bits();
+  uint64_t random_seed();
+  MapResult map_at(uintptr_t address, size_t bytes);
+  void* map(size_t bytes);
+  uintptr_t find_free(size_t bytes);
+  bool unmap(void* address, size_t bytes);
+  bool purge(void* address, size_t bytes);
+  void* remap(void* address, size_t old_bytes, size_t new_bytes);
+  void* detach_pages(void* from, size_t bytes);
+};
+
+static_assert(VmSource<LinuxVm>);
+
+}  // namespace tide::sys

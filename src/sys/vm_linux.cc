@@ -1,0 +1,122 @@
+#include <cerrno>
+#include <cstring>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "sys/vm.h"
+
+namespace tide::sys {
+
+namespace {
+
+// Programs such as LuaJIT need the low addresses for themselves (MAP_32BIT).
+constexpr uintptr_t kLowestAddress =
+    sizeof(void*) == 8 ? static_cast<uintptr_t>(uint64_t{1} << 32) : uintptr_t{1} << 16;
+
+// Linux 4.17; older kernels take the address as a hint, which map_at() checks for.
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+// Linux 5.7.
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+class ErrnoKeeper {
+ public:
+  ErrnoKeeper() : saved_(errno) {}
+  ~ErrnoKeeper() { errno = saved_; }
+  ErrnoKeeper(const ErrnoKeeper&) = delete;
+  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
+
+ private:
+  int saved_;
+};
+
+void* map_pages(uintptr_t address, size_t bytes, int protection, int flags) {
+  return mmap(reinterpret_cast<void*>(address), bytes, protection,
+              MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+}  // namespace
+
+size_t LinuxVm::page_size() { return getauxval(AT_PAGESZ); }
+
+unsigned LinuxVm::address_bits() {
+  // The kernel gives out more only to those who ask for it (five-level paging, 52-bit arm64).
+  return sizeof(void*) == 8 ? 47 : 32;
+}
+
+uint64_t LinuxVm::random_seed() {
+  // AT_RANDOM also seeds libc's stack canary and pointer guard: mix, so that an address shows nothing
+  // of them (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+  uint64_t parts[2] = {0, 0};
+  if (const auto* source = reinterpret_cast<const void*>(getauxval(AT_RANDOM))) {
+    memcpy(parts, source, sizeof parts);
+  }
+  uint64_t mixed = parts[0] + (parts[1] << 1) + 0x9e3779b97f4a7c15;
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+  return mixed ^ (mixed >> 31);
+}
+
+MapResult LinuxVm::map_at(uintptr_t address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  void* const result =
+      map_pages(address, bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+  if (result == reinterpret_cast<void*>(address)) return MapResult::kOk;
+  if (result != MAP_FAILED) {
+    munmap(result, bytes);
+    return MapResult::kTaken;
+  }
+  return errno == EEXIST ? MapResult::kTaken : MapResult::kNoMemory;
+}
+
+void* LinuxVm::map(size_t bytes) {
+  const ErrnoKeeper keeper;
+  uint64_t random = random_seed();
+  uintptr_t hint = 0;
+  // A kernel with room gives a high address at once; emulators start from the bottom unless told.
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    void* const result = map_pages(hint, bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    if (result == MAP_FAILED) return nullptr;
+    if (reinterpret_cast<uintptr_t>(result) >= kLowestAddress) return result;
+    munmap(result, bytes);
+    random = random * 6364136223846793005 + 1442695040888963407;
+    hint = kLowestAddress + ((random >> 32) << 12);
+  }
+  return nullptr;
+}
+
+uintptr_t LinuxVm::find_free(size_t bytes) {
+  const ErrnoKeeper keeper;
+  void* const result = map_pages(0, bytes, PROT_NONE, MAP_NORESERVE);
+  if (result == MAP_FAILED) return 0;
+  munmap(result, bytes);
+  const auto address = reinterpret_cast<uintptr_t>(result);
+  return address < kLowestAddress ? 0 : address;
+}
+
+bool LinuxVm::unmap(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  return munmap(address, bytes) == 0;
+}
+
+bool LinuxVm::purge(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  return madvise(address, bytes, MADV_DONTNEED) == 0;
+}
+
+void* LinuxVm::remap(void* address, size_t old_bytes, size_t new_bytes) {
+  const ErrnoKeeper keeper;
+  void* const result = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE);
+  return result == MAP_FAILED ? nullptr : result;
+}
+
+void* LinuxVm::detach_pages(void* from, size_t bytes) {
+  const ErrnoKeeper keeper;
+  void* const result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+  return result == MAP_FAILED ? nullptr : result;
+}
+
+}  // namespace tide::sys
