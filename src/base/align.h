@@ -1,13 +1,13 @@
 // Powers of two and rounding. All functions are total unless a comment says otherwise.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 namespace tide::base {
 
-constexpr bool is_power_of_two(size_t value) { return std::has_single_bit(value); }
+// Not std::has_single_bit: without a popcount instruction in the baseline that is a call.
+constexpr bool is_power_of_two(size_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
 // `alignment` is a power of two; wraps to a small value when the sum overflows.
 constexpr uintptr_t align_up(uintptr_t value, size_t alignment) {
@@ -26,7 +26,8 @@ inline uintptr_t address_of(const void* pointer) { return reinterpret_cast<uintp
 
 template <class T>
 T* pointer_to(uintptr_t address) {
-  return reinterpret_cast<T*>(address);  // NOLINT(performance-no-int-to-ptr): what an allocator does
+  return reinterpret_cast<T*>(
+      address);  // NOLINT(performance-no-int-to-ptr): what an allocator does
 }
 
 }  // namespace tide::base

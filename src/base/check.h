@@ -19,22 +19,21 @@ namespace tide::base {
 
 }  // namespace tide::base
 
-#define TIDE_ASSERT(condition, text)                                     \
-  do {                                                                   \
-    if (TIDE_UNLIKELY(!(condition)))                                     \
-      ::tide::base::check_failed(text, __FILE_NAME__, __LINE__);         \
+#define TIDE_ASSERT(condition, text)                                                            \
+  do {                                                                                          \
+    if (TIDE_UNLIKELY(!(condition))) ::tide::base::check_failed(text, __FILE_NAME__, __LINE__); \
   } while (false)
 
 #if !defined(__FILE_NAME__)
 #define __FILE_NAME__ __FILE__
 #endif
 
-#define TIDE_CHECK1(condition, text)                           \
-  do {                                                         \
+#define TIDE_CHECK1(condition, text)                             \
+  do {                                                           \
     if constexpr (TIDE_CHECK >= 1) TIDE_ASSERT(condition, text); \
   } while (false)
 
-#define TIDE_CHECK2(condition, text)                           \
-  do {                                                         \
+#define TIDE_CHECK2(condition, text)                             \
+  do {                                                           \
     if constexpr (TIDE_CHECK >= 2) TIDE_ASSERT(condition, text); \
   } while (false)

@@ -1,19 +1,52 @@
 // Loads and stores of words that other threads may read or write at the same time, where any of the
-// values written is good: relaxed atomics on plain objects, the same instructions as plain accesses.
+// values written is good: relaxed atomics on plain objects, the same instructions as plain
+// accesses.
 #pragma once
 
 #include <cstdint>
 
 namespace tide::base {
 
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr bool kThreadSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+
 template <class T>
 inline T racy_load(const T& object) {
-  return __atomic_load_n(&object, __ATOMIC_RELAXED);
+  T value;
+  __atomic_load(const_cast<T*>(&object), &value, __ATOMIC_RELAXED);
+  return value;
 }
 
 template <class T>
 inline void racy_store(T& object, T value) {
-  __atomic_store_n(&object, value, __ATOMIC_RELAXED);
+  __atomic_store(&object, &value, __ATOMIC_RELAXED);
+}
+
+// The same for a word that the compiler may read straight from memory into a compare, which it does
+// not do with atomics. Only for words where an old value is as good as the new one.
+template <class T>
+inline T stale_load(const T& object) {
+  if constexpr (kThreadSanitizer) return racy_load(object);
+  return object;
+}
+
+// Moves a pointer that only its owner writes, in one instruction where plain accesses may do that.
+template <class T>
+inline void owned_move(T*& pointer, int steps) {
+  if constexpr (kThreadSanitizer) {
+    racy_store(pointer, pointer + steps);
+  } else {
+    pointer += steps;
+  }
 }
 
 }  // namespace tide::base

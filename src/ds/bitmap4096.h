@@ -1,6 +1,6 @@
-// A set of numbers below 4,096 with find-first in two steps: 64 words and a summary word whose bit i
-// says that word i is not zero. No synchronisation: the owner's lock protects it.
-// The words are the truth, the summary can be rebuilt from them.
+// A set of numbers below 4,096 with find-first in two steps: 64 words and a summary word whose bit
+// i says that word i is not zero. No synchronisation: the owner's lock protects it. The words are
+// the truth, the summary can be rebuilt from them.
 #pragma once
 
 #include <bit>

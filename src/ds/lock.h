@@ -1,7 +1,7 @@
 // A mutex of one word on a futex, for the engine's slow paths.
 //
-// Knows who holds it, because a forked child must tell the locks that it holds itself from those that
-// vanished threads held (see heap/child_repair.h). Not recursive. Constant initialised.
+// Knows who holds it, because a forked child must tell the locks that it holds itself from those
+// that vanished threads held (see heap/child_repair.h). Not recursive. Constant initialised.
 #pragma once
 
 #include <atomic>
@@ -73,6 +73,8 @@ class TIDE_CAPABILITY("mutex") Lock {
       }
       sys::spin_pause();
     }
+    // The holder may be a thread that a fork left behind in the parent.
+    sys::finish_fork();
     while (word_.exchange(kContended, std::memory_order_acquire) != kFree) {
       sys::futex_wait(&word_, kContended);
     }

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "base/align.h"
+#include "layout/constants.h"
 #include "layout/slab.h"
 #include "layout/span.h"
 #include "sys/vm.h"
@@ -23,16 +24,24 @@ struct AddressPlan {
   uintptr_t small_zone() const { return base; }
   uintptr_t mid_zone() const { return base + window_bytes; }
   uintptr_t large_zone() const { return base + 2 * window_bytes; }
-  uintptr_t small_states() const { return base + 3 * window_bytes; }
-  uintptr_t mid_states() const { return small_states() + window_bytes / 16; }
-  uintptr_t small_slabs() const { return small_states() + window_bytes / 8; }
+  // Below each state map is the room for its zone's class map.
+  uintptr_t small_states() const { return base + 3 * window_bytes + layout::kClassMapBytes; }
+  uintptr_t mid_states() const {
+    return small_states() + window_bytes / 16 + layout::kClassMapBytes;
+  }
+  uintptr_t small_slabs() const { return mid_states() + window_bytes / 128; }
   uintptr_t mid_slabs() const { return small_slabs() + window_bytes / 64; }
-  uintptr_t span_entries() const { return small_slabs() + window_bytes / 16; }
+  uintptr_t span_entries() const { return mid_slabs() + window_bytes / 64; }
 };
 
 static_assert(sizeof(layout::Slab) * 64 < (layout::kGranulesPerSlab << layout::kSmallGranuleShift),
               "the small zone's slab table fits its share");
 static_assert(sizeof(layout::SpanEntry) * 256 <= layout::kSpanPageBytes);
+
+// The tables' window holds all of them.
+inline constexpr unsigned kSmallestWindowLog = 26;
+static_assert(2 * layout::kClassMapBytes + (size_t{1} << kSmallestWindowLog) / 8 <=
+              size_t{1} << kSmallestWindowLog);
 
 inline constexpr size_t kPlanAlignment = size_t{1} << 21;
 
@@ -54,12 +63,12 @@ bool plan_addresses(Vm& vm, unsigned attempt, AddressPlan& plan) {
     plan.base = base::align_down(space / 16 * 5 + random % (space / 16 * 8), kPlanAlignment);
     return true;
   }
-  // Where hints are not followed (some sanitizers): the system names a place, for a plan that halves
-  // until it fits.
+  // Where hints are not followed (some sanitizers): the system names a place, for a plan that
+  // halves until it fits.
   const unsigned first = vm.address_bits() > 35 ? (vm.address_bits() - 35) / 4 + 1 : 0;
   const unsigned halvings = attempt - first * kPlacesPerSize;
   const unsigned first_log = vm.address_bits() >= 46 ? 38 : 28;
-  if (first_log < 24 + halvings) return false;
+  if (first_log < kSmallestWindowLog + halvings) return false;
   plan.window_bytes = size_t{1} << (first_log - halvings);
   const uintptr_t place = vm.find_free(4 * plan.window_bytes + kPlanAlignment);
   plan.base = place == 0 ? 0 : base::align_up(place, kPlanAlignment);

@@ -14,6 +14,7 @@
 #include "heap/process_heap.h"
 #include "heap/space.h"
 #include "layout/thread_cache.h"
+#include "sys/thread.h"
 
 namespace tide::heap {
 
@@ -24,25 +25,27 @@ class CachePool {
  public:
   constexpr CachePool() = default;
 
-  // A cache for the calling thread: one that a thread left behind, with what is in it, or a new one.
-  // Null when there is no memory.
+  // A cache for the calling thread: one that a thread left behind, with what is in it, or a new
+  // one. Null when there is no memory.
   ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata) {
     const ds::LockGuard guard(lock_);
+    if (parked_ == nullptr && count_ >= kFirstSearch && count_ >= next_search_) park_orphans();
     ThreadCache* cache = parked_;
     if (cache != nullptr) {
       parked_ = cache->next_parked;
     } else {
-      cache = first_used_ ? static_cast<ThreadCache*>(
-                                metadata.allocate(space.vm, sizeof(ThreadCache)))
-                          : &first_;
+      cache = first_used_
+                  ? static_cast<ThreadCache*>(metadata.allocate(space.vm, sizeof(ThreadCache)))
+                  : &first_;
       if (cache == nullptr) return nullptr;
       first_used_ = true;
       prepare(*cache);
       cache->next = all_;
-      all_ = cache;
-      ++count_;
+      __atomic_store_n(&all_, cache, __ATOMIC_RELEASE);  // pairs with for_each()
+      base::racy_store(count_, count_ + 1);
     }
     cache->state = layout::CacheState::kOwned;
+    cache->owner = sys::thread_number();
     return cache;
   }
 
@@ -53,8 +56,8 @@ class CachePool {
     park_locked(cache);
   }
 
-  // After top[c] turned out to be empty: fetches a batch and returns one block, or null when there is
-  // no memory. The state byte is left to the caller.
+  // After top[c] turned out to be empty: fetches a batch and returns one block, or null when there
+  // is no memory. The state byte is left to the caller.
   void* refill(Space<Vm>& space, ProcessHeap<Vm>& heap, const Config& config, ThreadCache& cache,
                uint32_t c) {
     grow(config, cache, c);
@@ -73,7 +76,7 @@ class CachePool {
     void** top = cache.top[c];
     for (uint32_t i = count; i-- > 1;) *++top = batch[i];
     std::atomic_signal_fence(std::memory_order_release);
-    cache.top[c] = top;
+    base::racy_store(cache.top[c], top);
     return batch[0];
   }
 
@@ -114,12 +117,14 @@ class CachePool {
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
       if (cache != mine) park_locked(*cache);
     }
+    if (mine != nullptr) mine->owner = sys::thread_number();
   }
 
   // Calls visit(cache) for every cache ever made; owners go on using theirs meanwhile.
   template <class Visit>
   void for_each(Visit visit) {
-    for (ThreadCache* cache = base::racy_load(all_); cache != nullptr; cache = cache->next) {
+    for (ThreadCache* cache = __atomic_load_n(&all_, __ATOMIC_ACQUIRE); cache != nullptr;
+         cache = cache->next) {
       visit(*cache);
     }
   }
@@ -129,11 +134,26 @@ class CachePool {
 
  private:
   static constexpr uint32_t kFewBlocks = 4;
+  static constexpr uint32_t kFirstSearch = 16;
+
+  // A thread that mallocs for the first time in one of its last destructors ends without telling
+  // us. Looks for such caches when there are twice as many caches as were in use the last time.
+  void park_orphans() {
+    uint32_t in_use = 0;
+    for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
+      if (cache->state == layout::CacheState::kOwned && sys::thread_is_gone(cache->owner)) {
+        park_locked(*cache);
+      } else if (cache->state == layout::CacheState::kOwned) {
+        ++in_use;
+      }
+    }
+    next_search_ = in_use < kFirstSearch / 2 ? kFirstSearch : 2 * in_use;
+  }
 
   static void prepare(ThreadCache& cache) {
     for (uint32_t c = 0; c < layout::kCacheStacks; ++c) {
-      void** bottom = c != 0 && c < layout::kClassCount ? layout::stack_bottom(cache, c)
-                                                        : &cache.null_slot;
+      void** bottom =
+          c != 0 && c < layout::kClassCount ? layout::stack_bottom(cache, c) : &cache.null_slot;
       cache.top[c] = bottom;
       cache.limit[c] = bottom;
     }
@@ -157,11 +177,11 @@ class CachePool {
     void* batch[layout::kMaxBatch];
     for (uint32_t i = 0; i < count; ++i) batch[i] = bottom[1 + i];
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
-    cache.top[c] = bottom;
+    base::racy_store(cache.top[c], bottom);
     std::atomic_signal_fence(std::memory_order_release);
     for (uint32_t i = 0; i < left; ++i) bottom[1 + i] = bottom[1 + count + i];
     std::atomic_signal_fence(std::memory_order_release);
-    cache.top[c] = bottom + left;
+    base::racy_store(cache.top[c], bottom + left);
     heap.give(space, c, batch, count);
   }
 
@@ -215,6 +235,7 @@ class CachePool {
   ThreadCache* all_ = nullptr;
   ThreadCache* parked_ = nullptr;
   uint32_t count_ = 0;
+  uint32_t next_search_ = 0;  // number of caches at which orphans are looked for
   bool first_used_ = false;
   ThreadCache first_{};  // saves a single-threaded process a mapping
 };

@@ -1,5 +1,5 @@
-// The slabs of one size class of one heap, in lists by fullness. No lock of its own: the lock of the
-// class (process heap) or of the first-class heap protects it.
+// The slabs of one size class of one heap, in lists by fullness. No lock of its own: the lock of
+// the class (process heap) or of the first-class heap protects it.
 //
 // Hands blocks out from the fullest slab that has any and takes them back into their slab's bitmap.
 #pragma once
@@ -48,8 +48,8 @@ class ClassSlabs {
     const auto bit = static_cast<uint32_t>(granule % layout::kGranulesPerSlab);
     TIDE_ASSERT(!slab.free.test(bit), "I-SLAB-1: a block came back that its slab has already");
     slab.free.set(bit);
-    --slab.used;
-    --used_;
+    base::racy_store(slab.used, slab.used - 1);
+    base::racy_store(used_, used_ - 1);
     refile(zone, index);
     if (slab.used == 0 && slab_count_ > 1) release(zone, index);
   }
@@ -84,8 +84,9 @@ class ClassSlabs {
 
   // For purging: the blocks of a run leave the slab for a moment, see heap/purge.h.
   void account_taken(Zone<Vm>& zone, uint32_t index, uint32_t blocks) {
-    zone.slab(index).used += blocks;
-    used_ += blocks;
+    layout::Slab& slab = zone.slab(index);
+    base::racy_store(slab.used, slab.used + blocks);
+    base::racy_store(used_, used_ + blocks);
     refile(zone, index);
   }
 
@@ -116,9 +117,9 @@ class ClassSlabs {
     layout::Slab& slab = zone.slab(index);
     slab.granules = layout::kClassInfo[c].granules;
     slab.blocks = layout::kClassInfo[c].blocks_per_slab;
-    slab.owner = owner;
-    base::racy_store(slab.size_class, static_cast<uint8_t>(c));
-    ++slab_count_;
+    base::racy_store(slab.owner, owner);
+    zone.set_class(index, c);
+    base::racy_store(slab_count_, slab_count_ + 1);
     link(zone, index, bin_of(slab));
   }
 
@@ -132,7 +133,6 @@ class ClassSlabs {
       slab.free.clear(bit);
       out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
     }
-    if ((slab.purged[0] | slab.purged[1]) != 0) forget_purged(zone, slab, address, out, taken);
     while (taken < count && slab.carved < slab.blocks) {
       const uint32_t granule = slab.carved * slab.granules;
       out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{granule} << shift));
@@ -140,8 +140,9 @@ class ClassSlabs {
                        static_cast<uint8_t>(slab.fresh ? layout::kFreeZero : layout::kNotLive));
       base::racy_store(slab.carved, slab.carved + 1);
     }
-    slab.used += taken;
-    used_ += taken;
+    if ((slab.purged[0] | slab.purged[1]) != 0) forget_purged(zone, slab, address, out, taken);
+    base::racy_store(slab.used, slab.used + taken);
+    base::racy_store(used_, used_ + taken);
     refile(zone, index);
     return taken;
   }
@@ -154,7 +155,7 @@ class ClassSlabs {
     for (uint32_t i = 0; i < count; ++i) {
       const size_t offset = reinterpret_cast<uintptr_t>(blocks[i]) - address;
       for (size_t u = offset / unit; u <= (offset + block_bytes - 1) / unit && u < 128; ++u) {
-        slab.purged[u / 64] &= ~(uint64_t{1} << (u % 64));
+        base::racy_store(slab.purged[u / 64], slab.purged[u / 64] & ~(uint64_t{1} << (u % 64)));
       }
     }
   }
@@ -169,8 +170,8 @@ class ClassSlabs {
 
   void release(Zone<Vm>& zone, uint32_t index) {
     unlink(zone, index);
-    --slab_count_;
-    used_ -= zone.slab(index).used;
+    base::racy_store(slab_count_, slab_count_ - 1);
+    base::racy_store(used_, used_ - zone.slab(index).used);
     const layout::Slab& slab = zone.slab(index);
     zone.release(index, slab.fresh && slab.carved == 0);
   }

@@ -2,8 +2,8 @@
 // frees what others allocate hands whole batches over here, and they come back to whoever runs out.
 //
 // One word says which slots hold a batch and which are claimed, that is, being filled or emptied by
-// the thread whose compare-and-swap set the bit. A vanished thread in a forked child may leave a claim
-// behind: drop_claims() there. All zero is empty, so that untouched depots cost no memory.
+// the thread whose compare-and-swap set the bit. A vanished thread in a forked child may leave a
+// claim behind: drop_claims() there. All zero is empty, so that untouched depots cost no memory.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace tide::heap {
 
-class Depot {
+class alignas(64) Depot {
  public:
   static constexpr uint32_t kSlots = 8;
 

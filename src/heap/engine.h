@@ -7,10 +7,12 @@
 //   huge_blocks.h    above: a mapping each
 //   private_heap.h   first-class heaps
 //
-// An object of static storage, all zero until start(). Functions that take a cache are called by the
-// thread that owns it; null stands for a thread that has none (it ended, or there is no memory). All
-// functions may be called from any thread and keep errno.
-// Lock order: a class's or a heap's lock, then a zone's; cache pool, then class; nothing else nests.
+// An object of static storage, all zero until start(). Functions that take a cache are called by
+// the thread that owns it; null stands for a thread that has none (it ended, or there is no
+// memory). All functions may be called from any thread and keep errno.
+//
+// Lock order: heap_purge_lock_ or the cache pool's, then a class's or a heap's lock, then a zone's;
+// nothing else nests.
 #pragma once
 
 #include <atomic>
@@ -65,8 +67,8 @@ class Engine {
   Released release_slow(ThreadCache* cache, void* p);
   // 0: no live block starts at `p`.
   size_t usable_bytes(const void* p);
-  // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages. Null:
-  // not possible, nothing has changed.
+  // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages.
+  // Null: not possible, nothing has changed.
   void* resize(void* p, size_t usable, size_t bytes);
   // The first-class heap that the live block at `p` belongs to, or null.
   PrivateHeap<Vm>* heap_of(const void* p);
@@ -100,9 +102,12 @@ class Engine {
  private:
   void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
   void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
+  void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
-  bool purge_slab(Zone<Vm>& zone, uint32_t index, size_t& total);
+  void collect_free(ThreadCache* cache);
+  bool surrender(ThreadCache* cache, size_t bytes);
+  bool purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t& total);
   uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, struct FreeRun* runs);
   void repair_classes();
   static uint32_t class_aligned(size_t alignment, size_t bytes);
@@ -118,6 +123,7 @@ class Engine {
   Config config_{};
   std::atomic<bool> started_{false};
   ds::Lock start_lock_;
+  ds::Lock heap_purge_lock_;  // held while a slab of a first-class heap is purged
   std::atomic<uint64_t> purge_calls_{0};
   std::atomic<uint64_t> purged_bytes_{0};
   CachePool<Vm> caches_;  // last: it is large

@@ -17,14 +17,16 @@ bool Engine<Vm>::start(const Config& config) {
   }
   process_.start();
   if (!space_.start()) return false;
-  large_.place(space_.plan.large_zone(), space_.plan.span_entries(), space_.plan.window_bytes);
+  large_.place(space_.vm, space_.plan.large_zone(), space_.plan.span_entries(),
+               space_.plan.window_bytes);
   started_.store(true, std::memory_order_release);
   return true;
 }
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed) {
-  void* block = cache == nullptr ? nullptr : pop(*cache, c);
+  size_t stack = c;
+  void* block = cache == nullptr ? nullptr : pop(*cache, stack);
   if (block == nullptr) {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
@@ -44,6 +46,7 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   if (bytes > static_cast<size_t>(PTRDIFF_MAX) || alignment > static_cast<size_t>(PTRDIFF_MAX)) {
     return nullptr;
   }
+  if (bytes == 0) bytes = 1;
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
     void* const block = large_.allocate(space_.vm, bytes, alignment, owner, zeroed);
     if (block != nullptr) return block;
@@ -51,25 +54,31 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   return huge_.allocate(space_.vm, metadata_, bytes, alignment, owner, zeroed);
 }
 
+// From the class, or where its zone can't grow, from the large zone and the kernel; once more after
+// everything that is free elsewhere was given up.
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment,
+                               bool& zeroed) {
+  void* block = nullptr;
+  for (bool again = false;; again = true) {
+    if (c != 0) block = allocate_of_class(cache, c, zeroed);
+    if (block == nullptr) block = allocate_big(bytes, alignment, 0, zeroed);
+    if (TIDE_LIKELY(block != nullptr) || again || !surrender(cache, bytes)) return block;
+  }
+}
+
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
-  if (bytes <= layout::kMidMaxBytes) {
-    void* const block = allocate_of_class(cache, layout::class_of(bytes), zeroed);
-    // A class whose zone can't grow still has the large zone and the kernel to turn to.
-    if (block != nullptr) return block;
-  }
-  return allocate_big(bytes, 0, 0, zeroed);
+  const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
+  return allocate_any(cache, c, bytes, 0, zeroed);
 }
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_zeroed(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
-  void* block = nullptr;
-  if (bytes <= layout::kMidMaxBytes) {
-    block = allocate_of_class(cache, layout::class_of(bytes), zeroed);
-  }
-  if (block == nullptr) block = allocate_big(bytes, 0, 0, zeroed);
+  const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
+  void* const block = allocate_any(cache, c, bytes, 0, zeroed);
   if (block != nullptr && !zeroed) memset(block, 0, bytes);
   return block;
 }
@@ -87,24 +96,21 @@ uint32_t Engine<Vm>::class_aligned(size_t alignment, size_t bytes) {
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes) {
   bool zeroed = false;
-  if (const uint32_t c = class_aligned(alignment, bytes)) {
-    void* const block = allocate_of_class(cache, c, zeroed);
-    if (block != nullptr) return block;
-  }
-  return allocate_big(bytes == 0 ? 1 : bytes, alignment, 0, zeroed);
+  return allocate_any(cache, class_aligned(alignment, bytes), bytes, alignment, zeroed);
 }
 
 template <sys::VmSource Vm>
 Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   if (Zone<Vm>* zone = space_.zone_of(p)) {
+    if (zone->slab(zone->index_of_address(p)).slot != layout::Slot::kMapped) {
+      return Released::kForeign;
+    }
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return Released::kBad;
     uint8_t& state = zone->state(granule);
     const uint32_t c = base::racy_load(state);
     if (c == layout::kLiveSpecial) return release_special(*zone, p);
-    if (c == layout::kNotLive || c >= layout::kClassCount) {
-      return zone->slab(zone->index_of_address(p)).unusable ? Released::kForeign : Released::kBad;
-    }
+    if (c == layout::kNotLive || c >= layout::kClassCount) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
     if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, c)) {
       void** const top = cache->top[c];
@@ -167,22 +173,22 @@ void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
   PrivateHeap<Vm>* const heap = heap_of(p);
   if (heap != nullptr) {
     heap->lock.lock();
-    const bool fits = bytes <= usable || (bytes - usable <= heap->use.limit_bytes &&
-                                          heap->use.live_bytes <=
-                                              heap->use.limit_bytes - (bytes - usable));
+    const bool fits =
+        bytes <= usable || (bytes - usable <= heap->use.limit_bytes &&
+                            heap->use.live_bytes <= heap->use.limit_bytes - (bytes - usable));
     heap->lock.unlock();
     if (!fits) return nullptr;
   }
   void* result = nullptr;
   if (large_.contains(p)) {
-    if (bytes > layout::kMidMaxBytes && bytes <= layout::kLargeMaxBytes &&
+    if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
         large_.resize(p, bytes)) {
       result = p;
     } else if (bytes > usable && usable >= config_.remap_threshold_bytes) {
       result = grow_by_moving_pages(p, usable, bytes, heap == nullptr ? uint16_t{0} : heap->id);
     }
-  } else if (bytes > layout::kLargeMaxBytes / 2 || bytes > usable) {
-    result = huge_.resize(space_.vm, p, bytes);
+  } else if (bytes > layout::kLargeMaxBytes / 2 || bytes > usable / 2) {
+    result = huge_.resize(space_.vm, metadata_, p, bytes);
   }
   if (result != nullptr && heap != nullptr) {
     const size_t now = usable_bytes(result);
@@ -235,14 +241,16 @@ PointerInfo Engine<Vm>::describe(const void* p) {
   if (Zone<Vm>* zone = space_.zone_of(p)) {
     const uint32_t index = zone->index_of_address(p);
     const layout::Slab& slab = zone->slab(index);
-    const uint32_t c = slab.size_class;
-    if (c == 0) {
-      return {slab.unusable ? Kind::kForeign : Kind::kUnused, false, 0, 0, 0};
-    }
+    // A slab whose last block was freed has no class any more; what it was tells a double free.
+    const bool emptied = slab.size_class == 0;
+    const uint32_t c = emptied ? slab.last_class : slab.size_class;
+    if (slab.slot != layout::Slot::kMapped) return {Kind::kForeign, false, 0, 0, 0};
+    if (c == 0) return {Kind::kUnused, false, 0, 0, 0};
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const uintptr_t offset = base::address_of(p) - zone->slab_address(index);
     const auto number = static_cast<uint32_t>(offset / block_bytes);
-    if (number >= slab.carved) return {Kind::kUnused, false, c, 0, 0};
+    const uint32_t known = emptied ? layout::kClassInfo[c].blocks_per_slab : slab.carved;
+    if (number >= known) return {Kind::kUnused, false, c, 0, 0};
     const uintptr_t block = zone->slab_address(index) + number * block_bytes;
     const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
     const bool live = state != layout::kNotLive && state != layout::kFreeZero;
@@ -262,6 +270,9 @@ PointerInfo Engine<Vm>::describe(const void* p) {
   if (huge_.lookup(p, true, entry)) {
     const Kind kind = entry.address == base::address_of(p) ? Kind::kLive : Kind::kInside;
     return {kind, true, 0, entry.address, entry.bytes};
+  }
+  if (const size_t bytes = huge_.freed_bytes(p)) {
+    return {Kind::kFree, false, 0, base::address_of(p), bytes};
   }
   return {Kind::kForeign, false, 0, 0, 0};
 }

@@ -1,4 +1,5 @@
-// Definitions of Engine's functions for first-class heaps. Included where an Engine is instantiated.
+// Definitions of Engine's functions for first-class heaps. Included where an Engine is
+// instantiated.
 #pragma once
 
 #include <cstring>
@@ -14,6 +15,8 @@ PrivateHeap<Vm>* Engine<Vm>::heap_create(size_t limit_bytes) {
 
 template <sys::VmSource Vm>
 void Engine<Vm>::heap_destroy(PrivateHeap<Vm>* heap) {
+  // A purge may have blocks of the heap in its hands.
+  const ds::LockGuard no_purge(heap_purge_lock_);
   {
     const ds::LockGuard guard(heap->lock);
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
@@ -29,6 +32,7 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment,
                                 bool zeroed) {
   if (alignment < layout::kMinAlignment) alignment = layout::kMinAlignment;
+  if (!started()) return nullptr;
   void* block = nullptr;
   bool known_zero = false;
   if (const uint32_t c = class_aligned(alignment, bytes)) {

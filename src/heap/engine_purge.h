@@ -1,8 +1,10 @@
-// Definitions of Engine's functions that give memory back. Included where an Engine is instantiated.
+// Definitions of Engine's functions that give memory back. Included where an Engine is
+// instantiated.
 //
-// Any OS page without a live or cached block can go, also in the middle of a slab: the state of free
-// blocks is out of line, so nothing is lost with the page. While a run of free blocks is being given
-// back its bits are off, as if somebody had allocated the blocks; no lock is held across the call.
+// Any OS page without a live or cached block can go, also in the middle of a slab: the state of
+// free blocks is out of line, so nothing is lost with the page. While a run of free blocks is being
+// given back its bits are off, as if somebody had allocated the blocks; no lock is held across the
+// call.
 #pragma once
 
 #include "heap/engine.h"
@@ -29,6 +31,35 @@ ClassSlabs<Vm>& Engine<Vm>::slabs_of(uint32_t c, uint16_t owner) {
   return owner == 0 ? process_.slabs(c) : heaps_.by_id(owner)->slabs[c];
 }
 
+// The slab's 128 units: a bit per unit that is known to be given back.
+inline bool all_purged(const layout::Slab& slab, size_t first, size_t end) {
+  for (size_t unit = first; unit < end; ++unit) {
+    if (((slab.purged[unit / 64] >> (unit % 64)) & 1) == 0) return false;
+  }
+  return true;
+}
+
+inline void set_purged(layout::Slab& slab, size_t first, size_t end, bool value) {
+  for (size_t unit = first; unit < end; ++unit) {
+    const uint64_t bit = uint64_t{1} << (unit % 64);
+    const uint64_t word = slab.purged[unit / 64];
+    base::racy_store(slab.purged[unit / 64], value ? word | bit : word & ~bit);
+  }
+}
+
+// Carves a slab up to `blocks` or its end. Returns the number of carved blocks.
+template <sys::VmSource Vm>
+uint32_t carve_to(Zone<Vm>& zone, layout::Slab& slab, size_t blocks) {
+  const auto last = static_cast<uint32_t>(blocks < slab.blocks ? blocks : slab.blocks);
+  const size_t first_granule = zone.first_granule(slab);
+  for (uint32_t i = slab.carved; i < last; ++i) {
+    base::racy_store(zone.state(first_granule + size_t{i} * slab.granules),
+                     static_cast<uint8_t>(slab.fresh ? layout::kFreeZero : layout::kNotLive));
+  }
+  base::racy_store(slab.carved, last);
+  return last;
+}
+
 // Takes runs of free blocks with at least one whole page in them that may be resident; at most
 // kMostRuns. The slab's lock is held.
 template <sys::VmSource Vm>
@@ -36,6 +67,12 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
   const size_t unit = zone.slab_bytes() / 128;
+  if (!slab.fresh && slab.carved < slab.blocks) {
+    // What was never handed out may be resident from the slab's last use: free blocks like others.
+    const uint32_t carved = slab.carved;
+    const uint32_t end = carve_to(zone, slab, slab.blocks);
+    for (uint32_t block = carved; block < end; ++block) slab.free.set(block * slab.granules);
+  }
   uint32_t count = 0;
   uint32_t i = 0;
   while (i < slab.carved && count < kMostRuns) {
@@ -49,15 +86,16 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
     // Behind the last carved block nothing lives.
     const size_t end = i == slab.carved ? base::align_up(i * block_bytes, page)
                                         : base::align_down(i * block_bytes, page);
-    if (begin >= end || end > zone.slab_bytes()) continue;
-    bool resident = false;
-    for (size_t u = begin / unit; u < end / unit; ++u) {
-      if (((slab.purged[u / 64] >> (u % 64)) & 1) == 0) {
-        resident = true;
-        slab.purged[u / 64] |= uint64_t{1} << (u % 64);
-      }
+    if (begin >= end || end > zone.slab_bytes() || all_purged(slab, begin / unit, end / unit)) {
+      continue;
     }
-    if (!resident) continue;
+    // The blocks there that reach into its page are taken as well, or somebody could be given one
+    // while the page goes.
+    if (end > i * block_bytes) i = carve_to(zone, slab, (end + block_bytes - 1) / block_bytes);
+    // Blocks just carved were never touched.
+    const size_t untouched = base::align_up(i * block_bytes, page);
+    const size_t known = untouched > zone.slab_bytes() ? zone.slab_bytes() : untouched;
+    set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit, true);
     for (uint32_t block = first; block < i; ++block) slab.free.clear(block * slab.granules);
     runs[count++] = {first, i, begin, end};
   }
@@ -66,10 +104,9 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
 
 // True when there may be more to give back in this slab.
 template <sys::VmSource Vm>
-bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, size_t& total) {
+bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t& total) {
   layout::Slab& slab = zone.slab(index);
   const uint32_t c = base::racy_load(slab.size_class);
-  const uint16_t owner = base::racy_load(slab.owner);
   if (c == 0) return false;
   FreeRun runs[kMostRuns];
   uint32_t count = 0;
@@ -93,6 +130,8 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, size_t& total) {
       purge_calls_.fetch_add(1, std::memory_order_relaxed);
     }
     const ds::LockGuard guard(lock);
+    const size_t unit = zone.slab_bytes() / 128;
+    if (!gone) set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
     for (uint32_t i = run.first; i < run.end; ++i) {
       void* const block = reinterpret_cast<void*>(address + i * block_bytes);
       if (gone && i * block_bytes >= run.page_begin && (i + 1) * block_bytes <= run.page_end) {
@@ -104,9 +143,9 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, size_t& total) {
   return count == kMostRuns;
 }
 
+// Brings all free blocks that can be reached back into their slabs, and empty slabs into the pools.
 template <sys::VmSource Vm>
-size_t Engine<Vm>::purge(ThreadCache* cache) {
-  if (!started()) return 0;
+void Engine<Vm>::collect_free(ThreadCache* cache) {
   if (cache != nullptr) caches_.drain(space_, process_, *cache);
   caches_.drain_parked(space_, process_);
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
@@ -114,16 +153,45 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
     const ds::LockGuard guard(process_.lock(c));
     process_.slabs(c).drop_empty(space_.zone_of_class(c));
   }
+}
+
+// Memory has run out while `bytes` were wanted: gives up what is free anywhere, mappings and all,
+// so that another zone can have it. True: try again.
+template <sys::VmSource Vm>
+bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
+  const size_t mapped = space_.small.mapped_bytes() + space_.mid.mapped_bytes() +
+                        large_.mapped_bytes() + huge_.kept_bytes();
+  if (bytes > mapped) return false;  // hopeless, and perhaps frequent: SIZE_MAX and the like
+  collect_free(cache);
+  size_t total = huge_.purge(space_.vm, 0);
+  total += space_.small.unmap_pools(space_.vm) + space_.mid.unmap_pools(space_.vm);
+  total += large_.unmap_free(space_.vm);
+  return total != 0;
+}
+
+template <sys::VmSource Vm>
+size_t Engine<Vm>::purge(ThreadCache* cache) {
+  if (!started()) return 0;
+  collect_free(cache);
   size_t total = 0;
+  uint64_t calls = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     for (uint32_t index = 0; index < zone->slab_count(); ++index) {
-      while (purge_slab(*zone, index, total)) {
+      if (base::racy_load(zone->slab(index).owner) == 0) {
+        while (purge_slab(*zone, index, 0, total)) {
+        }
+      } else {
+        // Its heap must not be destroyed meanwhile.
+        const ds::LockGuard guard(heap_purge_lock_);
+        while (purge_slab(*zone, index, base::racy_load(zone->slab(index).owner), total)) {
+        }
       }
     }
-    total += zone->purge_pool(space_.vm);
+    total += zone->purge_pool(space_.vm, calls);
   }
-  total += large_.purge(space_.vm);
+  total += large_.purge(space_.vm, calls);
   total += huge_.purge(space_.vm, 0);
+  purge_calls_.fetch_add(calls, std::memory_order_relaxed);
   purged_bytes_.fetch_add(total, std::memory_order_relaxed);
   return total;
 }

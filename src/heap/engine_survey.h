@@ -11,6 +11,7 @@ namespace tide::heap {
 template <sys::VmSource Vm>
 void Engine<Vm>::collect_stats(Stats& stats) {
   stats = {};
+  if (!started()) return;
   uint64_t cached[layout::kClassCount] = {};
   caches_.for_each([&](ThreadCache& cache) {
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
@@ -70,8 +71,8 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.metadata_bytes += large_.metadata_bytes() + metadata_.mapped_bytes();
   stats.mapped_bytes += large_.mapped_bytes() + large_.metadata_bytes() + metadata_.mapped_bytes() +
                         stats.huge_live_bytes + stats.huge_cached_bytes;
-  const uint64_t known = stats.live_bytes + stats.cached_bytes + stats.free_dirty_bytes +
-                         stats.metadata_bytes;
+  const uint64_t known =
+      stats.live_bytes + stats.cached_bytes + stats.free_dirty_bytes + stats.metadata_bytes;
   stats.returned_bytes = stats.mapped_bytes > known ? stats.mapped_bytes - known : 0;
   stats.thread_caches = caches_.count();
   stats.heaps = heaps_.live_count();
@@ -90,8 +91,7 @@ bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), v
       const size_t block_bytes = layout::kClassInfo[c].bytes;
       for (uint32_t i = 0; i < carved; ++i) {
         const uintptr_t block = zone->slab_address(index) + i * block_bytes;
-        const uint8_t state =
-            base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
+        const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
         if (state == layout::kNotLive || state == layout::kFreeZero) continue;
         const BlockInfo info{reinterpret_cast<void*>(block), block_bytes, c, slab.owner};
         if (!visit(info, argument)) return false;

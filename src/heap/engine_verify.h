@@ -1,5 +1,5 @@
-// Definitions of Engine's self-check and of the repair in a forked child. Included where an Engine is
-// instantiated.
+// Definitions of Engine's self-check and of the repair in a forked child. Included where an Engine
+// is instantiated.
 #pragma once
 
 #include "base/check.h"
@@ -14,12 +14,14 @@ void Engine<Vm>::verify() {
       const layout::Slab& slab = zone->slab(index);
       if (slab.size_class == 0) continue;
       TIDE_ASSERT(slab.size_class < layout::kClassCount, "a slab's size class is one of ours");
+      TIDE_ASSERT(Zone<Vm>::class_at(zone->states(), size_t{index} * layout::kGranulesPerSlab) ==
+                      slab.size_class,
+                  "I-SLAB-4: the class map repeats the slab's class");
       TIDE_ASSERT(slab.carved <= slab.blocks && slab.used <= slab.carved, "I-SLAB-1: counts");
       TIDE_ASSERT(slab.used + slab.free.count() == slab.carved, "I-SLAB-1: used + free == carved");
       uint32_t not_free = 0;
       for (uint32_t granule = 0; granule < layout::kGranulesPerSlab; ++granule) {
-        const uint8_t state =
-            zone->state(size_t{index} * layout::kGranulesPerSlab + granule);
+        const uint8_t state = zone->state(size_t{index} * layout::kGranulesPerSlab + granule);
         const bool start = granule % slab.granules == 0 && granule / slab.granules < slab.carved;
         const bool live = state != layout::kNotLive && state != layout::kFreeZero;
         TIDE_ASSERT(!live || start, "I-SLAB-2: a live state byte where no block starts");
@@ -81,7 +83,8 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   caches_.lock().release_in_child();
   metadata_.lock().release_in_child();
   heaps_.lock().release_in_child();
-  huge_.lock().release_in_child();
+  heap_purge_lock_.release_in_child();
+  if (huge_.lock().release_in_child()) huge_.forget_kept();
   repair_classes();
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(static_cast<uint16_t>(id));

@@ -1,17 +1,21 @@
 // malloc and free as they nearly always go: all of the fast path is in this file.
 //
 // malloc, small block        table: size -> class; pop the class's stack; mark the block live.
-// free                       offset -> granule; state byte -> class; mark not live; push.
+// free                       offset -> granule -> slab's class; check the state byte, mark not
+// live;
+//                            push.
 //
 // What keeps them short:
-//  - the calling thread's front always exists: one whose stacks are empty and full at once stands in
+//  - the calling thread's front always exists: one whose stacks are empty and full at once stands
+//  in
 //    until there is a cache, so there is no "am I initialised" test;
 //  - an empty stack's top is a null pointer, so popping finds out by itself;
 //  - one compare of the rotated offset with the zone's limit rejects foreign pointers and pointers
 //    that are not on a granule: those have their low bits at the top;
-//  - the state byte is the index of the block's stack. For everything that must not be pushed (no
-//    block starts here, double free, special block) that stack is always full, so the test for
-//    "full" is also the test for "valid".
+//  - one compare of the state byte with the slab's class answers whether a live block of the
+//    process heap starts here: not for a double free, the middle of a block, a special block;
+//  - the class comes from a byte per slab, which is in the CPU's cache, and the state byte is only
+//    compared: when it is not in the cache, the next operations go on meanwhile.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
 // block at that moment.
 //
@@ -32,11 +36,13 @@ namespace tide::heap {
 using layout::CacheFront;
 
 // Pops the stack of class `c`; null when it is empty.
-TIDE_INLINE void* pop(CacheFront& front, size_t c) {
-  void** const top = front.top[c];
-  void* const block = *top;
+TIDE_INLINE void* pop(CacheFront& front, size_t& c) {
+  void* block = *front.top[c];
   if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
-  front.top[c] = top - 1;
+  TIDE_PIN(c);
+  base::owned_move(front.top[c], -1);
+  TIDE_PIN(block);
+  if (block == nullptr) __builtin_unreachable();
   return block;
 }
 
@@ -44,7 +50,7 @@ TIDE_INLINE void* pop(CacheFront& front, size_t c) {
 template <class Vm>
 TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_t bytes) {
   if (TIDE_LIKELY(bytes <= layout::kSmallMaxBytes)) {
-    const size_t c = front.small_class[(bytes + 15) / 16];
+    size_t c = front.small_class[bytes];
     void* const block = pop(front, c);
     if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
     base::racy_store(space.small.template state_of<layout::kSmallGranuleShift>(block),
@@ -52,7 +58,7 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
     return block;
   }
   if (TIDE_LIKELY(bytes <= layout::kMidMaxBytes)) {
-    const size_t c = layout::kMidClassTable[(bytes + 127) / 128];
+    size_t c = layout::kMidClassTable[(bytes + 127) / 128];
     void* const block = pop(front, c);
     if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
     base::racy_store(space.mid.template state_of<layout::kMidGranuleShift>(block),
@@ -62,17 +68,21 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
   return nullptr;
 }
 
-template <unsigned kShift, class Vm>
+template <class Vm>
 TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule,
                                  void* block) {
-  uint8_t& state = zone.state(granule);
-  const size_t c = base::racy_load(state);
+  uint8_t* const states = zone.states();
+  size_t c = Zone<Vm>::class_at(states, granule);
   void** const top = front.top[c];
+  TIDE_PIN(c);
   if (TIDE_UNLIKELY(top == front.limit[c])) return false;
-  base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
+  if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
+  TIDE_PIN(granule);
+  base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
   top[1] = block;
   std::atomic_signal_fence(std::memory_order_release);
-  front.top[c] = top + 1;
+  TIDE_PIN(c);
+  base::owned_move(front.top[c], 1);
   return true;
 }
 
@@ -81,11 +91,11 @@ template <class Vm>
 TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* block) {
   const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
   if (TIDE_LIKELY(small < space.small.limit())) {
-    return release_in_zone<layout::kSmallGranuleShift>(space.small, front, small, block);
+    return release_in_zone(space.small, front, small, block);
   }
   const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
   if (TIDE_LIKELY(mid < space.mid.limit())) {
-    return release_in_zone<layout::kMidGranuleShift>(space.mid, front, mid, block);
+    return release_in_zone(space.mid, front, mid, block);
   }
   return false;
 }

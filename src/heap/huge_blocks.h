@@ -56,6 +56,7 @@ class HugeBlocks {
       if (entry == nullptr) return false;
       freed = {entry->address, entry->bytes};
       erase(*entry);
+      freed_[freed_next_++ % kRemembered] = freed;
       if (keep(config, freed)) return true;
     }
     unmap_or_keep(vm, freed);
@@ -77,12 +78,23 @@ class HugeBlocks {
     return true;
   }
 
-  // Makes the block at `p` hold `bytes`, moving its pages if it must. Null: not possible, nothing has
-  // changed.
-  void* resize(Vm& vm, void* p, size_t bytes) {
+  // The bytes of a huge block that was at `p` and was freed not long ago, else 0. For messages.
+  size_t freed_bytes(const void* p) {
+    const ds::LockGuard guard(lock_);
+    for (uint32_t back = 1; back <= kRemembered; ++back) {
+      const Kept& freed = freed_[(freed_next_ - back) % kRemembered];
+      if (freed.address == base::address_of(p)) return freed.bytes;
+    }
+    return 0;
+  }
+
+  // Makes the block at `p` hold `bytes`, moving its pages if it must. Null: not possible, nothing
+  // has changed.
+  void* resize(Vm& vm, Metadata<Vm>& metadata, void* p, size_t bytes) {
     const size_t rounded = base::align_up(bytes, vm.page_size());
     if (rounded < bytes) return nullptr;
     const ds::LockGuard guard(lock_);
+    if (!reserve_entry(vm, metadata)) return nullptr;
     Entry* entry = find(base::address_of(p));
     if (entry == nullptr) return nullptr;
     if (entry->bytes == rounded) return p;
@@ -155,6 +167,10 @@ class HugeBlocks {
     }
   }
 
+  // In a forked child whose parent was in here: the list may be half changed. What it held stays
+  // mapped and unused.
+  void forget_kept() { kept_count_ = 0, kept_bytes_ = 0; }
+
   size_t live_bytes() const { return base::racy_load(live_bytes_); }
   size_t live_blocks() const { return base::racy_load(live_blocks_); }
   size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
@@ -175,6 +191,7 @@ class HugeBlocks {
   static constexpr uintptr_t kErased = 1;
   static constexpr size_t kFirstCapacity = 64;
   static constexpr uint32_t kMostKept = 32;
+  static constexpr uint32_t kRemembered = 64;
 
   static size_t hash(uintptr_t address) {
     return static_cast<size_t>(((address >> 12) * 0x9e3779b97f4a7c15) >> 20);
@@ -188,7 +205,8 @@ class HugeBlocks {
       // What is kept for reuse may be just what is missing.
       while (kept_count_ != 0) {
         const Kept victim = take_kept_at(0);
-        vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes);
+        void* const kept = reinterpret_cast<void*>(victim.address);
+        if (!vm.unmap(kept, victim.bytes)) vm.purge(kept, victim.bytes);
       }
       memory = vm.map(total);
     }
@@ -321,6 +339,8 @@ class HugeBlocks {
   Kept kept_[kMostKept] = {};
   uint32_t kept_count_ = 0;
   size_t kept_bytes_ = 0;
+  Kept freed_[kRemembered] = {};
+  uint32_t freed_next_ = 0;
 };
 
 }  // namespace tide::heap

@@ -1,7 +1,7 @@
 // The large zone: blocks above kMidMaxBytes as spans of 4 KiB pages.
 //
-// Free neighbours of one kind (dirty or clean) are merged at once; a request takes a dirty span that
-// fits, then a clean one, then new addresses. One lock; no system call but the mapping of more
+// Free neighbours of one kind (dirty or clean) are merged at once; a request takes a dirty span
+// that fits, then a clean one, then new addresses. One lock; no system call but the mapping of more
 // address space is made under it.
 #pragma once
 
@@ -28,34 +28,33 @@ class LargeZone {
 
   constexpr LargeZone() = default;
 
-  void place(uintptr_t zone, uintptr_t entries, size_t window_bytes) {
-    zone_.place(zone, window_bytes);
-    entries_window_.place(entries, (window_bytes >> layout::kSpanPageShift) * sizeof(Entry));
+  void place(Vm& vm, uintptr_t zone, uintptr_t entries, size_t window_bytes) {
+    zone_.place(vm, zone, window_bytes);
+    entries_window_.place(vm, entries, (window_bytes >> layout::kSpanPageShift) * sizeof(Entry));
     base_ = zone;
     entries_ = reinterpret_cast<Entry*>(entries);
-    lists_[0].start(entries_);
-    lists_[1].start(entries_);
+    for (SpanLists& lists : lists_) lists.start(entries_);
   }
 
-  // `bytes` > 0; `alignment` a power of two, 0 or 1 for none. `zeroed` is set when the block is known
-  // to read as zero. Null: no memory.
+  // `bytes` > 0; `alignment` a power of two, 0 or 1 for none. `zeroed` is set when the block is
+  // known to read as zero. Null: no memory.
   void* allocate(Vm& vm, size_t bytes, size_t alignment, uint16_t owner, bool& zeroed) {
     const uint32_t pages = pages_for(bytes);
-    const uint32_t slack =
-        alignment > layout::kSpanPageBytes
-            ? static_cast<uint32_t>(alignment >> layout::kSpanPageShift) - 1 : 0;
+    const uint32_t slack = alignment > layout::kSpanPageBytes
+                               ? static_cast<uint32_t>(alignment >> layout::kSpanPageShift) - 1
+                               : 0;
     const ds::LockGuard guard(lock_);
     State kind;
-    uint32_t page = take_free(pages + slack, kind);
+    uint32_t page = take_free(vm, pages + slack, kind);
     if (page == layout::kNoPage) {
       if (!grow(vm, pages + slack)) return nullptr;
-      page = take_free(pages + slack, kind);
+      page = take_free(vm, pages + slack, kind);
       if (page == layout::kNoPage) return nullptr;
     }
     if (slack != 0) {
       const uintptr_t address = address_of_page(page);
-      const auto skip = static_cast<uint32_t>(
-          (base::align_up(address, alignment) - address) >> layout::kSpanPageShift);
+      const auto skip = static_cast<uint32_t>((base::align_up(address, alignment) - address) >>
+                                              layout::kSpanPageShift);
       if (skip != 0) page = split_front(page, skip, kind);
     }
     trim_tail(page, pages, kind);
@@ -146,7 +145,7 @@ class LargeZone {
   }
 
   // Gives the memory of dirty free spans back; the lock is not held meanwhile. Returns bytes.
-  size_t purge(Vm& vm) {
+  size_t purge(Vm& vm, uint64_t& calls) {
     size_t total = 0;
     for (;;) {
       lock_.lock();
@@ -159,21 +158,56 @@ class LargeZone {
       }
       lock_.unlock();
       if (page == layout::kNoPage) return total;
-      // Smaller pages than the system's: only whole ones of its go.
-      const uintptr_t first = base::align_up(address_of_page(page), vm.page_size());
-      const uintptr_t last = base::align_down(address_of_page(page + pages), vm.page_size());
-      const bool whole = first == address_of_page(page) && last == address_of_page(page + pages);
+      // Where the system's pages are larger than ours only whole ones of its go.
+      const uintptr_t start = address_of_page(page);
+      const uintptr_t end = address_of_page(page + pages);
+      const uintptr_t first = base::align_up(start, vm.page_size());
+      const uintptr_t last = base::align_down(end, vm.page_size());
       const bool gone = last > first && vm.purge(reinterpret_cast<void*>(first), last - first);
       const ds::LockGuard guard(lock_);
-      if (gone) total += last - first;
-      // What could not be given back stays usable; it goes to the clean lists only when it is clean.
-      if (gone && whole) {
-        insert_free(page, State::kClean);
-      } else {
+      if (!gone) {
         insert_free(page, State::kDirty);
-        return total;
+        return total;  // spans come longest first: no other has a whole page, or it was refused
+      }
+      total += last - first;
+      ++calls;
+      const auto head = static_cast<uint32_t>((first - start) >> layout::kSpanPageShift);
+      const auto middle = static_cast<uint32_t>((last - first) >> layout::kSpanPageShift);
+      uint32_t inner = page;
+      if (head != 0) inner = split_front(page, head, State::kDirty);
+      if (last != end) {
+        cut(inner, middle, State::kBusy);
+        insert_free(inner + middle, State::kDirty);
+      }
+      insert_free(inner, State::kClean);
+    }
+  }
+
+  // Unmaps free spans, so that their share of the address-space limit can be used elsewhere.
+  // Returns bytes.
+  size_t unmap_free(Vm& vm) {
+    const ds::LockGuard guard(lock_);
+    size_t total = 0;
+    for (const State state : {State::kDirty, State::kClean}) {
+      // Longest first; a span that the kernel does not want to unmap ends it.
+      for (;;) {
+        const uint32_t page = lists_of(state).any_long();
+        if (page == layout::kNoPage) break;
+        const size_t bytes = size_t{entries_[page].pages} << layout::kSpanPageShift;
+        const uintptr_t address = address_of_page(page);
+        if (!base::is_aligned(address | bytes, vm.page_size())) break;
+        lists_of(state).remove(page);
+        entries_[page].state = State::kBusy;
+        if (!vm.unmap(reinterpret_cast<void*>(address), bytes)) {
+          insert_free(page, state);
+          break;
+        }
+        total += bytes;
+        unmapped_bytes_ += bytes;
+        insert_free(page, State::kUnmapped);
       }
     }
+    return total;
   }
 
   // Every live span goes to visit(page, entry). The caller holds lock().
@@ -187,8 +221,7 @@ class LargeZone {
 
   // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
   void rebuild() {
-    lists_[0].start(entries_);
-    lists_[1].start(entries_);
+    for (SpanLists& lists : lists_) lists.start(entries_);
     live_pages_ = live_blocks_ = 0;
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
       Entry& entry = entries_[page];
@@ -221,7 +254,7 @@ class LargeZone {
   uint64_t live_blocks() const { return base::racy_load(live_blocks_); }
   uint64_t dirty_bytes() const { return lists_[0].pages() << layout::kSpanPageShift; }
   uint64_t clean_bytes() const { return lists_[1].pages() << layout::kSpanPageShift; }
-  size_t mapped_bytes() const { return zone_.mapped(); }
+  size_t mapped_bytes() const { return zone_.mapped() - base::racy_load(unmapped_bytes_); }
   size_t metadata_bytes() const { return entries_window_.mapped(); }
   uint32_t page_count() const { return base::racy_load(page_count_); }
   Entry& entry(uint32_t page) { return entries_[page]; }
@@ -246,20 +279,41 @@ class LargeZone {
   }
 
   SpanLists& dirty() { return lists_[0]; }
-  SpanLists& lists_of(State state) { return lists_[state == State::kClean ? 1 : 0]; }
+  SpanLists& lists_of(State state) {
+    return lists_[state == State::kClean ? 1 : state == State::kUnmapped ? 2 : 0];
+  }
 
   // A free span of at least `pages`, taken off its list and busy; `kind` is what it was.
-  uint32_t take_free(uint32_t pages, State& kind) {
-    for (SpanLists& lists : lists_) {
-      const uint32_t page = lists.find(pages);
-      if (page != layout::kNoPage) {
-        lists.remove(page);
-        kind = entries_[page].state;
+  uint32_t take_free(Vm& vm, uint32_t pages, State& kind) {
+    for (const State state : {State::kDirty, State::kClean, State::kUnmapped}) {
+      for (;;) {
+        const uint32_t page = lists_of(state).find(pages);
+        if (page == layout::kNoPage) break;
+        lists_of(state).remove(page);
+        kind = state;
         entries_[page].state = State::kBusy;
-        return page;
+        if (state != State::kUnmapped) return page;
+        trim_tail(page, pages, State::kUnmapped);
+        const auto result = map_again(vm, page);
+        if (result == sys::MapResult::kOk) {
+          kind = State::kClean;
+          return page;
+        }
+        entries_[page].state = State::kUnusable;
+        if (result == sys::MapResult::kNoMemory) {
+          insert_free(page, State::kUnmapped);
+          break;
+        }
       }
     }
     return layout::kNoPage;
+  }
+
+  sys::MapResult map_again(Vm& vm, uint32_t page) {
+    const size_t bytes = size_t{entries_[page].pages} << layout::kSpanPageShift;
+    const auto result = vm.map_at(address_of_page(page), bytes);
+    if (result == sys::MapResult::kOk) unmapped_bytes_ -= bytes;
+    return result;
   }
 
   // Makes two spans of the one at `page`; the new one, at page + pages, gets `state`. The order of
@@ -311,8 +365,8 @@ class LargeZone {
     lists_of(state).insert(page);
   }
 
-  // The free span of kind `state` that ends right before `page`, or kNoPage. The last page of a free
-  // span repeats its length.
+  // The free span of kind `state` that ends right before `page`, or kNoPage. The last page of a
+  // free span repeats its length.
   uint32_t head_of_free_before(uint32_t page, State state) const {
     const Entry& last = entries_[page - 1];
     if (last.state == state) return last.pages == 1 ? page - 1 : layout::kNoPage;
@@ -321,7 +375,7 @@ class LargeZone {
     }
     const uint32_t head = page - last.pages;
     return entries_[head].state == state && entries_[head].pages == last.pages ? head
-                                                                              : layout::kNoPage;
+                                                                               : layout::kNoPage;
   }
 
   bool grow(Vm& vm, uint32_t pages) {
@@ -364,7 +418,8 @@ class LargeZone {
   uint64_t live_pages_ = 0;
   uint64_t live_blocks_ = 0;
   ds::Lock lock_;
-  SpanLists lists_[2];  // dirty, clean
+  SpanLists lists_[3];  // dirty, clean, unmapped
+  size_t unmapped_bytes_ = 0;
   Window<Vm> zone_;
   Window<Vm> entries_window_;
 };

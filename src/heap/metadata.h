@@ -21,7 +21,8 @@ class Metadata {
     const size_t rounded = base::align_up(bytes, 64);
     const ds::LockGuard guard(lock_);
     if (rounded > left_) {
-      const size_t chunk = base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
+      const size_t chunk =
+          base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
       void* const memory = vm.map(chunk);
       if (memory == nullptr) return nullptr;
       next_ = static_cast<char*>(memory);

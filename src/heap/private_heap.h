@@ -1,5 +1,6 @@
 // First-class heaps: blocks of their own slabs, spans and mappings, a limit in bytes, and an end at
-// which all of it goes at once. One lock per heap; any thread may allocate, and free with plain free.
+// which all of it goes at once. One lock per heap; any thread may allocate, and free with plain
+// free.
 //
 // Their blocks carry the state kLiveSpecial, so that free takes its slow path and finds the heap by
 // the owner id in the slab, the span or the huge block.

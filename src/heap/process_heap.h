@@ -1,7 +1,7 @@
 // The process's own heap behind the thread caches: per size class a lock, slabs and a depot.
 //
-// Thread caches come here for batches and bring batches back. Batches that come back go to the depot,
-// without a lock, and only when that is full into the slabs.
+// Thread caches come here for batches and bring batches back. Batches that come back go to the
+// depot, without a lock, and only when that is full into the slabs.
 #pragma once
 
 #include <cstdint>

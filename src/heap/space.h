@@ -33,9 +33,9 @@ struct Space {
   bool start() {
     for (unsigned attempt = 0; plan_addresses(vm, attempt, plan); ++attempt) {
       if (plan.base == 0) continue;
-      small.place(layout::kSmallGranuleShift, plan.small_zone(), plan.small_states(),
+      small.place(vm, layout::kSmallGranuleShift, plan.small_zone(), plan.small_states(),
                   plan.small_slabs(), plan.window_bytes);
-      mid.place(layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(), plan.mid_slabs(),
+      mid.place(vm, layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(), plan.mid_slabs(),
                 plan.window_bytes);
       if (small.start(vm)) return true;
     }

@@ -1,5 +1,5 @@
-// Free spans in bins by length, eight bins to a doubling, one set for dirty and one for clean spans.
-// Works on the large zone's page table; the zone's lock protects it.
+// Free spans in bins by length, eight bins to a doubling, one set for dirty and one for clean
+// spans. Works on the large zone's page table; the zone's lock protects it.
 #pragma once
 
 #include <bit>
@@ -54,8 +54,7 @@ class SpanLists {
     uint32_t best = layout::kNoPage;
     for (int i = 0; i < kSearch && candidate != layout::kNoPage; ++i) {
       const layout::SpanEntry& entry = entries_[candidate];
-      if (entry.pages >= pages &&
-          (best == layout::kNoPage || entry.pages < entries_[best].pages)) {
+      if (entry.pages >= pages && (best == layout::kNoPage || entry.pages < entries_[best].pages)) {
         best = candidate;
         if (entry.pages == pages) break;
       }

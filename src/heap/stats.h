@@ -1,5 +1,6 @@
-// What the heap is made of at a moment, in bytes and blocks. Counted from the records when asked for;
-// no fast path pays for it. While other threads run, the figures are those of nearly the same moment.
+// What the heap is made of at a moment, in bytes and blocks. Counted from the records when asked
+// for; no fast path pays for it. While other threads run, the figures are those of nearly the same
+// moment.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +18,20 @@ struct ClassStats {
 };
 
 struct Stats {
-  uint64_t mapped_bytes;         // all mappings of ours, metadata included
-  uint64_t live_bytes;           // usable bytes of all live blocks
+  uint64_t mapped_bytes;  // all mappings of ours, metadata included
+  uint64_t live_bytes;    // usable bytes of all live blocks
   uint64_t live_blocks;
   uint64_t cached_bytes;
-  uint64_t free_dirty_bytes;     // free, may be resident
-  uint64_t returned_bytes;       // free, given back or never touched
+  uint64_t free_dirty_bytes;  // free, may be resident
+  uint64_t returned_bytes;    // free, given back or never touched
   uint64_t metadata_bytes;
   uint64_t large_live_bytes;
   uint64_t large_live_blocks;
   uint64_t huge_live_bytes;
   uint64_t huge_live_blocks;
-  uint64_t huge_cached_bytes;    // freed mappings kept for reuse
-  uint64_t thread_caches;        // ever made; a cache serves one thread after another
-  uint64_t heaps;                // first-class heaps alive
+  uint64_t huge_cached_bytes;  // freed mappings kept for reuse
+  uint64_t thread_caches;      // ever made; a cache serves one thread after another
+  uint64_t heaps;              // first-class heaps alive
   uint64_t purge_calls;
   uint64_t purged_bytes;
   ClassStats classes[layout::kClassCount];

@@ -13,9 +13,12 @@ class Window {
  public:
   constexpr Window() = default;
 
-  void place(uintptr_t base, size_t capacity) {
+  // May be called again when the place was no good; what is mapped there goes.
+  void place(Vm& vm, uintptr_t base, size_t capacity) {
+    if (end_ != 0) vm.unmap(reinterpret_cast<void*>(base_), end_);
     base_ = base;
     capacity_ = capacity;
+    end_ = mapped_ = 0;
   }
 
   // Maps on until at least `bytes` from the base are there. The size asked for is rounded up to

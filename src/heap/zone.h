@@ -1,8 +1,8 @@
 // The small or the mid zone: a row of equal slabs, their records and their state map.
 //
-// Owns the three windows and the pool of slabs that belong to no size class. Its lock is taken last,
-// under a class's or a heap's lock. The fast path reads base, limit and states without it: they only
-// ever grow, and limit is published after what it makes reachable.
+// Owns the three windows and the pool of slabs that belong to no size class. Its lock is taken
+// last, under a class's or a heap's lock. The fast path reads base, limit and states without it:
+// they only ever grow, and limit is published after what it makes reachable.
 #pragma once
 
 #include <cstddef>
@@ -23,13 +23,15 @@ class Zone {
  public:
   constexpr Zone() = default;
 
-  void place(unsigned granule_shift, uintptr_t zone, uintptr_t states, uintptr_t slabs,
+  void place(Vm& vm, unsigned granule_shift, uintptr_t zone, uintptr_t states, uintptr_t slabs,
              size_t window_bytes) {
     shift_ = granule_shift;
-    dirty_pool_ = clean_pool_ = layout::kNoSlab;
-    zone_.place(zone, window_bytes);
-    states_window_.place(states, window_bytes >> shift_);
-    slabs_window_.place(slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
+    dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
+    zone_.place(vm, zone, window_bytes);
+    limit_ = 0;
+    classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes);
+    states_window_.place(vm, states, window_bytes >> shift_);
+    slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
     base_ = zone;
     states_ = reinterpret_cast<uint8_t*>(states);
     slabs_ = reinterpret_cast<layout::Slab*>(slabs);
@@ -44,21 +46,29 @@ class Zone {
 
   // --- read by the fast path -------------------------------------------------------------------
 
-  // The granule that `p` begins, or a number beyond limit() when `p` is outside of the zone or not on
-  // a granule: the bits below a granule turn up as the highest ones.
+  // The granule that `p` begins, or a number beyond limit() when `p` is outside of the zone or not
+  // on a granule: the bits below a granule turn up as the highest ones.
   template <unsigned kShift>
   TIDE_INLINE size_t granule_of(const void* p) const {
     const uintptr_t offset = base::address_of(p) - base_;
     return (offset >> kShift) | (offset << (sizeof(uintptr_t) * 8 - kShift));
   }
 
-  TIDE_INLINE size_t limit() const { return base::racy_load(limit_); }
+  TIDE_INLINE size_t limit() const { return base::stale_load(limit_); }
   TIDE_INLINE uint8_t& state(size_t granule) const { return states_[granule]; }
+  TIDE_INLINE uint8_t* states() const { return states_; }
+
+  // The size class of the slab that `granule` is in; `states` is states().
+  static TIDE_INLINE uint8_t class_at(const uint8_t* states, size_t granule) {
+    return base::racy_load(states[granule / layout::kGranulesPerSlab - layout::kClassMapBytes]);
+  }
 
   // The state byte of a block of this zone.
   template <unsigned kShift>
   TIDE_INLINE uint8_t& state_of(const void* block) const {
-    return *reinterpret_cast<uint8_t*>((base::address_of(block) >> kShift) + state_bias_);
+    uintptr_t address = (base::address_of(block) >> kShift) + state_bias_;
+    TIDE_PIN(address);
+    return *reinterpret_cast<uint8_t*>(address);
   }
 
   // --- slow path -------------------------------------------------------------------------------
@@ -70,30 +80,36 @@ class Zone {
   uint8_t& state_of_any(const void* block) const {
     return *reinterpret_cast<uint8_t*>((base::address_of(block) >> shift_) + state_bias_);
   }
-  bool contains(const void* p) const {
-    return base::address_of(p) - base_ < (limit() << shift_);
-  }
+  bool contains(const void* p) const { return base::address_of(p) - base_ < (limit() << shift_); }
 
   unsigned shift() const { return shift_; }
   size_t slab_bytes() const { return size_t{layout::kGranulesPerSlab} << shift_; }
   uint32_t slab_count() const { return static_cast<uint32_t>(limit() / layout::kGranulesPerSlab); }
   layout::Slab& slab(uint32_t index) const { return slabs_[index]; }
-  uint32_t index_of(const layout::Slab& slab) const {
-    return static_cast<uint32_t>(&slab - slabs_);
+  size_t first_granule(const layout::Slab& slab) const {
+    return static_cast<size_t>(&slab - slabs_) * layout::kGranulesPerSlab;
+  }
+  // The slab's own record and the class map that free reads say the same.
+  void set_class(uint32_t index, uint32_t c) {
+    base::racy_store(slabs_[index].size_class, static_cast<uint8_t>(c));
+    base::racy_store(states_[index - layout::kClassMapBytes], static_cast<uint8_t>(c));
   }
   uint32_t index_of_address(const void* p) const {
     return static_cast<uint32_t>((base::address_of(p) - base_) / slab_bytes());
   }
   uintptr_t slab_address(uint32_t index) const { return base_ + uintptr_t{index} * slab_bytes(); }
 
-  size_t mapped_bytes() const { return zone_.mapped(); }
-  size_t metadata_bytes() const { return states_window_.mapped() + slabs_window_.mapped(); }
+  size_t mapped_bytes() const { return zone_.mapped() - base::racy_load(unmapped_bytes_); }
+  size_t metadata_bytes() const {
+    return classes_window_.mapped() + states_window_.mapped() + slabs_window_.mapped();
+  }
   ds::Lock& lock() { return lock_; }
 
-  // A slab of no class: dirty ones first, then clean ones, then fresh addresses. kNoSlab: no memory.
+  // A slab of no class: dirty ones first, then clean ones, then fresh addresses. kNoSlab: no
+  // memory.
   uint32_t acquire(Vm& vm) {
     const ds::LockGuard guard(lock_);
-    if (dirty_pool_ == layout::kNoSlab && clean_pool_ == layout::kNoSlab) {
+    if (dirty_pool_ == layout::kNoSlab && clean_pool_ == layout::kNoSlab && !map_again(vm)) {
       const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
       const uint32_t most = static_cast<uint32_t>((size_t{32} << 20) / slab_bytes());
       if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
@@ -108,18 +124,19 @@ class Zone {
   void release(uint32_t index, bool clean) {
     layout::Slab& slab = slabs_[index];
     slab.free.reset();
-    slab.carved = 0;
-    slab.used = 0;
-    slab.owner = 0;
+    base::racy_store(slab.carved, 0u);
+    base::racy_store(slab.used, 0u);
+    base::racy_store(slab.owner, uint16_t{0});
     slab.fresh = clean;
     slab.purged[0] = slab.purged[1] = 0;
-    base::racy_store(slab.size_class, uint8_t{0});
+    slab.last_class = slab.size_class;
+    set_class(index, 0);
     const ds::LockGuard guard(lock_);
     push(index, clean);
   }
 
-  // Gives the memory of pooled slabs back. Returns the bytes given back.
-  size_t purge_pool(Vm& vm) {
+  // Gives the memory of pooled slabs back. Returns the bytes given back; counts madvise calls.
+  size_t purge_pool(Vm& vm, uint64_t& calls) {
     size_t total = 0;
     for (;;) {
       // One at a time and outside of the lock: nobody waits for madvise.
@@ -137,21 +154,54 @@ class Zone {
       }
       push(index, true);
       total += slab_bytes();
+      ++calls;
     }
+  }
+
+  // Unmaps the slabs in the pools, so that their share of the address-space limit can be used
+  // elsewhere. Returns bytes.
+  size_t unmap_pools(Vm& vm) {
+    const ds::LockGuard guard(lock_);
+    size_t total = 0;
+    for (uint32_t* pool : {&dirty_pool_, &clean_pool_}) {
+      uint32_t index = *pool;
+      *pool = layout::kNoSlab;
+      while (index != layout::kNoSlab) {
+        const uint32_t next = slabs_[index].next;
+        if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
+          slabs_[index].slot = layout::Slot::kUnmapped;
+          slabs_[index].next = unmapped_;
+          unmapped_ = index;
+          unmapped_bytes_ += slab_bytes();
+          total += slab_bytes();
+        } else {
+          push(index, slabs_[index].fresh != 0);
+        }
+        index = next;
+      }
+    }
+    return total;
   }
 
   // In a forked child whose parent may have been in here: the pools are made anew from the records.
   void rebuild_pools() {
-    dirty_pool_ = clean_pool_ = layout::kNoSlab;
+    dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
     for (uint32_t index = slab_count(); index-- != 0;) {
-      const layout::Slab& slab = slabs_[index];
-      if (slab.size_class == 0 && !slab.unusable) push(index, slab.fresh != 0);
+      layout::Slab& slab = slabs_[index];
+      if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
+      if (slab.slot == layout::Slot::kMapped) {
+        push(index, slab.fresh != 0);
+      } else {
+        slab.next = unmapped_;
+        unmapped_ = index;
+      }
     }
   }
 
   // Bytes in slabs of no class; `dirty`: those that may be resident.
   size_t pool_bytes(bool dirty) {
     const ds::LockGuard guard(lock_);
+    if (slab_count() == 0) return 0;
     size_t slabs = 0;
     uint32_t index = dirty ? dirty_pool_ : clean_pool_;
     for (; index != layout::kNoSlab; index = slabs_[index].next) ++slabs;
@@ -168,27 +218,49 @@ class Zone {
     pool = index;
   }
 
+  // Maps a slab again that was given up. False: there is none, or no memory.
+  bool map_again(Vm& vm) {
+    while (unmapped_ != layout::kNoSlab) {
+      layout::Slab& slab = slabs_[unmapped_];
+      const sys::MapResult result = vm.map_at(slab_address(unmapped_), slab_bytes());
+      if (result == sys::MapResult::kNoMemory) return false;
+      const uint32_t index = unmapped_;
+      unmapped_ = slab.next;
+      if (result == sys::MapResult::kTaken) {
+        slab.slot = layout::Slot::kTaken;
+        continue;
+      }
+      slab.slot = layout::Slot::kMapped;
+      slab.fresh = 1;
+      unmapped_bytes_ -= slab_bytes();
+      push(index, true);
+      return true;
+    }
+    return false;
+  }
+
   bool grow(Vm& vm, uint32_t slabs) {
     constexpr unsigned kMostDetours = 4096;
     for (unsigned detour = 0; detour < kMostDetours; ++detour) {
       const uint32_t first = slab_count();
       const size_t count = size_t{first} + slabs;
-      if (states_window_.cover(vm, count * layout::kGranulesPerSlab) != sys::MapResult::kOk ||
+      if (classes_window_.cover(vm, count) != sys::MapResult::kOk ||
+          states_window_.cover(vm, count * layout::kGranulesPerSlab) != sys::MapResult::kOk ||
           slabs_window_.cover(vm, count * sizeof(layout::Slab)) != sys::MapResult::kOk) {
         return false;
       }
       const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
       if (result == sys::MapResult::kNoMemory) return false;
       const bool taken = result == sys::MapResult::kTaken;
+      if (taken && first == 0) return false;  // better to plan another place
       if (taken && !zone_.skip(slabs * slab_bytes())) return false;
       for (uint32_t index = static_cast<uint32_t>(count); index-- != first;) {
-        slabs_[index].unusable = taken;
+        slabs_[index].slot = taken ? layout::Slot::kTaken : layout::Slot::kMapped;
         slabs_[index].fresh = 1;
         if (!taken) push(index, true);
       }
       __atomic_store_n(&limit_, count * layout::kGranulesPerSlab, __ATOMIC_RELEASE);
       if (!taken) return true;
-      if (first == 0) return false;  // the very start is taken: better to plan another place
       slabs = 1;
     }
     return false;
@@ -204,7 +276,10 @@ class Zone {
   ds::Lock lock_;
   uint32_t dirty_pool_ = 0;
   uint32_t clean_pool_ = 0;
+  uint32_t unmapped_ = 0;
+  size_t unmapped_bytes_ = 0;
   Window<Vm> zone_;
+  Window<Vm> classes_window_;
   Window<Vm> states_window_;
   Window<Vm> slabs_window_;
 };

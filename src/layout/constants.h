@@ -1,5 +1,5 @@
-// The numbers that the shape of the heap hangs on. Plain constants: the allocator, the walker and the
-// debugger read the same ones.
+// The numbers that the shape of the heap hangs on. Plain constants: the allocator, the walker and
+// the debugger read the same ones.
 //
 //   small zone   blocks of 1 B to 1 KiB      slabs of  64 KiB = 4,096 granules of  16 B
 //   mid zone     blocks of 1 KiB to 64 KiB   slabs of 512 KiB = 4,096 granules of 128 B
@@ -28,6 +28,10 @@ inline constexpr size_t kSpanPageBytes = size_t{1} << kSpanPageShift;
 
 static_assert((size_t{1} << kSmallGranuleShift) == kMinAlignment,
               "a state byte per smallest block, or two blocks would share one");
+
+// One byte per slab: its size class, 0 while it has none. It ends where the zone's state map
+// begins, so that one address serves both: class of slab i = state map [i - kClassMapBytes].
+inline constexpr size_t kClassMapBytes = size_t{16} << 20;
 
 // One byte per granule of the small and the mid zone: the state map. It answers four questions with
 // one load: is this ours, does a block start here, is it live, which size class.

@@ -1,9 +1,9 @@
-// Size classes: 16-byte steps up to 128 bytes, then eight to a doubling up to 64 KiB, so that at most
-// 12.5 % of a block above 128 bytes is lost to rounding. Class 0 is no class.
+// Size classes: 16-byte steps up to 128 bytes, then eight to a doubling up to 64 KiB, so that at
+// most 12.5 % of a block above 128 bytes is lost to rounding. Class 0 is no class.
 //
-// Classes up to kSmallClasses live in the small zone and are multiples of 16; the others live in the
-// mid zone and are multiples of 128. A class whose size is a multiple of an alignment A gives blocks
-// aligned to A, because slabs are aligned to their own size.
+// Classes up to kSmallClasses live in the small zone and are multiples of 16; the others live in
+// the mid zone and are multiples of 128. A class whose size is a multiple of an alignment A gives
+// blocks aligned to A, because slabs are aligned to their own size.
 #pragma once
 
 #include <array>
@@ -68,11 +68,11 @@ constexpr uint32_t batch_blocks(uint32_t c) {
   return half > kMaxBatch ? kMaxBatch : half;
 }
 
-// Index: (bytes + 15) / 16.
-inline constexpr size_t kSmallTableEntries = kSmallMaxBytes / 16 + 1;
+// Index: bytes.
+inline constexpr size_t kSmallTableEntries = kSmallMaxBytes + 1;
 inline constexpr auto kSmallClassTable = [] {
   std::array<uint8_t, kSmallTableEntries> table{};
-  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i * 16));
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i));
   return table;
 }();
 

@@ -1,5 +1,5 @@
-// A slab: 4,096 granules of the small or the mid zone that hold blocks of one size class. This record
-// lives out of line, in an array indexed by the slab's number.
+// A slab: 4,096 granules of the small or the mid zone that hold blocks of one size class. This
+// record lives out of line, in an array indexed by the slab's number.
 //
 //   | block 0 | block 1 | ... | block carved-1 | never used ... | rest of a block |
 //
@@ -28,19 +28,27 @@ inline constexpr uint32_t kFullBin = 4;
 
 inline constexpr uint32_t kNoSlab = UINT32_MAX;
 
+// Whether memory of ours is mapped at a slab's addresses.
+enum class Slot : uint8_t {
+  kMapped = 0,
+  kTaken = 1,     // something else is
+  kUnmapped = 2,  // given up when address space ran out; may be mapped again
+};
+
 struct alignas(64) Slab {
-  uint8_t size_class;   // 0: in the zone's pool
-  uint8_t bin;          // the list it is on
-  uint8_t fresh;        // memory from `carved` on was never touched or has been purged: reads as zero
-  uint8_t unusable;     // something else is mapped there
-  uint16_t owner;       // 0: the process's heap; else the id of a first-class heap
-  uint16_t granules;    // per block
-  uint32_t blocks;      // capacity
-  uint32_t carved;      // blocks [0, carved) were handed out at least once
-  uint32_t used;        // blocks that are live or cached
-  uint32_t next;        // on its list or in the pool, kNoSlab at the end
+  uint8_t size_class;  // 0: in the zone's pool
+  uint8_t bin;         // the list it is on
+  uint8_t fresh;      // memory from `carved` on was never touched or has been purged: reads as zero
+  Slot slot;          // whether its addresses are ours
+  uint16_t owner;     // 0: the process's heap; else the id of a first-class heap
+  uint16_t granules;  // per block
+  uint32_t blocks;    // capacity
+  uint32_t carved;    // blocks [0, carved) were handed out at least once
+  uint32_t used;      // blocks that are live or cached
+  uint32_t next;      // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
-  uint64_t purged[2];   // OS pages known to be given back (a hint: a set bit may be stale)
+  uint64_t purged[2];  // OS pages known to be given back (a hint: a set bit may be stale)
+  uint8_t last_class;  // the class before the slab went to the pool, for messages
   ds::Bitmap4096 free;
 };
 

@@ -2,8 +2,8 @@
 // first page, and of a free span's last page, mean anything.
 //
 // I-SPAN-1 from the first page on, heads follow each other without gap: head + pages is the next
-// head, up to the zone's end. Every change keeps this true at each store, so that a forked child can
-// rebuild all lists from it.
+// head, up to the zone's end. Every change keeps this true at each store, so that a forked child
+// can rebuild all lists from it.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,18 @@ enum class SpanState : uint8_t {
   kClean = 3,     // free, reads as zero
   kBusy = 4,      // free, on no list: being cut, merged or purged
   kUnusable = 5,  // something else is mapped there
+  kUnmapped = 6,  // free, given up when address space ran out; may be mapped again
 };
 
 inline constexpr uint32_t kNoPage = UINT32_MAX;
 
 struct SpanEntry {
-  uint32_t pages;      // head: length. Last page of a free span: the same
-  uint32_t next;       // free: its bin's list. Live and owner != 0: the owner's list
+  uint32_t pages;  // head: length. Last page of a free span: the same
+  uint32_t next;   // free: its bin's list. Live and owner != 0: the owner's list
   uint32_t previous;
   SpanState state;
   uint8_t reserved;
-  uint16_t owner;      // as in Slab
+  uint16_t owner;  // as in Slab
 };
 
 static_assert(sizeof(SpanEntry) == 16);

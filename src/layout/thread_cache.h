@@ -7,20 +7,22 @@
 //   slots:  | null | block | block |  ...  |
 //                              ^ top[c]      ^ limit[c]
 //
-// An empty stack's top is its null slot, so that malloc learns "empty" from the word that it pops. A
-// cache that may not be used (none made yet, thread ended) has every stack empty and full at once.
+// An empty stack's top is its null slot, so that malloc learns "empty" from the word that it pops.
+// A cache that may not be used (none made yet, thread ended) has every stack empty and full at
+// once.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/racy.h"
 #include "layout/size_classes.h"
 
 namespace tide::layout {
 
-// One stack per value of the state byte, so that free needs no test for "not live": the stacks of 0,
-// kFreeZero and kLiveSpecial are always full.
+// One stack per value of the state byte, so that free needs no test for "not live": the stacks of
+// 0, kFreeZero and kLiveSpecial are always full.
 inline constexpr uint32_t kCacheStacks = 84;
 
 inline constexpr auto kCacheSlotOffset = [] {
@@ -41,17 +43,18 @@ enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 struct CacheFront {
   void** top[kCacheStacks];  // first, so that its index needs no displacement
   void** limit[kCacheStacks];
-  // (bytes + 15) / 16 -> class for small sizes. All zero sends every small malloc to the slow path.
-  uint8_t small_class[72];
+  // Bytes -> class for small sizes. All zero sends every small malloc to the slow path.
+  uint8_t small_class[1032];
 };
 
 struct ThreadCache : CacheFront {
   CacheState state;
+  int32_t owner;         // the system's number of its thread
   uint8_t steal_cursor;  // where the next search for an idle stack begins
   size_t bound_bytes;    // sum over classes of (limit - bottom) * block size
   ThreadCache* next;     // registry of all caches, never shrinks
   ThreadCache* next_parked;
-  void* null_slot;       // top[0] points here
+  void* null_slot;  // top[0] points here
   void* slots[kCacheSlots];
 };
 
@@ -73,7 +76,7 @@ inline void** stack_bottom(ThreadCache& cache, uint32_t c) {
 }
 
 inline uint32_t stack_count(ThreadCache& cache, uint32_t c) {
-  return static_cast<uint32_t>(cache.top[c] - stack_bottom(cache, c));
+  return static_cast<uint32_t>(base::racy_load(cache.top[c]) - stack_bottom(cache, c));
 }
 
 inline uint32_t stack_capacity(ThreadCache& cache, uint32_t c) {

@@ -1,6 +1,6 @@
-// Blocks of the C library's own malloc. A program on Tide may still hold some: taken before Tide was
-// loaded, through __libc_malloc, or by a library with a malloc reached in another way. They go back
-// to where they came from.
+// Blocks of the C library's own malloc. A program on Tide may still hold some: taken before Tide
+// was loaded, through __libc_malloc, or by a library with a malloc reached in another way. They go
+// back to where they came from.
 #pragma once
 
 #include <cstddef>

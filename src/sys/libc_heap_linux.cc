@@ -1,10 +1,10 @@
 // Knows how glibc lays out its chunks: 16 bytes before the block, the size with three flag bits in
 // the second word (glibc manual and <malloc.h> of the debugger's documentation; stable since 2.3).
+#include <fcntl.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "sys/libc_heap.h"
 
@@ -15,9 +15,9 @@ namespace tide::sys {
 namespace {
 
 constexpr size_t kWord = sizeof(size_t);
-constexpr size_t kInUse = 1;      // of the chunk before
-constexpr size_t kMapped = 2;     // a mapping of its own
-constexpr size_t kOtherArena = 4; // not in the main arena
+constexpr size_t kInUse = 1;       // of the chunk before
+constexpr size_t kMapped = 2;      // a mapping of its own
+constexpr size_t kOtherArena = 4;  // not in the main arena
 constexpr size_t kFlags = 7;
 
 struct Mapping {
@@ -115,8 +115,7 @@ size_t libc_block_bytes(const void* p) {
   size_t result = 0;
   Mapping mapping;
   const bool candidate = __libc_free != nullptr && address % (2 * kWord) == 0 &&
-                         mapping_around(address, mapping) &&
-                         address - mapping.begin >= 2 * kWord;
+                         mapping_around(address, mapping) && address - mapping.begin >= 2 * kWord;
   errno = saved_errno;
   if (!candidate) return 0;
   const uintptr_t chunk = address - 2 * kWord;

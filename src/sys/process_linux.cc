@@ -1,16 +1,16 @@
 #include "sys/process.h"
 
-#include <cerrno>
-#include <cstdint>
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdint>
 
 extern "C" {
 extern char** environ;
-// Where the stack began: the argument count, the arguments, null, the environment, null. Exported by
-// the dynamic linker, which calls malloc before it has run the C library's own initialiser.
+// Where the stack began: the argument count, the arguments, null, the environment, null. Exported
+// by the dynamic linker, which calls malloc before it has run the C library's own initialiser.
 extern void* __libc_stack_end __attribute__((weak));
 }
 

@@ -1,9 +1,10 @@
 #include "sys/report.h"
 
-#include <cerrno>
-#include <cstdlib>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdlib>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -23,7 +24,8 @@ void warn(std::string_view text) {
   iovec parts[2] = {{const_cast<char*>(line.view().data()), line.length()},
                     {const_cast<char*>("\n"), 1}};
   // Nothing is left to do about a stderr that can't be written to.
-  [[maybe_unused]] const ssize_t written = writev(STDERR_FILENO, parts, 2);
+  // Not writev(): that is a cancellation point, and a thread must not end inside malloc.
+  syscall(SYS_writev, STDERR_FILENO, parts, 2);
   errno = saved_errno;
 }
 

@@ -2,6 +2,7 @@
 // child.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tide::sys {
@@ -10,13 +11,28 @@ namespace tide::sys {
 // child the forking thread keeps it.
 uintptr_t thread_token();
 
+// The system's number of the calling thread, and whether a thread of this process that had a number
+// is gone for good. Numbers are used again, so "not gone" may be about another thread.
+int32_t thread_number();
+bool thread_is_gone(int32_t number);
+
 bool is_main_thread();
 
+// One of these is what at_thread_exit() allocates.
+inline constexpr size_t kThreadExitBytes[] = {4 * sizeof(void*), 6 * sizeof(void*)};
+
 // Runs `callback(argument)` on this thread when it ends, before the destructors of
-// pthread_setspecific values. Allocates through malloc. False when that is not to be had.
+// pthread_setspecific values. Allocates through malloc. False when that is not to be had. A thread
+// that calls it from such a destructor is too late: nothing will run.
 bool at_thread_exit(void (*callback)(void*), void* argument);
 
-// Runs `callback` in every forked child, in the thread that forked. Called once, early.
+// Runs `callback` once in every forked child, in the thread that forked: at the latest when the
+// child's fork handlers run, and before that when somebody asks finish_fork(). Called once, early.
+// Not thread-safe.
 void at_fork_in_child(void (*callback)());
+
+// Handlers that the program registered before us run before ours and may allocate. Whoever is about
+// to wait for a lock asks here first: true when this was a forked child whose callback had not run.
+bool finish_fork();
 
 }  // namespace tide::sys

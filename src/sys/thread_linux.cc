@@ -1,7 +1,9 @@
-#include <cerrno>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <atomic>
+#include <cerrno>
 
 #include "sys/thread.h"
 
@@ -18,11 +20,26 @@ namespace {
 // Only its address is of interest. Initial-exec: one byte of static TLS.
 thread_local char t_marker;
 
+void (*g_in_child)() = nullptr;
+
+// In a page that the kernel clears in a forked child (MADV_WIPEONFORK, Linux 4.14), but not in one
+// that shares our memory (vfork). Null where there is no such thing.
+std::atomic<bool>* g_not_forked = nullptr;
+
 }  // namespace
 
 uintptr_t thread_token() { return reinterpret_cast<uintptr_t>(&t_marker); }
 
-bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
+int32_t thread_number() { return static_cast<int32_t>(syscall(SYS_gettid)); }
+
+bool thread_is_gone(int32_t number) {
+  const int saved_errno = errno;
+  const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
+  errno = saved_errno;
+  return gone;
+}
+
+bool is_main_thread() { return thread_number() == getpid(); }
 
 bool at_thread_exit(void (*callback)(void*), void* argument) {
   if (__cxa_thread_atexit_impl == nullptr) return false;
@@ -31,8 +48,30 @@ bool at_thread_exit(void (*callback)(void*), void* argument) {
 
 void at_fork_in_child(void (*callback)()) {
   const int saved_errno = errno;
-  pthread_atfork(nullptr, nullptr, callback);
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* const memory =
+      mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory != MAP_FAILED && madvise(memory, page, MADV_WIPEONFORK) == 0) {
+    g_not_forked = static_cast<std::atomic<bool>*>(memory);
+    g_not_forked->store(true, std::memory_order_relaxed);
+  } else if (memory != MAP_FAILED) {
+    munmap(memory, page);
+  }
+  g_in_child = callback;
+  pthread_atfork(nullptr, nullptr, [] {
+    if (g_not_forked == nullptr) {
+      g_in_child();
+    } else {
+      finish_fork();
+    }
+  });
   errno = saved_errno;
+}
+
+bool finish_fork() {
+  if (g_not_forked == nullptr || g_not_forked->exchange(true)) return false;
+  g_in_child();
+  return true;
 }
 
 }  // namespace tide::sys

@@ -1,7 +1,7 @@
 // Virtual memory: what the engine asks of an operating system, and the Linux answer.
 //
-// `VmSource` is the contract that heap::Engine is templated over; tests/ has a second one that fails
-// on request. All functions keep errno. All addresses and sizes that go in are multiples of
+// `VmSource` is the contract that heap::Engine is templated over; tests/ has a second one that
+// fails on request. All functions keep errno. All addresses and sizes that go in are multiples of
 // page_size() unless a comment says otherwise. Memory that comes out reads as zero.
 #pragma once
 

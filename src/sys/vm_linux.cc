@@ -1,7 +1,7 @@
-#include <cerrno>
-#include <cstring>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <cerrno>
+#include <cstring>
 
 #include "sys/vm.h"
 
@@ -48,8 +48,8 @@ unsigned LinuxVm::address_bits() {
 }
 
 uint64_t LinuxVm::random_seed() {
-  // AT_RANDOM also seeds libc's stack canary and pointer guard: mix, so that an address shows nothing
-  // of them (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+  // AT_RANDOM also seeds libc's stack canary and pointer guard: mix, so that an address shows
+  // nothing of them (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
   uint64_t parts[2] = {0, 0};
   if (const auto* source = reinterpret_cast<const void*>(getauxval(AT_RANDOM))) {
     memcpy(parts, source, sizeof parts);

@@ -1,0 +1,93 @@
+# A thin front to the CMake presets; `make help` lists the jobs.
+
+JOBS ?= $(shell nproc)
+CTEST := ctest --output-on-failure --no-tests=error
+
+# $(call build,<preset>) configures and builds one preset; quiet until something is wrong.
+build = cmake --preset $(1) --log-level=WARNING && cmake --build --preset $(1) -j $(JOBS)
+# $(call test,<preset>) runs what `make test` runs of it.
+test = ctest --preset $(1) -j $(JOBS)
+
+.PHONY: all
+all: ## build the allocator and the command into build/release
+	@command -v cmake ninja g++ >/dev/null || { echo "make: tools are missing; run: make setup" >&2; exit 1; }
+	@$(call build,release)
+
+.PHONY: setup
+setup: ## install the packages that the build needs (Debian)
+	@tools/setup build
+
+.PHONY: demo
+demo: ## run real programs on the system's malloc and on Tide, side by side
+	@tools/setup build demo
+	@$(call build,release)
+	@bench/demo
+
+.PHONY: test
+test: ## build and run every test of our own code: release, check, and the engine under sanitizers
+	@tools/setup build test
+	@$(call build,release)
+	@$(call test,release)
+	@$(call build,check)
+	@$(call test,check)
+	@$(MAKE) --no-print-directory test-asan test-ubsan test-tsan
+
+.PHONY: test-asan test-ubsan test-tsan
+test-asan test-ubsan test-tsan: test-%: ## the engine's tests under one sanitizer
+	@$(call build,$*)
+	@$(call test,$*)
+
+.PHONY: test-programs
+test-programs: ## install the long list of foreign programs and run them on Tide
+	@tools/setup build test programs
+	@$(call build,release)
+	@$(CTEST) --test-dir build/release -L '^programs$$'
+
+.PHONY: bench
+bench: ## compare with the other allocators
+	@tools/setup build bench
+	@$(call build,release)
+	@bench/compare
+
+.PHONY: soak
+soak: ## the stress tests for an hour (SOAK_SECONDS=3600)
+	@tools/setup build test
+	@$(call build,check)
+	@TIDE_SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) $(CTEST) --test-dir build/check -L '^soak$$'
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for a minute
+	@tools/setup build test tidy
+	@$(call build,fuzz)
+	@$(CTEST) --test-dir build/fuzz -L '^fuzz$$'
+
+.PHONY: format format-check
+format: ## format all C and C++ sources
+	@tools/format
+format-check: ## say which sources are not formatted
+	@tools/format --check
+
+.PHONY: tidy
+tidy: ## clang's warnings, thread-safety analysis and clang-tidy over all sources
+	@tools/setup build test tidy
+	@$(call build,tidy)
+	@tools/tidy -j $(JOBS)
+
+.PHONY: coverage
+coverage: ## line coverage of the engine's tests, a table per folder
+	@tools/setup build test coverage
+	@$(call build,coverage)
+	@$(call test,coverage)
+	@tools/coverage build/coverage
+
+.PHONY: install
+install: all ## install build/release (PREFIX=/usr/local, DESTDIR=)
+	@DESTDIR="$(DESTDIR)" cmake --install build/release $(if $(PREFIX),--prefix "$(PREFIX)")
+
+.PHONY: clean
+clean: ## remove build/
+	@rm -rf build
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'

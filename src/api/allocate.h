@@ -1,0 +1,64 @@
+// The process's one engine, and malloc, calloc, realloc and free on it without the C rules around
+// them (those are in c_family.h).
+//
+// The path of a malloc: override/malloc.cc -> allocate() here -> heap/fast_path.h; when the
+// thread's cache has nothing: allocate_slow() -> heap/engine_blocks.h.
+#pragma once
+
+#include <cstddef>
+
+#include "base/compiler.h"
+#include "heap/engine.h"
+#include "heap/fast_path.h"
+#include "sys/vm.h"
+
+namespace tide::api {
+
+using RealEngine = heap::Engine<sys::LinuxVm>;
+
+// Hidden also for those who only see the declaration: no detour over the global offset table.
+extern RealEngine g_engine __attribute__((visibility("hidden")));
+
+// The calling thread's cache; stands in for one where there is none. Eight bytes of initial-exec
+// TLS are all that a thread costs before its first malloc.
+extern constinit thread_local heap::CacheFront* t_front
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+void* allocate_slow(size_t bytes);
+void release_slow(void* p);
+
+// The engine, started. Starting may fail for lack of memory; all its functions that need it then
+// fail likewise.
+RealEngine& engine();
+
+// Null with errno ENOMEM when there is no memory. 0 bytes is 1 byte.
+TIDE_INLINE void* allocate(size_t bytes) {
+  void* const block = heap::allocate_fast(g_engine.space(), *t_front, bytes);
+  if (TIDE_LIKELY(block != nullptr)) return block;
+  return allocate_slow(bytes);
+}
+
+// `p` may be null. Anything but a live block ends the process with one line.
+TIDE_INLINE void release(void* p) {
+  if (TIDE_LIKELY(heap::release_fast(g_engine.space(), *t_front, p))) return;
+  release_slow(p);
+}
+
+void* allocate_zeroed(size_t bytes);
+
+// `alignment`: a power of two, which the caller has checked.
+void* allocate_aligned(size_t alignment, size_t bytes);
+
+// `p` is not null, `bytes` not 0. Null with ENOMEM leaves the block as it was.
+void* reallocate(void* p, size_t bytes);
+
+// 0 for null; what malloc_usable_size says.
+size_t usable_size(const void* p);
+
+// Gives the calling thread's cache and all other free memory back. Returns bytes.
+size_t purge();
+
+// "free" or "realloc" of something that is no live block of ours: one line, and abort.
+[[noreturn]] void bad_pointer(const char* call, const void* p);
+
+}  // namespace tide::api

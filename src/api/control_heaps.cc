@@ -1,0 +1,97 @@
+// First-class heaps and the visit of all blocks.
+#include "api/c_family.h"
+#include "api/control.h"
+#include "base/align.h"
+
+namespace tide::api {
+
+namespace {
+
+using Heap = heap::PrivateHeap<sys::LinuxVm>;
+
+// tide_heap is a name for the engine's heap that C can say; nothing else is behind it.
+Heap* inner(tide_heap_t* heap) { return reinterpret_cast<Heap*>(heap); }
+tide_heap_t* outer(Heap* heap) { return reinterpret_cast<tide_heap_t*>(heap); }
+
+// The API says 0 for "no limit", the engine SIZE_MAX.
+size_t inner_limit(size_t limit) { return limit == 0 ? SIZE_MAX : limit; }
+size_t outer_limit(size_t limit) { return limit == SIZE_MAX ? 0 : limit; }
+
+void* allocate_in(tide_heap_t* heap, size_t alignment, size_t bytes, bool zeroed) {
+  void* const block = engine().heap_allocate(inner(heap), bytes, alignment, zeroed);
+  return TIDE_LIKELY(block != nullptr) ? block : out_of_memory_error();
+}
+
+struct Visit {
+  tide_block_visitor visit;
+  void* argument;
+};
+
+bool visit_one(const heap::BlockInfo& info, void* argument) {
+  const auto& visit = *static_cast<const Visit*>(argument);
+  Heap* const heap =
+      info.heap_id == 0 ? nullptr : engine().heap_by_id(static_cast<uint16_t>(info.heap_id));
+  const tide_block block{info.address, info.usable_bytes,
+                         info.size_class == 0 ? 0 : layout::class_bytes(info.size_class),
+                         outer(heap)};
+  return visit.visit(&block, visit.argument) != 0;
+}
+
+}  // namespace
+
+tide_heap_t* heap_create(size_t limit) {
+  RealEngine& started = engine();
+  Heap* const heap = started.started() ? started.heap_create(inner_limit(limit)) : nullptr;
+  if (heap == nullptr) out_of_memory_error();
+  return outer(heap);
+}
+
+void heap_destroy(tide_heap_t* heap) {
+  if (heap != nullptr) engine().heap_destroy(inner(heap));
+}
+
+void* heap_allocate(tide_heap_t* heap, size_t alignment, size_t bytes) {
+  if (!base::is_power_of_two(alignment)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return allocate_in(heap, alignment, bytes, false);
+}
+
+void* heap_allocate_array(tide_heap_t* heap, size_t count, size_t bytes) {
+  size_t total = 0;
+  if (__builtin_mul_overflow(count, bytes, &total)) return out_of_memory_error();
+  return allocate_in(heap, layout::kMinAlignment, total, true);
+}
+
+void* heap_resize(tide_heap_t* heap, void* p, size_t bytes) {
+  if (p == nullptr) return allocate_in(heap, layout::kMinAlignment, bytes, false);
+  if (usable_size(p) != 0 && engine().heap_of(p) != inner(heap)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return resize(p, bytes);
+}
+
+tide_heap_t* heap_of(const void* p) {
+  if (usable_size(p) == 0) return nullptr;
+  return outer(engine().heap_of(p));
+}
+
+tide_heap_stats heap_stats(tide_heap_t* heap) {
+  const heap::HeapUse use = engine().heap_use(inner(heap));
+  return {use.live_bytes, use.live_blocks, outer_limit(use.limit_bytes)};
+}
+
+void heap_set_limit(tide_heap_t* heap, size_t limit) {
+  engine().heap_set_limit(inner(heap), inner_limit(limit));
+}
+
+int visit_blocks(tide_block_visitor visit, void* argument) {
+  RealEngine& started = engine();
+  if (!started.started()) return 1;
+  Visit context{visit, argument};
+  return started.visit_blocks(visit_one, &context) ? 1 : 0;
+}
+
+}  // namespace tide::api

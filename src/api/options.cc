@@ -1,0 +1,100 @@
+#include "api/options.h"
+
+#include <atomic>
+
+#include "api/allocate.h"
+#include "api/exit_report.h"
+#include "ds/lock.h"
+#include "sys/process.h"
+#include "sys/report.h"
+
+namespace tide::api {
+
+namespace {
+
+constinit OptionSet g_options;
+constinit std::atomic<bool> g_loaded{false};
+constinit ds::Lock g_lock;
+
+constexpr heap::Config kBuiltIn = heap::Config::defaults();
+static_assert(kOptionRows[static_cast<size_t>(OptionId::thread_cache)].initial ==
+                      kBuiltIn.thread_cache_bytes &&
+                  kOptionRows[static_cast<size_t>(OptionId::huge_threshold)].initial ==
+                      kBuiltIn.huge_threshold_bytes &&
+                  kOptionRows[static_cast<size_t>(OptionId::huge_cache)].initial ==
+                      kBuiltIn.huge_cache_bytes &&
+                  kOptionRows[static_cast<size_t>(OptionId::remap_threshold)].initial ==
+                      kBuiltIn.remap_threshold_bytes,
+              "options.def and heap/config.h say the same");
+
+void warn_line(void*, std::string_view line) { sys::warn(line); }
+
+void announce() {
+  base::TextBuffer<128> line;
+  line.text("version " TIDE_VERSION " in process ");
+  line.decimal(static_cast<uint64_t>(sys::process_id()));
+  sys::warn(line.view());
+  for (size_t i = 0; i < kOptionCount; ++i) {
+    const auto id = static_cast<OptionId>(i);
+    if (g_options.source(id) == OptionSource::kDefault) continue;
+    base::TextBuffer<480> row;
+    row.text("option ").text(kOptionRows[i].name).text(" is ");
+    g_options.format(id, row);
+    row.text(", from ");
+    g_options.format_source(id, row);
+    sys::warn(row.view());
+  }
+}
+
+void load() {
+  if (sys::is_secure_execution()) return;
+  g_options.load(sys::environment(), warn_line, nullptr);
+  if (g_options.is_on(OptionId::verbose)) announce();
+}
+
+heap::Config config_of(const OptionSet& set) {
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = set.number(OptionId::thread_cache);
+  config.huge_threshold_bytes = set.number(OptionId::huge_threshold);
+  config.huge_cache_bytes = set.number(OptionId::huge_cache);
+  config.remap_threshold_bytes = set.number(OptionId::remap_threshold);
+  return config;
+}
+
+// In .fini_array: after the program's own exit handlers and destructors, of which many free memory.
+// Here and not beside the report, because only a file that somebody refers to is taken out of
+// libtide.a.
+__attribute__((destructor)) void at_exit() { write_exit_report(); }
+
+}  // namespace
+
+const OptionSet& options() {
+  if (TIDE_UNLIKELY(!g_loaded.load(std::memory_order_acquire))) {
+    const ds::LockGuard guard(g_lock);
+    if (!g_loaded.load(std::memory_order_relaxed)) {
+      load();
+      g_loaded.store(true, std::memory_order_release);  // pairs with the load above
+      prepare_exit_report();
+    }
+  }
+  return g_options;
+}
+
+OptionFault set_option(std::string_view name, std::string_view value) {
+  RealEngine& started = engine();
+  options();
+  const ds::LockGuard guard(g_lock);
+  const OptionFault fault = g_options.set(name, value);
+  if (fault != OptionFault::kNone) return fault;
+  prepare_exit_report();
+  const heap::Config config = config_of(g_options);
+  // The engine reads these one by one; each takes effect at the next block that it concerns.
+  base::racy_store(started.config().huge_threshold_bytes, config.huge_threshold_bytes);
+  base::racy_store(started.config().huge_cache_bytes, config.huge_cache_bytes);
+  base::racy_store(started.config().remap_threshold_bytes, config.remap_threshold_bytes);
+  return OptionFault::kNone;
+}
+
+heap::Config config_from_options() { return config_of(options()); }
+
+}  // namespace tide::api

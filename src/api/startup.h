@@ -1,0 +1,12 @@
+// What is decided before the first block is handed out.
+#pragma once
+
+#include "heap/config.h"
+
+namespace tide::api {
+
+// The engine's configuration as the options say. May be called more than once and from several
+// threads at once; does not allocate. Defined in options.cc.
+heap::Config config_from_options();
+
+}  // namespace tide::api
