@@ -80,11 +80,17 @@ def measure(library):
 
 def entry_point_sizes(library):
     """{function: (instructions, calls, pushes before the first return)} from the disassembly."""
-    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", library], check=True,
-                          capture_output=True, text=True).stdout
+    def run(*command):
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    # By address: free has several names, and the disassembly shows one of them.
+    bodies = {int(address, 16): body for address, body in re.findall(
+        r"^([0-9a-f]+) <[^>]+>:\n((?:.+\n)+)", run("objdump", "-d", "--no-show-raw-insn", library),
+        re.M)}
     found = {}
-    for name, body in re.findall(r"^[0-9a-f]+ <([^>]+)>:\n((?:.+\n)+)", text, re.M):
-        if name in ENTRY_POINTS:
+    for address, name in re.findall(r"^([0-9a-f]+) \w (\w+)$", run("nm", "-D", library), re.M):
+        body = bodies.get(int(address, 16)) if name in ENTRY_POINTS else None
+        if body:
             ops = [line.split("\t")[1].split()[0] for line in body.splitlines() if "\t" in line]
             first_exit = ops.index("ret") if "ret" in ops else len(ops)
             found[name] = (len(ops), ops.count("call"), ops[:first_exit].count("push"))

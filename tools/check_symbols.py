@@ -64,9 +64,11 @@ def check_undefined(library, report):
     for name, binding, _, defined in dynamic_symbols(library):
         if defined or not name:
             continue
-        if name in WEAK_CXX or name in WEAK_OTHER:
+        if name in WEAK_CXX:
             if binding != "WEAK":
-                report(f"{WEAK_CXX.get(name, name)} is a strong reference; declare it weak")
+                report(f"{WEAK_CXX[name]} is a strong reference; declare it weak")
+        elif name in WEAK_OTHER:
+            continue
         elif name.startswith(("_Z", "__cxa_", "__gxx_")):
             report(f"takes {name} from libstdc++; runtime code does without it")
         elif binding == "WEAK":

@@ -21,8 +21,8 @@ class ClassSlabs {
   // All zero is not yet empty, so that the engine is all zero before its start.
   void start() {
     for (uint32_t& head : heads_) head = layout::kNoSlab;
-    slab_count_ = 0;
-    used_ = 0;
+    base::racy_store(slab_count_, 0u);
+    base::racy_store(used_, uint64_t{0});
   }
 
   // Fills `out` with up to `count` blocks of class `c`; fewer only when there is no memory.
@@ -93,6 +93,7 @@ class ClassSlabs {
   // In a forked child, after start(): lists and counts are made anew from the slabs' own bitmaps.
   void adopt_again(Zone<Vm>& zone, uint32_t index) {
     layout::Slab& slab = zone.slab(index);
+    zone.set_class(index, slab.size_class);
     slab.free.rebuild_summary();
     slab.used = slab.carved - slab.free.count();
     used_ += slab.used;

@@ -102,9 +102,6 @@ void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t 
 template <sys::VmSource Vm>
 Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   if (Zone<Vm>* zone = space_.zone_of(p)) {
-    if (zone->slab(zone->index_of_address(p)).slot != layout::Slot::kMapped) {
-      return Released::kForeign;
-    }
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return Released::kBad;
     uint8_t& state = zone->state(granule);
@@ -116,7 +113,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
       void** const top = cache->top[c];
       top[1] = p;
       std::atomic_signal_fence(std::memory_order_release);
-      cache->top[c] = top + 1;
+      base::racy_store(cache->top[c], top + 1);
     } else {
       process_.give_to_slabs(space_, c, &p, 1);
     }
@@ -124,13 +121,9 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   }
   uint16_t owner = 0;
   size_t bytes = 0;
-  if (large_.contains(p)) {
+  if (large_.holds(p)) {
     bytes = large_.release(p, owner);
-    if (bytes == 0) {
-      uintptr_t head = 0;
-      return large_.head_before(p, head)->state == layout::SpanState::kUnusable ? Released::kForeign
-                                                                                : Released::kBad;
-    }
+    if (bytes == 0) return Released::kBad;
   } else {
     typename HugeBlocks<Vm>::Entry entry;
     if (!huge_.lookup(p, false, entry)) {
@@ -159,7 +152,7 @@ size_t Engine<Vm>::usable_bytes(const void* p) {
     }
     return state < layout::kClassCount ? layout::kClassInfo[state].bytes : 0;
   }
-  if (large_.contains(p)) return large_.usable_bytes(p);
+  if (large_.holds(p)) return large_.usable_bytes(p);
   return huge_.usable_bytes(p);
 }
 
@@ -180,7 +173,7 @@ void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
     if (!fits) return nullptr;
   }
   void* result = nullptr;
-  if (large_.contains(p)) {
+  if (large_.holds(p)) {
     if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
         large_.resize(p, bytes)) {
       result = p;
@@ -227,7 +220,7 @@ PrivateHeap<Vm>* Engine<Vm>::heap_of(const void* p) {
   typename HugeBlocks<Vm>::Entry entry;
   if (Zone<Vm>* zone = space_.zone_of(p)) {
     owner = zone->slab(zone->index_of_address(p)).owner;
-  } else if (large_.contains(p)) {
+  } else if (large_.holds(p)) {
     owner = large_.owner_of(p);
   } else if (huge_.lookup(p, false, entry)) {
     owner = entry.owner;
@@ -244,7 +237,6 @@ PointerInfo Engine<Vm>::describe(const void* p) {
     // A slab whose last block was freed has no class any more; what it was tells a double free.
     const bool emptied = slab.size_class == 0;
     const uint32_t c = emptied ? slab.last_class : slab.size_class;
-    if (slab.slot != layout::Slot::kMapped) return {Kind::kForeign, false, 0, 0, 0};
     if (c == 0) return {Kind::kUnused, false, 0, 0, 0};
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const uintptr_t offset = base::address_of(p) - zone->slab_address(index);
@@ -257,11 +249,10 @@ PointerInfo Engine<Vm>::describe(const void* p) {
     if (block != base::address_of(p)) return {Kind::kInside, live, c, block, block_bytes};
     return {live ? Kind::kLive : Kind::kFree, live, c, block, block_bytes};
   }
-  if (large_.contains(p)) {
+  if (large_.holds(p)) {
     uintptr_t head = 0;
     const layout::SpanEntry* entry = large_.head_before(p, head);
     const size_t block_bytes = size_t{entry->pages} << layout::kSpanPageShift;
-    if (entry->state == layout::SpanState::kUnusable) return {Kind::kForeign, false, 0, 0, 0};
     const bool live = entry->state == layout::SpanState::kLive;
     if (!live) return {Kind::kFree, false, 0, base::address_of(p), 0};
     return {head == base::address_of(p) ? Kind::kLive : Kind::kInside, true, 0, head, block_bytes};

@@ -108,6 +108,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
   layout::Slab& slab = zone.slab(index);
   const uint32_t c = base::racy_load(slab.size_class);
   if (c == 0) return false;
+  const size_t before = total;
   FreeRun runs[kMostRuns];
   uint32_t count = 0;
   ds::Lock& lock = lock_of_slab(c, owner);
@@ -140,7 +141,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
       slabs_of(c, owner).give(zone, block);
     }
   }
-  return count == kMostRuns;
+  return count == kMostRuns && total != before;
 }
 
 // Brings all free blocks that can be reached back into their slabs, and empty slabs into the pools.

@@ -231,7 +231,7 @@ class HugeBlocks {
       return false;
     }
     kept_[kept_count_++] = freed;
-    kept_bytes_ += freed.bytes;
+    base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
     return true;
   }
 
@@ -243,13 +243,13 @@ class HugeBlocks {
     const ds::LockGuard guard(lock_);
     if (kept_count_ == kMostKept) return;  // lost address space, not memory
     kept_[kept_count_++] = freed;
-    kept_bytes_ += freed.bytes;
+    base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
   }
 
   Kept take_kept_at(uint32_t index) {
     const Kept kept = kept_[index];
     kept_[index] = kept_[--kept_count_];
-    kept_bytes_ -= kept.bytes;
+    base::racy_store(kept_bytes_, kept_bytes_ - kept.bytes);
     return kept;
   }
 
@@ -297,13 +297,13 @@ class HugeBlocks {
 
   void insert(const Entry& entry) {
     insert_into(*table_, entry);
-    live_bytes_ += entry.bytes;
-    ++live_blocks_;
+    base::racy_store(live_bytes_, live_bytes_ + entry.bytes);
+    base::racy_store(live_blocks_, live_blocks_ + 1);
   }
 
   void erase(Entry& entry) {
-    live_bytes_ -= entry.bytes;
-    --live_blocks_;
+    base::racy_store(live_bytes_, live_bytes_ - entry.bytes);
+    base::racy_store(live_blocks_, live_blocks_ - 1);
     base::racy_store(entry.address, kErased);
   }
 

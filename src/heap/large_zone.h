@@ -62,8 +62,8 @@ class LargeZone {
     zeroed = kind == State::kClean;
     entry.owner = owner;
     entry.next = entry.previous = layout::kNoPage;
-    live_pages_ += pages;
-    ++live_blocks_;
+    base::racy_store(live_pages_, live_pages_ + pages);
+    base::racy_store(live_blocks_, live_blocks_ + 1);
     base::racy_store(entry.state, State::kLive);
     return reinterpret_cast<void*>(address_of_page(page));
   }
@@ -72,6 +72,14 @@ class LargeZone {
   size_t usable_bytes(const void* p) const {
     const Entry* entry = live_entry(p);
     return entry == nullptr ? 0 : size_t{entry->pages} << layout::kSpanPageShift;
+  }
+
+  // Whether `p` lies in a span of ours; false in a hole, where others may have mapped something.
+  bool holds(const void* p) const {
+    if (!contains(p)) return false;
+    uintptr_t address = 0;
+    const State state = base::racy_load(head_before(p, address)->state);
+    return state != State::kUnmapped && state != State::kUnusable;
   }
 
   bool contains(const void* p) const {
@@ -87,8 +95,8 @@ class LargeZone {
     if (entry == nullptr) return 0;
     const uint32_t pages = entry->pages;
     owner = entry->owner;
-    live_pages_ -= pages;
-    --live_blocks_;
+    base::racy_store(live_pages_, live_pages_ - pages);
+    base::racy_store(live_blocks_, live_blocks_ - 1);
     insert_free(page_of(entry), clean ? State::kClean : State::kDirty);
     return size_t{pages} << layout::kSpanPageShift;
   }
@@ -105,8 +113,8 @@ class LargeZone {
         if (next < page_count() && entries_[next].state == State::kDirty) {
           next += entries_[next].pages;
         }
-        live_pages_ -= entry.pages;
-        --live_blocks_;
+        base::racy_store(live_pages_, live_pages_ - entry.pages);
+        base::racy_store(live_blocks_, live_blocks_ - 1);
         insert_free(page, State::kDirty);
       }
       page = next;
@@ -139,8 +147,7 @@ class LargeZone {
       cut(page, pages, State::kBusy);
       insert_free(page + pages, State::kDirty);
     }
-    live_pages_ += pages;
-    live_pages_ -= before;
+    base::racy_store(live_pages_, live_pages_ + pages - before);
     return true;
   }
 
@@ -225,7 +232,10 @@ class LargeZone {
     live_pages_ = live_blocks_ = 0;
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
       Entry& entry = entries_[page];
-      if (entry.state == State::kBusy || entry.state == State::kInside) entry.state = State::kDirty;
+      // In somebody's hands: free, perhaps not even mapped. Lost to the child.
+      if (entry.state == State::kBusy || entry.state == State::kInside) {
+        entry.state = State::kUnusable;
+      }
       if (entry.state == State::kLive) {
         live_pages_ += entry.pages;
         ++live_blocks_;
@@ -293,7 +303,11 @@ class LargeZone {
         kind = state;
         entries_[page].state = State::kBusy;
         if (state != State::kUnmapped) return page;
-        trim_tail(page, pages, State::kUnmapped);
+        // Only whole pages of the system can be mapped.
+        const auto wanted = static_cast<uint32_t>(
+            base::align_up(size_t{pages} << layout::kSpanPageShift, vm.page_size()) >>
+            layout::kSpanPageShift);
+        trim_tail(page, wanted, State::kUnmapped);
         const auto result = map_again(vm, page);
         if (result == sys::MapResult::kOk) {
           kind = State::kClean;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/racy.h"
 #include "heap/address_plan.h"
 #include "heap/zone.h"
 #include "layout/constants.h"
@@ -22,10 +23,14 @@ struct Space {
 
   Zone<Vm>& zone_of_class(uint32_t c) { return layout::is_small_class(c) ? small : mid; }
 
-  // The zone that `p` lies in, or null.
+  // The zone in whose slabs `p` lies, or null. A slab's addresses may belong to others: that is not
+  // in the zone.
   Zone<Vm>* zone_of(const void* p) {
-    if (small.contains(p)) return &small;
-    if (mid.contains(p)) return &mid;
+    for (Zone<Vm>* zone : {&small, &mid}) {
+      if (!zone->contains(p)) continue;
+      const layout::Slab& slab = zone->slab(zone->index_of_address(p));
+      return base::racy_load(slab.slot) == layout::Slot::kMapped ? zone : nullptr;
+    }
     return nullptr;
   }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/racy.h"
 #include "layout/span.h"
 
 namespace tide::heap {
@@ -18,7 +19,7 @@ class SpanLists {
     entries_ = entries;
     used_[0] = used_[1] = used_[2] = 0;
     for (uint32_t& head : heads_) head = layout::kNoPage;
-    pages_ = 0;
+    base::racy_store(pages_, uint64_t{0});
   }
 
   void insert(uint32_t page) {
@@ -29,7 +30,7 @@ class SpanLists {
     if (entry.next != layout::kNoPage) entries_[entry.next].previous = page;
     heads_[bin] = page;
     used_[bin / 64] |= uint64_t{1} << (bin % 64);
-    pages_ += entry.pages;
+    base::racy_store(pages_, pages_ + entry.pages);
   }
 
   void remove(uint32_t page) {
@@ -42,7 +43,7 @@ class SpanLists {
       entries_[entry.previous].next = entry.next;
     }
     if (entry.next != layout::kNoPage) entries_[entry.next].previous = entry.previous;
-    pages_ -= entry.pages;
+    base::racy_store(pages_, pages_ - entry.pages);
   }
 
   // A span of at least `pages`, still in its list, or kNoPage. Nearly the best fit: the bin of the
@@ -78,7 +79,7 @@ class SpanLists {
     return layout::kNoPage;
   }
 
-  uint64_t pages() const { return pages_; }
+  uint64_t pages() const { return base::racy_load(pages_); }
 
  private:
   static constexpr uint32_t kBins = 192;

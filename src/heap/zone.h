@@ -128,7 +128,8 @@ class Zone {
     base::racy_store(slab.used, 0u);
     base::racy_store(slab.owner, uint16_t{0});
     slab.fresh = clean;
-    slab.purged[0] = slab.purged[1] = 0;
+    base::racy_store(slab.purged[0], uint64_t{0});
+    base::racy_store(slab.purged[1], uint64_t{0});
     slab.last_class = slab.size_class;
     set_class(index, 0);
     const ds::LockGuard guard(lock_);
@@ -168,13 +169,15 @@ class Zone {
       *pool = layout::kNoSlab;
       while (index != layout::kNoSlab) {
         const uint32_t next = slabs_[index].next;
+        // Said before it is done: a forked child must not take it for mapped.
+        slabs_[index].slot = layout::Slot::kUnmapped;
         if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
-          slabs_[index].slot = layout::Slot::kUnmapped;
           slabs_[index].next = unmapped_;
           unmapped_ = index;
           unmapped_bytes_ += slab_bytes();
           total += slab_bytes();
         } else {
+          slabs_[index].slot = layout::Slot::kMapped;
           push(index, slabs_[index].fresh != 0);
         }
         index = next;

@@ -47,8 +47,8 @@ struct alignas(64) Slab {
   uint32_t used;      // blocks that are live or cached
   uint32_t next;      // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
-  uint64_t purged[2];  // OS pages known to be given back (a hint: a set bit may be stale)
   uint8_t last_class;  // the class before the slab went to the pool, for messages
+  uint64_t purged[2];  // OS pages known to be given back (a hint: a set bit may be stale)
   ds::Bitmap4096 free;
 };
 

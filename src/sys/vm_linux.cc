@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/racy.h"
 #include "sys/vm.h"
 
 namespace tide::sys {
@@ -43,6 +44,8 @@ void* map_pages(uintptr_t address, size_t bytes, int protection, int flags) {
 size_t LinuxVm::page_size() { return getauxval(AT_PAGESZ); }
 
 unsigned LinuxVm::address_bits() {
+  // ThreadSanitizer follows no hints outside of its own ranges; a small number makes the plan ask.
+  if (base::kThreadSanitizer) return 34;
   // The kernel gives out more only to those who ask for it (five-level paging, 52-bit arm64).
   return sizeof(void*) == 8 ? 47 : 32;
 }

@@ -1,0 +1,84 @@
+"""The list of workloads: a name, the program of bench/workloads and its arguments.
+
+Programs print one JSON line (see bench/workloads/harness.h); micro is a Google Benchmark program
+and gives one row per case.
+"""
+
+from dataclasses import dataclass
+
+from .peers import ROOT
+
+PROGRAMS = ROOT / "build/release/bench"
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    about: str
+    command: tuple          # program name, then arguments
+    unit: str               # what one operation is
+    groups: tuple
+    is_micro: bool = False
+
+    def argv(self, programs, seed):
+        extra = () if self.is_micro else ("--seed", str(seed))
+        return [str(programs / self.command[0]), *self.command[1:], *extra]
+
+
+def churn(name, about, arguments, groups=("churn", "default")):
+    return Workload(name, about, ("churn", *arguments.split()), "call", groups)
+
+
+WORKLOADS = (
+    churn("small1", "1 thread, 16-512 B replaced at random",
+          "--threads 1 --slots 4000 --min 16 --max 512 --seconds 0.5"),
+    churn("small2", "2 threads, 16-512 B", "--threads 2 --slots 4000 --min 16 --max 512 --seconds 0.5"),
+    churn("small2r", "2 threads, 16-512 B, 20 % freed by the other",
+          "--threads 2 --slots 4000 --min 16 --max 512 --remote 20 --seconds 0.5"),
+    churn("mid2", "2 threads, 2,048 slots each, 8-34 KiB",
+          "--threads 2 --slots 2048 --min 8K --max 34K --spread flat --seconds 0.5"),
+    churn("mid2r", "2 threads, 8-34 KiB, 20 % freed by the other",
+          "--threads 2 --slots 2048 --min 8K --max 34K --spread flat --remote 20 --seconds 0.5", ("churn",)),
+    churn("large2", "2 threads, 64 KiB-1 MiB, a byte of every page written",
+          "--threads 2 --slots 128 --min 64K --max 1M --touch pages --seconds 0.5"),
+    churn("huge2", "2 threads, 1-32 MiB, a byte of every page written",
+          "--threads 2 --slots 8 --min 1M --max 32M --touch pages --seconds 0.5"),
+    Workload("producer_consumer", "1 producer, 1 consumer: every free is remote",
+             ("producer_consumer", "--pairs", "1", "--seconds", "0.5"), "message", ("threads", "default")),
+    Workload("server", "4 handlers that come and go and leave blocks for others to free",
+             ("server", "--handlers", "4", "--requests", "200000"), "request", ("threads", "default")),
+    Workload("false_sharing", "2 threads write small blocks of their own",
+             ("false_sharing", "--kind", "active", "--seconds", "0.5"), "round", ("threads",)),
+    Workload("false_sharing_passive", "the same, first blocks allocated side by side by a third thread",
+             ("false_sharing", "--kind", "passive", "--seconds", "0.5"), "round", ("threads",)),
+    Workload("threads_short", "1,000 short threads, 4 at a time",
+             ("threads_short", "--threads", "1000"), "thread", ("threads", "default")),
+    Workload("threads_many", "200 threads on few cores, 1 MiB each, then parked",
+             ("threads_many", "--threads", "200", "--seconds", "0.5"), "call", ("threads", "default")),
+    Workload("ageing", "96 MiB live, the size mix drifts",
+             ("ageing", "--live", "96M", "--operations", "4M"), "block", ("long", "default")),
+    Workload("cache", "a 128 MiB cache, filled and evicted", ("cache", "--operations", "1M"), "look-up", ("long", "default")),
+    Workload("burst", "bursts of 64 MiB over 64 MiB that stay", ("burst", "--bursts", "16"), "block", ("long", "default")),
+    Workload("grow15", "realloc growth to 1 GiB by 1.5x",
+             ("grow", "--factor", "150", "--times", "1"), "growth", ("big", "default")),
+    Workload("grow20", "realloc growth to 1 GiB by 2x",
+             ("grow", "--factor", "200", "--times", "1"), "growth", ("big",)),
+    Workload("zeroed", "calloc of 1 GiB in a loop", ("zeroed", "--times", "4"), "calloc", ("big", "default")),
+    Workload("start", "200 processes one after the other", ("start", "--times", "200"), "process",
+             ("start", "default")),
+    Workload("micro", "single calls by size (Google Benchmark)",
+             ("micro", "--benchmark_format=json", "--benchmark_min_time=0.05"), "pair", ("micro",), True),
+)
+
+GROUPS = ("default", "all", "churn", "threads", "long", "big", "start", "micro")
+
+
+def find(names):
+    """Workloads of those names or groups, in the list's order. Raises KeyError with the bad name."""
+    chosen = []
+    for name in names:
+        found = [w for w in WORKLOADS if name in (w.name, "all") or name in w.groups]
+        if not found:
+            raise KeyError(name)
+        chosen += [w for w in found if w not in chosen]
+    return [w for w in WORKLOADS if w in chosen]

@@ -1,0 +1,101 @@
+// src/host in the small: what the tests of the whole command would reach only with effort.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "host/elf_file.h"
+#include "host/preload.h"
+#include "host/program.h"
+#include "host/text_table.h"
+
+namespace tide::host {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(PreloadList, PutsTheLibraryFirstAndKeepsTheRest) {
+  EXPECT_EQ(preload_list("/l/tide.so", ""), "/l/tide.so");
+  EXPECT_EQ(preload_list("/l/tide.so", "a.so:/b.so"), "/l/tide.so:a.so:/b.so");
+  EXPECT_EQ(preload_list("/l/tide.so", "a.so /b.so"), "/l/tide.so:a.so:/b.so");
+  EXPECT_EQ(preload_list("/l/tide.so", "::a.so: "), "/l/tide.so:a.so");
+}
+
+TEST(PreloadList, NamesNothingTwice) {
+  EXPECT_EQ(preload_list("/l/tide.so", "/l/tide.so"), "/l/tide.so");
+  EXPECT_EQ(preload_list("/l/tide.so", "a.so:/l/tide.so:a.so"), "/l/tide.so:a.so");
+  // The same file by another name.
+  EXPECT_EQ(preload_list("/proc/self/exe", "/proc/self/../self/exe"), "/proc/self/exe");
+}
+
+TEST(ProgramBehindEnv, SkipsOptionsAndAssignments) {
+  EXPECT_EQ(program_behind_env("python3"), "python3");
+  EXPECT_EQ(program_behind_env("-S python3 -u"), "python3");
+  EXPECT_EQ(program_behind_env("-Spython3 -u"), "python3");
+  EXPECT_EQ(program_behind_env("--split-string=python3 -u"), "python3");
+  EXPECT_EQ(program_behind_env("-S -i A=1 B= awk -f"), "awk");
+  EXPECT_EQ(program_behind_env("-S -u HOME -C /tmp  sh"), "sh");
+  EXPECT_EQ(program_behind_env("-S -uHOME --chdir=/ sh"), "sh");
+  EXPECT_EQ(program_behind_env(""), "");
+  EXPECT_EQ(program_behind_env("-i"), "");
+}
+
+TEST(Environment, SetsAndUnsets) {
+  setenv("TIDE_TEST_NAME", "old", 1);
+  setenv("TIDE_TEST_NAME_LONGER", "kept", 1);
+  Environment environment;
+  EXPECT_EQ(environment.get("TIDE_TEST_NAME"), "old");
+  environment.set("TIDE_TEST_NAME", "new=1");
+  EXPECT_EQ(environment.get("TIDE_TEST_NAME"), "new=1");
+  environment.unset("TIDE_TEST_NAME");
+  EXPECT_EQ(environment.get("TIDE_TEST_NAME"), std::nullopt);
+  EXPECT_EQ(environment.get("TIDE_TEST_NAME_LONGER"), "kept");
+}
+
+TEST(ElfFile, KnowsThisProgram) {
+  const auto self = read_elf_summary("/proc/self/exe");
+  ASSERT_TRUE(self.has_value());
+  EXPECT_EQ(self->is_64bit, sizeof(void*) == 8);
+  EXPECT_NE(self->interpreter, "");
+  EXPECT_TRUE(self->has_entry);
+  EXPECT_TRUE(self->same_machine(*self));
+  EXPECT_FALSE(read_elf_summary("/proc/self/maps").has_value());
+}
+
+TEST(WrapText, BreaksAtSpaces) {
+  EXPECT_THAT(wrap_text("one two three", 7), ElementsAre("one two", "three"));
+  EXPECT_THAT(wrap_text("unbreakable x", 4), ElementsAre("unbreakable", "x"));
+  EXPECT_THAT(wrap_text("", 4), ElementsAre(""));
+  // Characters, not bytes.
+  EXPECT_THAT(wrap_text("\u00e4\u00e4 \u00f6\u00f6", 5), ElementsAre("\u00e4\u00e4 \u00f6\u00f6"));
+}
+
+TEST(TextTable, AlignsColumns) {
+  TextTable table({{"NAME"}, {"BYTES", Align::kRight}, {"NOTE"}});
+  table.add_row({{"a"}, {"1"}, {"first"}});
+  table.add_row({{"longer"}, {"1234567"}, {""}});
+  EXPECT_EQ(table.render(Terminal(-1)),
+            "NAME      BYTES  NOTE\n"
+            "a             1  first\n"
+            "longer  1234567\n");
+}
+
+TEST(TextTable, WrapsTheLastColumn) {
+  TextTable table({{"NAME"}, {"NOTE"}});
+  table.add_row({{"a"}, {"words that need more than one line of text"}});
+  EXPECT_EQ(table.render(Terminal::for_test(30)),
+            "NAME  NOTE\n"
+            "a     words that need more\n"
+            "      than one line of text\n");
+  EXPECT_EQ(table.render(Terminal::for_test(24)),
+            "NAME\n"
+            "    NOTE\n"
+            "a\n"
+            "    words that need more\n"
+            "    than one line of\n"
+            "    text\n");
+}
+
+}  // namespace
+}  // namespace tide::host

@@ -1,0 +1,131 @@
+"""Runs small programs under a preloaded allocator and says how they ended.
+
+Shared by tests/conformance/run.py and tests/misuse/run.py. The library goes into the environment of
+the program alone, so that no Python process runs on the allocator that is under test.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+SKIPPED = 77
+
+
+class Outcome:
+    """How a program ended: `status` is an exit status, or minus a signal, or None if it hung."""
+
+    def __init__(self, status, output, errors):
+        self.status = status
+        self.output = output
+        self.errors = errors
+
+    def ending(self):
+        if self.status is None:
+            return "hung"
+        if self.status < 0:
+            return f"died of {signal.Signals(-self.status).name}"
+        return f"exit status {self.status}"
+
+
+def launch(command, library, timeout, environment=None, address_space=None):
+    """Runs `command` with `library` (None: the C library's malloc) and gives its Outcome."""
+    variables = {name: value for name, value in os.environ.items()
+                 if name != "LD_PRELOAD" and not name.startswith("TIDE_")}
+    variables.update(environment or {})
+    if library is not None:
+        variables["LD_PRELOAD"] = str(library)
+
+    def prepare():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if address_space is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+    process = subprocess.Popen([str(word) for word in command], env=variables,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, errors="replace", preexec_fn=prepare,
+                               start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        status = None
+        os.killpg(process.pid, signal.SIGKILL)
+        output, errors = process.communicate()
+    if status is not None:
+        # What the program left running, if anything.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return Outcome(status, output, errors)
+
+
+def main(description, cases, run_case):
+    """The command line of both drivers. `cases`: name -> case; `run_case(case, options)` gives None
+    when all is well, else a text; a text that starts with "skip" is no failure."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("names", nargs="*", metavar="CASE", help="cases to run (all)")
+    parser.add_argument("--library", metavar="PATH", default=os.environ.get("TIDE_LIB"),
+                        help="library to preload (TIDE_LIB), or 'none' for the C library's malloc")
+    parser.add_argument("--programs", metavar="DIR", help="where the test programs are built")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each case N times")
+    parser.add_argument("--list", action="store_true", help="list the cases")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(cases))
+        return 0
+
+    unknown = [name for name in options.names if name not in cases]
+    if unknown:
+        parser.error(f"no case is called {unknown[0]}; --list shows them")
+    if not options.library:
+        parser.error("which library? Give --library PATH or set TIDE_LIB")
+    if not options.programs:
+        build = os.environ.get("TIDE_BUILD")
+        if not build:
+            parser.error("where are the programs? Give --programs DIR or set TIDE_BUILD")
+        options.programs = pathlib.Path(build) / "bin"
+    options.programs = pathlib.Path(options.programs).resolve()
+    if options.library == "none":
+        options.library = None
+    else:
+        options.library = pathlib.Path(options.library).resolve()
+        if not options.library.exists():
+            parser.error(f"{options.library} does not exist; build it first")
+
+    names = options.names or list(cases)
+    failed = skipped = 0
+    for name in names:
+        problem = None
+        start = time.monotonic()
+        for _ in range(options.repeat):
+            problem = run_case(cases[name], options)
+            if problem:
+                break
+        if problem and problem.startswith("skip"):
+            skipped += 1
+            print(f"skip  {name}: {problem[4:].lstrip(': ')}", flush=True)
+        elif problem:
+            failed += 1
+            print(f"FAIL  {name}: {problem}", flush=True)
+        elif len(names) > 1:
+            print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
+    if len(names) > 1:
+        print(f"{len(names) - failed - skipped} of {len(names)} cases passed, {skipped} skipped")
+    if failed:
+        return 1
+    return SKIPPED if skipped == len(names) else 0
+
+
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+if __name__ == "__main__":
+    sys.exit("this is a module of tests/conformance/run.py and tests/misuse/run.py")

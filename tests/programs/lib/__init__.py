@@ -1,0 +1,1 @@
+"""Parts of the driver that runs real programs on an allocator; see ../run."""

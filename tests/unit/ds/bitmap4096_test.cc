@@ -1,0 +1,64 @@
+#include "ds/bitmap4096.h"
+
+#include <gtest/gtest.h>
+#include <random>
+#include <set>
+
+namespace tide::ds {
+namespace {
+
+TEST(Bitmap4096, EveryIndexAlone) {
+  Bitmap4096 bitmap{};
+  for (uint32_t index = 0; index < Bitmap4096::kBits; ++index) {
+    EXPECT_TRUE(bitmap.empty());
+    bitmap.set(index);
+    EXPECT_TRUE(bitmap.test(index));
+    EXPECT_EQ(bitmap.first(), index);
+    EXPECT_EQ(bitmap.count(), 1u);
+    bitmap.clear(index);
+    EXPECT_FALSE(bitmap.test(index));
+  }
+  EXPECT_TRUE(bitmap.empty());
+}
+
+TEST(Bitmap4096, BehavesLikeASet) {
+  std::mt19937 random(1);
+  Bitmap4096 bitmap{};
+  std::set<uint32_t> reference;
+  for (int step = 0; step < 100'000; ++step) {
+    const uint32_t index = random() % (step < 50'000 ? 4096 : 130);
+    if (random() % 2 == 0) {
+      bitmap.set(index);
+      reference.insert(index);
+    } else {
+      bitmap.clear(index);
+      reference.erase(index);
+    }
+    ASSERT_EQ(bitmap.empty(), reference.empty());
+    ASSERT_EQ(bitmap.test(index), reference.count(index) == 1);
+    if (!reference.empty()) {
+      ASSERT_EQ(bitmap.first(), *reference.begin());
+    }
+    if (step % 1000 == 0) {
+      ASSERT_EQ(bitmap.count(), reference.size());
+    }
+  }
+}
+
+TEST(Bitmap4096, SummaryCanBeRebuilt) {
+  std::mt19937 random(2);
+  Bitmap4096 bitmap{};
+  for (int i = 0; i < 20; ++i) bitmap.set(random() % 4096);
+  const uint64_t summary = bitmap.summary;
+  for (const uint64_t wrong : {uint64_t{0}, UINT64_MAX}) {
+    bitmap.summary = wrong;
+    bitmap.rebuild_summary();
+    EXPECT_EQ(bitmap.summary, summary);
+  }
+  bitmap.reset();
+  EXPECT_TRUE(bitmap.empty());
+  EXPECT_EQ(bitmap.count(), 0u);
+}
+
+}  // namespace
+}  // namespace tide::ds

@@ -1,0 +1,360 @@
+// A VM source for tests: real memory underneath, but it fails on request, pretends other page
+// sizes, finds places taken, counts calls, and checks that the engine gives back only what it got.
+//
+// FakeOs is the operating system of one engine; a FakeVm talks to the FakeOs that was current when
+// it was made (Engine makes its own FakeVm, see EngineBox in engine_client.h). Breaking the
+// contract of sys::VmSource ends the process with a line that starts with "fake vm:". Thread safe;
+// the hook is called without a lock, so that a test can park or fork inside of a call.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <mutex>
+
+#include "base/align.h"
+#include "sys/vm.h"
+
+namespace tide::tests {
+
+// A set of addresses as ranges [begin, end).
+class Ranges {
+ public:
+  using Map = std::map<uintptr_t, uintptr_t>;
+
+  void add(uintptr_t begin, uintptr_t end) {
+    auto next = ranges_.upper_bound(begin);
+    if (next != ranges_.begin() && std::prev(next)->second >= begin) {
+      --next;
+      begin = next->first;
+    }
+    while (next != ranges_.end() && next->first <= end) {
+      if (next->second > end) end = next->second;
+      next = ranges_.erase(next);
+    }
+    ranges_[begin] = end;
+  }
+
+  void remove(uintptr_t begin, uintptr_t end) {
+    auto next = ranges_.upper_bound(begin);
+    if (next != ranges_.begin() && std::prev(next)->second > begin) --next;
+    while (next != ranges_.end() && next->first < end) {
+      const auto [from, to] = *next;
+      next = ranges_.erase(next);
+      if (from < begin) ranges_[from] = begin;
+      if (to > end) ranges_[end] = to;
+    }
+  }
+
+  bool overlaps(uintptr_t begin, uintptr_t end) const {
+    auto next = ranges_.upper_bound(begin);
+    if (next != ranges_.begin() && std::prev(next)->second > begin) return true;
+    return next != ranges_.end() && next->first < end;
+  }
+
+  bool covers(uintptr_t begin, uintptr_t end) const {
+    auto next = ranges_.upper_bound(begin);
+    return next != ranges_.begin() && std::prev(next)->second >= end;
+  }
+
+  size_t bytes() const {
+    size_t total = 0;
+    for (const auto& [begin, end] : ranges_) total += end - begin;
+    return total;
+  }
+
+  const Map& map() const { return ranges_; }
+
+ private:
+  Map ranges_;
+};
+
+enum class VmCall : uint8_t { kMapAt, kMap, kFindFree, kUnmap, kPurge, kRemap, kDetach };
+inline constexpr size_t kVmCalls = 7;
+
+inline const char* name_of(VmCall call) {
+  constexpr const char* kNames[kVmCalls] = {"map_at", "map",   "find_free",   "unmap",
+                                            "purge",  "remap", "detach_pages"};
+  return kNames[static_cast<size_t>(call)];
+}
+
+class FakeOs {
+ public:
+  struct Options {
+    size_t page_bytes = 4096;
+    // Fewer than 35: the engine asks find_free() for a place at once, see heap/address_plan.h.
+    unsigned address_bits = 34;
+    // find_free() has no room for more; decides how large the engine's windows are.
+    size_t largest_free_bytes = size_t{8} << 30;
+    uint64_t seed = 1;
+    bool remap_in_place = false;  // else every remap moves
+    // What is unmapped inside of a place from find_free() may be given to map() next.
+    bool reuse_holes = false;
+  };
+
+  struct Event {
+    VmCall call;
+    uintptr_t address;
+    size_t bytes;
+  };
+
+  FakeOs() : FakeOs(Options{}) {}
+  explicit FakeOs(const Options& options) : options_(options) {}
+  FakeOs(const FakeOs&) = delete;
+  FakeOs& operator=(const FakeOs&) = delete;
+  ~FakeOs() {
+    for (const auto& [begin, end] : mapped_.map()) munmap(at(begin), end - begin);
+    for (const auto& [begin, end] : reserved_.map()) munmap(at(begin), end - begin);
+  }
+
+  static FakeOs*& current() {
+    static FakeOs* os = nullptr;
+    return os;
+  }
+
+  // --- what a test may ask for -------------------------------------------------------------------
+
+  // Calls are numbered from 1. The calls [first, first + count) fail.
+  void fail_calls(uint64_t first, uint64_t count = 1) {
+    fail_first_ = first;
+    fail_count_ = count;
+  }
+  void fail_every(uint64_t period) { fail_period_ = period; }
+  void fail_kind(VmCall call, bool fails = true) { fail_kind_[static_cast<size_t>(call)] = fails; }
+  // The calls of map_at numbered [first, first + count), from 1, find their place taken.
+  void take_calls(uint64_t first, uint64_t count = 1) {
+    take_first_ = first;
+    take_count_ = count;
+  }
+  // Somebody else has mapped this.
+  void take_place(uintptr_t address, size_t bytes) { taken_.add(address, address + bytes); }
+  void heal() {
+    fail_first_ = fail_count_ = fail_period_ = take_first_ = take_count_ = 0;
+    for (bool& fails : fail_kind_) fails = false;
+  }
+  // Called before every call is carried out.
+  void set_hook(std::function<void(const Event&)> hook) { hook_ = std::move(hook); }
+
+  uint64_t calls() const { return calls_; }
+  uint64_t calls(VmCall call) const { return calls_of_[static_cast<size_t>(call)]; }
+  uint64_t failures() const { return failures_; }
+  size_t mapped_bytes() {
+    const std::lock_guard guard(mutex_);
+    return mapped_.bytes();
+  }
+  bool is_mapped(const void* p, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    const uintptr_t begin = base::address_of(p);
+    return mapped_.covers(begin, begin + bytes);
+  }
+  const Options& options() const { return options_; }
+  // A fork at which no other thread is in here.
+  pid_t fork_unlocked() {
+    const std::lock_guard guard(mutex_);
+    return fork();
+  }
+
+  // --- sys::VmSource -----------------------------------------------------------------------------
+
+  sys::MapResult map_at(uintptr_t address, size_t bytes) {
+    const Verdict verdict = enter({VmCall::kMapAt, address, bytes});
+    require(aligned(address) && aligned(bytes) && bytes != 0, "map_at: not whole pages");
+    const std::lock_guard guard(mutex_);
+    if (verdict == Verdict::kFail) return sys::MapResult::kNoMemory;
+    const uintptr_t end = address + bytes;
+    if (verdict == Verdict::kTaken || taken_.overlaps(address, end) ||
+        mapped_.overlaps(address, end)) {
+      return sys::MapResult::kTaken;
+    }
+    const bool inside = reserved_.covers(address, end);
+    void* const result = mmap(at(address), bytes, PROT_READ | PROT_WRITE,
+                              kFlags | (inside ? MAP_FIXED : MAP_FIXED_NOREPLACE), -1, 0);
+    if (result != at(address)) {
+      if (result != MAP_FAILED) munmap(result, bytes);
+      return sys::MapResult::kTaken;
+    }
+    mapped_.add(address, end);
+    return sys::MapResult::kOk;
+  }
+
+  void* map(size_t bytes) {
+    const Verdict verdict = enter({VmCall::kMap, 0, bytes});
+    require(aligned(bytes) && bytes != 0, "map: not whole pages");
+    if (verdict == Verdict::kFail) return nullptr;
+    const std::lock_guard guard(mutex_);
+    return map_locked(bytes);
+  }
+
+  uintptr_t find_free(size_t bytes) {
+    if (enter({VmCall::kFindFree, 0, bytes}) == Verdict::kFail) return 0;
+    if (bytes > options_.largest_free_bytes) return 0;
+    // Stays reserved, so that nothing else of the test gets in between.
+    void* const place = mmap(nullptr, bytes, PROT_NONE, kFlags, -1, 0);
+    if (place == MAP_FAILED) return 0;
+    const std::lock_guard guard(mutex_);
+    reserved_.add(base::address_of(place), base::address_of(place) + bytes);
+    return base::address_of(place);
+  }
+
+  bool unmap(void* p, size_t bytes) {
+    const Verdict verdict = enter({VmCall::kUnmap, base::address_of(p), bytes});
+    const std::lock_guard guard(mutex_);
+    require_ours(p, bytes, "unmap");
+    if (verdict == Verdict::kFail) return false;
+    unmap_locked(p, bytes);
+    return true;
+  }
+
+  bool purge(void* p, size_t bytes) {
+    const Verdict verdict = enter({VmCall::kPurge, base::address_of(p), bytes});
+    {
+      const std::lock_guard guard(mutex_);
+      require_ours(p, bytes, "purge");
+    }
+    return verdict != Verdict::kFail && madvise(p, bytes, MADV_DONTNEED) == 0;
+  }
+
+  void* remap(void* p, size_t old_bytes, size_t new_bytes) {
+    const Verdict verdict = enter({VmCall::kRemap, base::address_of(p), new_bytes});
+    const std::lock_guard guard(mutex_);
+    require_ours(p, old_bytes, "remap");
+    require(aligned(new_bytes) && new_bytes != 0, "remap: not whole pages");
+    if (verdict == Verdict::kFail) return nullptr;
+    if (new_bytes <= old_bytes && options_.remap_in_place) {
+      if (new_bytes != old_bytes) {
+        unmap_locked(static_cast<char*>(p) + new_bytes, old_bytes - new_bytes);
+      }
+      return p;
+    }
+    void* const result = map_locked(new_bytes);
+    if (result == nullptr) return nullptr;
+    memcpy(result, p, old_bytes < new_bytes ? old_bytes : new_bytes);
+    unmap_locked(p, old_bytes);
+    return result;
+  }
+
+  void* detach_pages(void* p, size_t bytes) {
+    const Verdict verdict = enter({VmCall::kDetach, base::address_of(p), bytes});
+    const std::lock_guard guard(mutex_);
+    require_ours(p, bytes, "detach_pages");
+    if (verdict == Verdict::kFail) return nullptr;
+    void* const result = map_locked(bytes);
+    if (result == nullptr) return nullptr;
+    memcpy(result, p, bytes);
+    madvise(p, bytes, MADV_DONTNEED);
+    return result;
+  }
+
+ private:
+  enum class Verdict : uint8_t { kDo, kFail, kTaken };
+
+  static constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+  static void* at(uintptr_t address) { return base::pointer_to<void>(address); }
+  bool aligned(uintptr_t value) const { return base::is_aligned(value, options_.page_bytes); }
+
+  static void require(bool condition, const char* text) {
+    if (condition) return;
+    fprintf(stderr, "fake vm: %s\n", text);
+    abort();
+  }
+
+  void require_ours(const void* p, size_t bytes, const char* call) const {
+    const uintptr_t begin = base::address_of(p);
+    if (aligned(begin) && aligned(bytes) && bytes != 0 && mapped_.covers(begin, begin + bytes)) {
+      return;
+    }
+    fprintf(stderr, "fake vm: %s of %p, %zu bytes: not whole pages of the engine's\n", call, p,
+            bytes);
+    abort();
+  }
+
+  Verdict enter(const Event& event) {
+    if (hook_) hook_(event);
+    const std::lock_guard guard(mutex_);
+    const uint64_t number = ++calls_;
+    const uint64_t of_kind = ++calls_of_[static_cast<size_t>(event.call)];
+    if ((number - fail_first_ < fail_count_) || (fail_period_ != 0 && number % fail_period_ == 0) ||
+        fail_kind_[static_cast<size_t>(event.call)]) {
+      ++failures_;
+      return Verdict::kFail;
+    }
+    if (event.call == VmCall::kMapAt && of_kind - take_first_ < take_count_) return Verdict::kTaken;
+    return Verdict::kDo;
+  }
+
+  void* map_locked(size_t bytes) {
+    // Room to align to a pretended page size, and a hole behind, so that neighbours never merge.
+    const size_t total = bytes + 2 * options_.page_bytes;
+    if (total < bytes) return nullptr;
+    void* const place = mmap(nullptr, total, PROT_NONE, kFlags, -1, 0);
+    if (place == MAP_FAILED) return nullptr;
+    const uintptr_t begin = base::align_up(base::address_of(place), options_.page_bytes);
+    munmap(place, total);
+    void* const result =
+        mmap(at(begin), bytes, PROT_READ | PROT_WRITE, kFlags | MAP_FIXED_NOREPLACE, -1, 0);
+    if (result == MAP_FAILED) return nullptr;
+    if (result != at(begin)) {
+      munmap(result, bytes);
+      return nullptr;
+    }
+    mapped_.add(begin, begin + bytes);
+    return result;
+  }
+
+  void unmap_locked(void* p, size_t bytes) {
+    const uintptr_t begin = base::address_of(p);
+    if (!options_.reuse_holes && reserved_.covers(begin, begin + bytes)) {
+      mmap(p, bytes, PROT_NONE, kFlags | MAP_FIXED, -1, 0);
+    } else {
+      munmap(p, bytes);
+      reserved_.remove(begin, begin + bytes);
+    }
+    mapped_.remove(begin, begin + bytes);
+  }
+
+  const Options options_;
+  std::mutex mutex_;
+  Ranges mapped_;
+  Ranges reserved_;  // held with PROT_NONE for find_free()
+  Ranges taken_;
+  std::function<void(const Event&)> hook_;
+  uint64_t calls_ = 0;
+  uint64_t calls_of_[kVmCalls] = {};
+  uint64_t failures_ = 0;
+  uint64_t fail_first_ = 0, fail_count_ = 0, fail_period_ = 0;
+  uint64_t take_first_ = 0, take_count_ = 0;
+  bool fail_kind_[kVmCalls] = {};
+};
+
+class FakeVm {
+ public:
+  FakeVm() : os_(FakeOs::current()) {}
+
+  size_t page_size() { return os_->options().page_bytes; }
+  unsigned address_bits() { return os_->options().address_bits; }
+  uint64_t random_seed() { return os_->options().seed; }
+  sys::MapResult map_at(uintptr_t address, size_t bytes) { return os_->map_at(address, bytes); }
+  void* map(size_t bytes) { return os_->map(bytes); }
+  uintptr_t find_free(size_t bytes) { return os_->find_free(bytes); }
+  bool unmap(void* p, size_t bytes) { return os_->unmap(p, bytes); }
+  bool purge(void* p, size_t bytes) { return os_->purge(p, bytes); }
+  void* remap(void* p, size_t old_bytes, size_t new_bytes) {
+    return os_->remap(p, old_bytes, new_bytes);
+  }
+  void* detach_pages(void* p, size_t bytes) { return os_->detach_pages(p, bytes); }
+
+ private:
+  FakeOs* os_;
+};
+
+static_assert(sys::VmSource<FakeVm>);
+
+}  // namespace tide::tests

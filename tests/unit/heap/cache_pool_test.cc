@@ -1,0 +1,153 @@
+// Thread caches: bounded, handed on, and never a place where blocks are lost.
+#include <gtest/gtest.h>
+#include <set>
+#include <vector>
+
+#include "tests/unit/engine_client.h"
+
+namespace tide::tests {
+namespace {
+
+using layout::kClassCount;
+
+size_t bytes_in(layout::ThreadCache& cache) {
+  size_t total = 0;
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    total += layout::stack_count(cache, c) * layout::class_bytes(c);
+  }
+  return total;
+}
+
+void check_cache(layout::ThreadCache& cache, size_t bound) {
+  size_t capacity_bytes = 0;
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    ASSERT_LE(cache.top[c], cache.limit[c]) << c;
+    ASSERT_LE(layout::stack_capacity(cache, c), layout::cache_slots(c)) << c;
+    ASSERT_EQ(*layout::stack_bottom(cache, c), nullptr) << c;
+    capacity_bytes += layout::stack_capacity(cache, c) * layout::class_bytes(c);
+  }
+  EXPECT_EQ(cache.bound_bytes, capacity_bytes);
+  EXPECT_LE(capacity_bytes, bound);
+  for (const uint32_t stack : {0u, uint32_t{layout::kFreeZero}, uint32_t{layout::kLiveSpecial}}) {
+    EXPECT_EQ(cache.top[stack], cache.limit[stack]) << "always empty and full";
+  }
+}
+
+TEST(CachePool, ParkedCachesServeTheNextThread) {
+  StartedBox box;
+  layout::ThreadCache* const first = box.client.cache();
+  Client second(*box.engine);
+  EXPECT_NE(second.cache(), first);
+  layout::ThreadCache* const its_cache = second.cache();
+  second.park();
+  Client third(*box.engine);
+  EXPECT_EQ(third.cache(), its_cache);
+  heap::Stats stats;
+  box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.thread_caches, 2u);
+}
+
+TEST(CachePool, ParkedCacheIsEmpty) {
+  StartedBox box;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1000; ++i) blocks.push_back(box.client.allocate(1 + i * 7 % 5000));
+  for (void* block : blocks) box.client.release(block);
+  layout::ThreadCache* const cache = box.client.cache();
+  EXPECT_GT(bytes_in(*cache), 0u);
+  box.client.park();
+  EXPECT_EQ(bytes_in(*cache), 0u);
+  heap::Stats stats;
+  box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.live_blocks, 0u);
+  box.engine->verify();
+}
+
+TEST(CachePool, StaysWithinItsBound) {
+  for (const size_t bound : {size_t{0}, size_t{1000}, size_t{100'000}, size_t{1} << 20}) {
+    heap::Config config = heap::Config::defaults();
+    config.thread_cache_bytes = bound;
+    StartedBox box({}, config);
+    for (int round = 0; round < 3; ++round) {
+      std::vector<void*> blocks;
+      for (uint32_t c = 1; c < kClassCount; ++c) {
+        for (int i = 0; i < 40; ++i) blocks.push_back(box.client.allocate(layout::class_bytes(c)));
+      }
+      check_cache(*box.client.cache(), bound);
+      for (void* block : blocks) {
+        ASSERT_NE(block, nullptr);
+        ASSERT_EQ(box.client.release(block), heap::Released::kDone);
+      }
+      check_cache(*box.client.cache(), bound);
+    }
+    box.engine->verify();
+  }
+}
+
+TEST(CachePool, BusyClassGetsAsManySlotsAsItMay) {
+  StartedBox box;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 2000; ++i) blocks.push_back(box.client.allocate(64));
+  for (void* block : blocks) box.client.release(block);
+  const uint32_t c = layout::class_of(64);
+  EXPECT_GE(layout::stack_capacity(*box.client.cache(), c), 2 * layout::batch_blocks(c));
+}
+
+TEST(CachePool, BlocksFreedElsewhereComeBack) {
+  // One thread allocates, another frees: memory must not grow with every round.
+  StartedBox box;
+  Client other(*box.engine);
+  size_t after_first = 0;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 3000; ++i) blocks.push_back(box.client.allocate(200));
+    for (void* block : blocks) ASSERT_EQ(other.release(block), heap::Released::kDone);
+    if (round == 1) after_first = box.os.mapped_bytes();
+  }
+  EXPECT_EQ(box.os.mapped_bytes(), after_first);
+}
+
+TEST(CachePool, NoMemoryForACacheMeansNone) {
+  StartedBox box;  // the first cache needs none
+  box.os.fail_kind(VmCall::kMap);
+  Client second(*box.engine);
+  EXPECT_EQ(second.cache(), nullptr);
+  void* const block = second.allocate(100);
+  EXPECT_NE(block, nullptr) << "works without a cache";
+  EXPECT_EQ(second.release(block), heap::Released::kDone);
+  box.os.heal();
+  second.acquire();
+  EXPECT_NE(second.cache(), nullptr);
+}
+
+TEST(CachePool, ManyShortThreadsNeedOneCache) {
+  StartedBox box;
+  for (int i = 0; i < 1000; ++i) {
+    Client thread(*box.engine);
+    void* const block = thread.allocate(500);
+    ASSERT_NE(block, nullptr);
+    thread.release(block);
+    thread.park();
+  }
+  heap::Stats stats;
+  box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.thread_caches, 2u);
+}
+
+TEST(CachePool, VanishedThreadsLeaveTheirBlocksToNewOnes) {
+  StartedBox box;
+  auto vanished = std::make_unique<Client>(*box.engine);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 100; ++i) blocks.push_back(vanished->allocate(64));
+  for (void* block : blocks) vanished->release(block);
+  layout::ThreadCache* const cache = vanished->cache();
+  box.engine->repair_in_child(box.client.cache());
+  Client next(*box.engine);
+  EXPECT_EQ(next.cache(), cache);
+  EXPECT_GT(bytes_in(*cache), 0u);
+  std::set<void*> seen;
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(seen.insert(next.allocate(64)).second);
+  box.engine->verify();
+}
+
+}  // namespace
+}  // namespace tide::tests

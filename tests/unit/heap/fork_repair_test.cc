@@ -1,0 +1,259 @@
+// fork() while another thread is in the engine, holding a lock: the child, in which that thread
+// does not exist, puts everything right and goes on.
+//
+// The other thread is parked inside a call to the system, that is, with every lock held that the
+// engine holds at that place.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <atomic>
+#include <functional>
+#include <random>
+#include <semaphore>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/engine_client.h"
+
+namespace tide::tests {
+namespace {
+
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kThreadSanitizer = true;
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+
+class ForkRepair : public testing::Test {
+ protected:
+  static constexpr int kLive = 400;
+
+  void SetUp() override {
+    if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer does not support this kind of fork";
+    for (int i = 0; i < kLive; ++i) {
+      const size_t bytes = i % 40 == 0 ? 100'000 : 1 + i * 53 % 4000;
+      blocks.push_back(static_cast<unsigned char*>(box.client.allocate(bytes)));
+      memset(blocks.back(), i | 1, bytes);
+    }
+  }
+
+  // Runs `act` in another thread until it makes the `nth` call of kind `at`; forks there; the child
+  // checks itself. Then lets `act` finish.
+  void fork_inside(VmCall at, int nth, const std::function<void()>& act) {
+    std::binary_semaphore inside{0};
+    std::binary_semaphore go_on{0};
+    int left = nth;
+    box.os.set_hook([&](const FakeOs::Event& event) {
+      if (event.call != at || --left != 0) return;
+      inside.release();
+      go_on.acquire();
+    });
+    std::thread other([&] {
+      act();
+      if (left > 0) inside.release();  // never came by
+    });
+    inside.acquire();
+    EXPECT_LE(left, 0) << "the operation makes no such call";
+    const pid_t child = fork();
+    if (child == 0) {
+      box.os.set_hook(nullptr);
+      run_child();
+    }
+    box.os.set_hook(nullptr);
+    go_on.release();
+    other.join();
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << "the child died of signal " << WTERMSIG(status);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    box.engine->verify();
+  }
+
+  // Exit status 0: all is well.
+  [[noreturn]] void run_child() {
+    alarm(20);  // a lock that stays locked
+    FakeEngine& engine = *box.engine;
+    engine.repair_in_child(box.client.cache());
+    engine.verify();
+    for (int i = 0; i < kLive; ++i) {
+      if (blocks[static_cast<size_t>(i)][0] != static_cast<unsigned char>(i | 1)) _exit(2);
+      if (i % 2 == 0 &&
+          box.client.release(blocks[static_cast<size_t>(i)]) != heap::Released::kDone) {
+        _exit(3);
+      }
+    }
+    Client next(engine);
+    std::vector<void*> held;
+    for (int round = 0; round < 3; ++round) {
+      for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+        for (int i = 0; i < 30; ++i) {
+          void* const block = (i % 2 == 0 ? box.client : next).allocate(layout::class_bytes(c));
+          if (block == nullptr) _exit(4);
+          memset(block, 1, layout::class_bytes(c));
+          held.push_back(block);
+        }
+      }
+      for (const size_t bytes : {size_t{100'000}, size_t{5'000'000}, size_t{40'000'000}}) {
+        void* const block = next.allocate(bytes);
+        if (block == nullptr) _exit(5);
+        held.push_back(block);
+      }
+      FakeHeap* const heap = engine.heap_create(SIZE_MAX);
+      if (heap == nullptr || engine.heap_allocate(heap, 100, 0, false) == nullptr) _exit(6);
+      engine.heap_destroy(heap);
+      for (void* block : held) {
+        if (next.release(block) != heap::Released::kDone) _exit(7);
+      }
+      held.clear();
+      engine.verify();
+      next.purge();
+      engine.verify();
+    }
+    _exit(0);
+  }
+
+  StartedBox box;
+  std::vector<unsigned char*> blocks;
+};
+
+TEST_F(ForkRepair, NobodyElse) {
+  const pid_t child = fork();
+  if (child == 0) run_child();
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(ForkRepair, InsideTheGrowthOfTheSmallZone) {
+  fork_inside(VmCall::kMapAt, 1, [&] {
+    Client other(*box.engine, false);
+    for (int i = 0; i < 5000; ++i) other.allocate(1000);
+  });
+}
+
+TEST_F(ForkRepair, InsideTheGrowthOfTheMidZoneAtEachOfItsMappings) {
+  for (int nth = 1; nth <= 3; ++nth) {
+    fork_inside(VmCall::kMapAt, nth, [&] {
+      Client other(*box.engine, false);
+      for (int i = 0; i < 400; ++i) other.allocate(60'000);
+    });
+  }
+}
+
+TEST_F(ForkRepair, InsideTheGrowthOfTheLargeZone) {
+  for (int nth = 1; nth <= 3; ++nth) {
+    fork_inside(VmCall::kMapAt, nth, [&] {
+      Client other(*box.engine, false);
+      for (int i = 0; i < 12; ++i) other.allocate(3'000'000);
+    });
+  }
+}
+
+TEST_F(ForkRepair, InsideAHugeAllocationAndResize) {
+  fork_inside(VmCall::kMap, 1, [&] {
+    Client other(*box.engine, false);
+    other.allocate(50'000'000);
+  });
+  Client here(*box.engine, false);
+  void* block = here.allocate(50'000'000);
+  fork_inside(VmCall::kRemap, 1, [&] {
+    Client other(*box.engine, false);
+    block = other.reallocate(block, 60'000'000);
+  });
+  fork_inside(VmCall::kDetach, 1, [&] {
+    Client other(*box.engine, false);
+    void* const large = other.allocate(10'000'000);
+    other.allocate(100'000);
+    other.release(other.reallocate(large, 30'000'000));
+  });
+  here.release(block);
+}
+
+TEST_F(ForkRepair, InsideTheMakingOfAThreadCache) {
+  fork_inside(VmCall::kMap, 1, [&] {
+    // One of them needs new memory.
+    for (int i = 0; i < 4; ++i) new Client(*box.engine);  // NOLINT: leaked with its engine
+  });
+}
+
+TEST_F(ForkRepair, InsideTheMakingOfAHeap) {
+  fork_inside(VmCall::kMap, 1, [&] {
+    for (int i = 0; i < 300; ++i) box.engine->heap_create(SIZE_MAX);
+  });
+}
+
+TEST_F(ForkRepair, InsideAnAllocationOfAHeap) {
+  FakeHeap* const heap = box.engine->heap_create(SIZE_MAX);
+  fork_inside(VmCall::kMapAt, 1, [&] {
+    for (int i = 0; i < 3000; ++i) box.engine->heap_allocate(heap, 1000, 0, false);
+  });
+}
+
+TEST_F(ForkRepair, InsideAPurge) {
+  for (size_t i = 1; i < blocks.size(); i += 2) {
+    // Holes for the purge, where the child does not look.
+    void* const block = box.client.allocate(3000);
+    memset(block, 1, 3000);
+    box.client.release(block);
+  }
+  std::vector<void*> dead;
+  for (int i = 0; i < 2000; ++i) dead.push_back(box.client.allocate(900));
+  void* const large = box.client.allocate(1'000'000);
+  for (void* block : dead) box.client.release(block);
+  box.client.release(large);
+  for (int nth = 1; nth <= 3; ++nth) {
+    fork_inside(VmCall::kPurge, nth, [&] {
+      box.engine->purge(nullptr);
+      Client other(*box.engine, false);
+      for (int i = 0; i < 300; ++i) dead.push_back(other.allocate(900));
+      for (void* block : dead) other.release(block);
+      dead.clear();
+      void* const again = other.allocate(1'000'000);
+      memset(again, 1, 1'000'000);
+      other.release(again);
+      box.engine->purge(nullptr);
+    });
+  }
+}
+
+// Not at chosen places but wherever the others happen to be.
+TEST_F(ForkRepair, WhileOthersAreBusy) {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      Client client(*box.engine, t != 2);
+      std::mt19937 random(t);
+      std::vector<void*> held;
+      while (!stop.load(std::memory_order_relaxed)) {
+        if (held.size() < 200 || random() % 2 == 0) {
+          held.push_back(client.allocate(1 + random() % (random() % 50 == 0 ? 200'000 : 3000)));
+        } else {
+          std::swap(held[random() % held.size()], held.back());
+          client.release(held.back());
+          held.pop_back();
+        }
+        if (random() % 5000 == 0) client.purge();
+      }
+      for (void* block : held) client.release(block);
+      client.park();
+    });
+  }
+  for (int i = 0; i < 60; ++i) {
+    usleep(500);
+    // FakeOs's own lock must not be the one that stays locked in the child.
+    box.os.set_hook(nullptr);
+    const pid_t child = box.os.fork_unlocked();
+    if (child == 0) run_child();
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFEXITED(status)) << "the child died of signal " << WTERMSIG(status);
+    ASSERT_EQ(WEXITSTATUS(status), 0);
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  box.engine->verify();
+}
+
+}  // namespace
+}  // namespace tide::tests

@@ -1,0 +1,200 @@
+#include "heap/huge_blocks.h"
+
+#include <unistd.h>
+#include <map>
+#include <random>
+
+#include "tests/unit/heap/os_fixture.h"
+
+namespace tide::tests {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+class HugeBlocksTest : public OsFixture {
+ protected:
+  void* allocate(size_t bytes, size_t alignment = 0) {
+    return huge.allocate(vm, metadata, bytes, alignment, 0, zeroed);
+  }
+  bool release(const void* p) { return huge.release(vm, config, p); }
+  bool is_known(const void* p) {
+    heap::HugeBlocks<FakeVm>::Entry entry;
+    return huge.lookup(p, false, entry);
+  }
+
+  heap::Config config{};  // keeps nothing
+  heap::Metadata<FakeVm> metadata;
+  heap::HugeBlocks<FakeVm> huge;
+  bool zeroed = false;
+};
+
+TEST_F(HugeBlocksTest, KnownByItsStartOnly) {
+  auto* block = static_cast<char*>(allocate(2 * kMiB + 1));
+  ASSERT_NE(block, nullptr);
+  EXPECT_TRUE(zeroed);
+  EXPECT_EQ(huge.usable_bytes(block), 2 * kMiB + 4096);
+  EXPECT_TRUE(os.is_mapped(block, 2 * kMiB + 4096));
+  EXPECT_FALSE(is_known(block + 4096));
+  heap::HugeBlocks<FakeVm>::Entry entry;
+  ASSERT_TRUE(huge.lookup(block + 4096, true, entry));
+  EXPECT_EQ(entry.address, base::address_of(block));
+  EXPECT_FALSE(huge.lookup(block + 2 * kMiB + 4096, true, entry));
+  EXPECT_FALSE(release(block + 16));
+  EXPECT_TRUE(release(block));
+  EXPECT_FALSE(release(block));
+  EXPECT_FALSE(os.is_mapped(block, 4096)) << "nothing is kept with a limit of 0";
+}
+
+TEST_F(HugeBlocksTest, EveryAlignmentLeavesNothingElseMapped) {
+  const size_t before = os.mapped_bytes();
+  for (size_t alignment = 16; alignment <= (size_t{1} << 30); alignment *= 4) {
+    void* const block = allocate(kMiB, alignment);
+    ASSERT_NE(block, nullptr);
+    EXPECT_EQ(base::address_of(block) % alignment, 0u);
+    EXPECT_EQ(os.mapped_bytes() - before, metadata.mapped_bytes() + kMiB);
+    ASSERT_TRUE(release(block));
+  }
+}
+
+TEST_F(HugeBlocksTest, ImpossibleSizesAreRefused) {
+  EXPECT_EQ(allocate(SIZE_MAX), nullptr);
+  EXPECT_EQ(allocate(SIZE_MAX - 4096), nullptr);
+  EXPECT_EQ(allocate(kMiB, size_t{1} << 63), nullptr);
+  void* const block = allocate(kMiB);
+  EXPECT_EQ(huge.resize(vm, metadata, block, SIZE_MAX - 10), nullptr);
+  EXPECT_EQ(huge.usable_bytes(block), kMiB);
+}
+
+TEST_F(HugeBlocksTest, FreedMappingsAreKeptForReuse) {
+  config.huge_cache_bytes = 10 * kMiB;
+  void* const block = allocate(4 * kMiB);
+  memset(block, 1, 4 * kMiB);
+  ASSERT_TRUE(release(block));
+  EXPECT_EQ(huge.kept_bytes(), 4 * kMiB);
+  EXPECT_EQ(allocate(3 * kMiB + 600'000), block) << "up to a quarter too large is good";
+  EXPECT_FALSE(zeroed);
+  EXPECT_EQ(huge.usable_bytes(block), 4 * kMiB);
+  ASSERT_TRUE(release(block));
+  EXPECT_NE(allocate(2 * kMiB), block) << "half as large is not";
+  EXPECT_EQ(huge.purge(vm, 0), 4 * kMiB);
+  EXPECT_EQ(huge.kept_bytes(), 0u);
+  EXPECT_FALSE(os.is_mapped(block, 4096));
+}
+
+TEST_F(HugeBlocksTest, KeepsNoMoreThanTheLimit) {
+  config.huge_cache_bytes = 10 * kMiB;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 20; ++i) blocks.push_back(allocate(3 * kMiB));
+  for (void* block : blocks) {
+    ASSERT_TRUE(release(block));
+    ASSERT_LE(huge.kept_bytes(), config.huge_cache_bytes);
+  }
+  EXPECT_EQ(huge.kept_bytes(), 9 * kMiB);
+}
+
+TEST_F(HugeBlocksTest, KeptMappingsGoWhenMemoryIsShort) {
+  config.huge_cache_bytes = 100 * kMiB;
+  ASSERT_TRUE(release(allocate(4 * kMiB)));
+  os.fail_calls(os.calls() + 1);  // the next map() fails, the one after that does not
+  EXPECT_NE(allocate(20 * kMiB), nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 0u);
+}
+
+TEST_F(HugeBlocksTest, ResizeMovesThePages) {
+  auto* block = static_cast<char*>(allocate(2 * kMiB));
+  block[0] = 1;
+  block[2 * kMiB - 1] = 2;
+  auto* grown = static_cast<char*>(huge.resize(vm, metadata, block, 5 * kMiB));
+  ASSERT_NE(grown, nullptr);
+  EXPECT_NE(grown, block);
+  EXPECT_FALSE(is_known(block));
+  EXPECT_EQ(huge.usable_bytes(grown), 5 * kMiB);
+  EXPECT_EQ(grown[0], 1);
+  EXPECT_EQ(grown[2 * kMiB - 1], 2);
+  os.fail_kind(VmCall::kRemap);
+  EXPECT_EQ(huge.resize(vm, metadata, grown, 9 * kMiB), nullptr);
+  EXPECT_EQ(huge.usable_bytes(grown), 5 * kMiB) << "a refusal changes nothing";
+  EXPECT_EQ(huge.live_bytes(), 5 * kMiB);
+  EXPECT_EQ(huge.live_blocks(), 1u);
+}
+
+TEST_F(HugeBlocksTest, AdoptsAMapping) {
+  ASSERT_TRUE(release(allocate(kMiB)));
+  void* const mapping = vm.map(2 * kMiB);
+  memset(mapping, 3, 2 * kMiB);
+  os.fail_kind(VmCall::kRemap);
+  EXPECT_EQ(huge.adopt(vm, metadata, mapping, 2 * kMiB, 3 * kMiB, 0), nullptr);
+  EXPECT_TRUE(os.is_mapped(mapping, 2 * kMiB));
+  os.heal();
+  auto* block = static_cast<char*>(huge.adopt(vm, metadata, mapping, 2 * kMiB, 3 * kMiB, 0));
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(block[2 * kMiB - 1], 3);
+  EXPECT_EQ(huge.usable_bytes(block), 3 * kMiB);
+}
+
+TEST_F(HugeBlocksTest, RefusedUnmapLosesNothing) {
+  void* const block = allocate(2 * kMiB);
+  os.fail_kind(VmCall::kUnmap);
+  ASSERT_TRUE(release(block));
+  os.heal();
+  EXPECT_EQ(huge.purge(vm, 0), 2 * kMiB) << "kept until it can be given back";
+}
+
+TEST_F(HugeBlocksTest, RegistryBehavesLikeAMap) {
+  std::mt19937 random(9);
+  std::map<void*, size_t> live;
+  config.huge_cache_bytes = 64 << 10;
+  for (int step = 0; step < 5000; ++step) {
+    const unsigned what = random() % 4;
+    if (what < 2 && live.size() < 300) {
+      const size_t bytes = 4096 * (1 + random() % 4);
+      void* const block = allocate(bytes);
+      ASSERT_NE(block, nullptr);
+      ASSERT_EQ(live.count(block), 0u);
+      ASSERT_GE(huge.usable_bytes(block), bytes);
+      live[block] = huge.usable_bytes(block);
+    } else if (!live.empty()) {
+      auto victim = live.lower_bound(reinterpret_cast<void*>(uintptr_t{random()} << 16));
+      if (victim == live.end()) victim = live.begin();
+      if (what == 2) {
+        const size_t bytes = 4096 * (1 + random() % 4);
+        void* const moved = huge.resize(vm, metadata, victim->first, bytes);
+        ASSERT_NE(moved, nullptr);
+        live.erase(victim);
+        live[moved] = bytes;
+      } else {
+        ASSERT_TRUE(release(victim->first));
+        live.erase(victim);
+      }
+    }
+  }
+  size_t found = 0;
+  huge.for_each([&](const auto& entry) {
+    const auto it = live.find(reinterpret_cast<void*>(entry.address));
+    EXPECT_TRUE(it != live.end() && it->second == entry.bytes);
+    ++found;
+    return true;
+  });
+  EXPECT_EQ(found, live.size());
+  EXPECT_EQ(huge.live_blocks(), live.size());
+}
+
+// Every resize that moves leaves an erased entry behind: the table must not fill up with them, or
+// looking for an address that is not there never ends.
+TEST_F(HugeBlocksTest, LookingForAStrangerEndsAfterManyMoves) {
+  void* block = allocate(kMiB);
+  for (int i = 0; i < 1000; ++i) {
+    block = huge.resize(vm, metadata, block, kMiB + 4096 * (1 + i % 2));
+    ASSERT_NE(block, nullptr);
+  }
+  alarm(10);  // ends the process, should this be a test of an endless loop
+  int stranger = 0;
+  EXPECT_FALSE(is_known(&stranger));
+  for (uintptr_t page = 1; page < 1000; ++page) {
+    EXPECT_FALSE(is_known(reinterpret_cast<void*>(page << 12)));
+  }
+  alarm(0);
+}
+
+}  // namespace
+}  // namespace tide::tests

@@ -1,0 +1,221 @@
+#include "heap/large_zone.h"
+
+#include <map>
+#include <random>
+
+#include "tests/unit/heap/os_fixture.h"
+
+namespace tide::tests {
+namespace {
+
+constexpr size_t kPage = layout::kSpanPageBytes;
+
+class LargeZoneTest : public OsFixture {
+ protected:
+  static constexpr size_t kWindow = size_t{128} << 20;
+
+  void SetUp() override {
+    address = place(2 * kWindow);
+    zone.place(vm, address, address + kWindow, kWindow);
+  }
+
+  void* allocate(size_t bytes, size_t alignment = 0, uint16_t owner = 0) {
+    return zone.allocate(vm, bytes, alignment, owner, zeroed);
+  }
+  bool release(void* p) {
+    uint16_t owner = 0;
+    return zone.release(p, owner) != 0;
+  }
+  void check_chain() {
+    uint32_t page = 0;
+    while (page < zone.page_count()) {
+      ASSERT_NE(zone.entry(page).pages, 0u);
+      ASSERT_NE(zone.entry(page).state, layout::SpanState::kInside);
+      page += zone.entry(page).pages;
+    }
+    ASSERT_EQ(page, zone.page_count());
+  }
+
+  uintptr_t address = 0;
+  bool zeroed = false;
+  uint64_t purge_calls = 0;
+  heap::LargeZone<FakeVm> zone;
+};
+
+TEST_F(LargeZoneTest, WholePagesKnownZeroWhenFresh) {
+  void* const block = allocate(100'000);
+  ASSERT_NE(block, nullptr);
+  EXPECT_TRUE(zeroed);
+  EXPECT_EQ(zone.usable_bytes(block), base::align_up(100'000, kPage));
+  EXPECT_EQ(zone.live_blocks(), 1u);
+  EXPECT_EQ(zone.live_bytes(), base::align_up(100'000, kPage));
+  memset(block, 0xaa, zone.usable_bytes(block));
+  ASSERT_TRUE(release(block));
+  EXPECT_EQ(allocate(100'000), block) << "dirty memory is used first";
+  EXPECT_FALSE(zeroed);
+}
+
+TEST_F(LargeZoneTest, OnlyStartsOfLiveBlocksAreKnown) {
+  auto* block = static_cast<char*>(allocate(10 * kPage));
+  for (size_t offset : {size_t{1}, size_t{16}, kPage, 9 * kPage}) {
+    EXPECT_EQ(zone.usable_bytes(block + offset), 0u);
+    EXPECT_FALSE(release(block + offset));
+  }
+  EXPECT_TRUE(release(block));
+  EXPECT_FALSE(release(block)) << "a double free";
+  EXPECT_EQ(zone.usable_bytes(block), 0u);
+}
+
+TEST_F(LargeZoneTest, NeighboursMergeInEveryOrder) {
+  for (const std::array<int, 3>& order :
+       {std::array{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}) {
+    void* blocks[3];
+    for (void*& block : blocks) block = allocate(20 * kPage);
+    void* const fence = allocate(kPage);
+    for (const int i : order) ASSERT_TRUE(release(blocks[i]));
+    check_chain();
+    void* const all = allocate(60 * kPage);
+    EXPECT_EQ(all, std::min({blocks[0], blocks[1], blocks[2]}));
+    ASSERT_TRUE(release(all));
+    ASSERT_TRUE(release(fence));
+  }
+}
+
+TEST_F(LargeZoneTest, EveryAlignment) {
+  for (size_t alignment = 1; alignment <= (size_t{16} << 20); alignment *= 2) {
+    for (const size_t bytes : {size_t{1}, kPage, size_t{70'000}}) {
+      void* const block = allocate(bytes, alignment);
+      ASSERT_NE(block, nullptr);
+      EXPECT_EQ(base::address_of(block) % alignment, 0u);
+      EXPECT_GE(zone.usable_bytes(block), bytes);
+      check_chain();
+      ASSERT_TRUE(release(block));
+      check_chain();
+    }
+  }
+  EXPECT_EQ(zone.live_bytes(), 0u);
+}
+
+TEST_F(LargeZoneTest, GrowsIntoAFreeNeighbourAndShrinksInPlace) {
+  auto* block = static_cast<char*>(allocate(20 * kPage));
+  void* const next = allocate(30 * kPage);
+  void* const fence = allocate(kPage);
+  memset(block, 0x77, 20 * kPage);
+  EXPECT_FALSE(zone.resize(block, 21 * kPage)) << "the neighbour is live";
+  ASSERT_TRUE(release(next));
+  ASSERT_TRUE(zone.resize(block, 40 * kPage));
+  EXPECT_EQ(zone.usable_bytes(block), 40 * kPage);
+  check_chain();
+  EXPECT_FALSE(zone.resize(block, 51 * kPage)) << "more than there is";
+  ASSERT_TRUE(zone.resize(block, 50 * kPage)) << "all of it";
+  check_chain();
+  ASSERT_TRUE(zone.resize(block, 17 * kPage));
+  EXPECT_EQ(zone.usable_bytes(block), 17 * kPage);
+  check_chain();
+  for (size_t i = 0; i < 17 * kPage; ++i) ASSERT_EQ(block[i], 0x77);
+  EXPECT_EQ(zone.live_bytes(), 18 * kPage);
+  ASSERT_TRUE(release(block));
+  ASSERT_TRUE(release(fence));
+  check_chain();
+}
+
+TEST_F(LargeZoneTest, PurgedSpansReadAsZeroAndAreKnownTo) {
+  void* const a = allocate(40 * kPage);
+  void* const fence = allocate(kPage);
+  memset(a, 1, 40 * kPage);
+  memset(fence, 2, kPage);
+  ASSERT_TRUE(release(a));
+  EXPECT_EQ(zone.dirty_bytes(), 40 * kPage);
+  EXPECT_EQ(zone.purge(vm, purge_calls), 40 * kPage);
+  EXPECT_EQ(zone.dirty_bytes(), 0u);
+  check_chain();
+  EXPECT_EQ(*static_cast<char*>(fence), 2);
+  auto* again = static_cast<unsigned char*>(allocate(40 * kPage));
+  EXPECT_TRUE(zeroed);
+  for (size_t i = 0; i < 40 * kPage; ++i) ASSERT_EQ(again[i], 0);
+}
+
+TEST_F(LargeZoneTest, FailedPurgeKeepsTheSpan) {
+  void* const a = allocate(40 * kPage);
+  memset(a, 1, 40 * kPage);
+  ASSERT_TRUE(release(a));
+  os.fail_kind(VmCall::kPurge);
+  EXPECT_EQ(zone.purge(vm, purge_calls), 0u);
+  EXPECT_EQ(zone.dirty_bytes(), 40 * kPage);
+  EXPECT_EQ(allocate(40 * kPage), a);
+  EXPECT_FALSE(zeroed);
+}
+
+TEST_F(LargeZoneTest, AllOfAnOwnerGoAtOnce) {
+  std::vector<void*> mine;
+  std::vector<void*> others;
+  for (int i = 0; i < 30; ++i) {
+    mine.push_back(allocate((17 + i) * kPage, 0, 7));
+    if (i % 3 == 0) others.push_back(allocate(20 * kPage, 0, 8));
+    if (i % 5 == 0) {
+      ASSERT_TRUE(release(allocate(25 * kPage)));
+    }
+  }
+  zone.release_all_of(7);
+  check_chain();
+  for (void* block : mine) EXPECT_EQ(zone.usable_bytes(block), 0u);
+  for (void* block : others) EXPECT_EQ(zone.usable_bytes(block), 20 * kPage);
+  EXPECT_EQ(zone.live_blocks(), others.size());
+}
+
+TEST_F(LargeZoneTest, GoesRoundForeignMappings) {
+  void* const first = allocate(20 * kPage);
+  os.take_place(address + (size_t{1} << 20) + 8 * kPage, kPage);
+  for (int i = 0; i < 40; ++i) {
+    void* const block = allocate(64 * kPage);
+    ASSERT_NE(block, nullptr);
+    memset(block, 1, 64 * kPage);
+    check_chain();
+  }
+  EXPECT_TRUE(release(first));
+}
+
+TEST_F(LargeZoneTest, NullWhenTheWindowIsFull) {
+  size_t total = 0;
+  std::vector<void*> blocks;
+  while (void* const block = allocate(size_t{1} << 20)) {
+    blocks.push_back(block);
+    total += size_t{1} << 20;
+  }
+  EXPECT_GT(total, kWindow / 2);
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+  for (void* block : blocks) ASSERT_TRUE(release(block));
+  EXPECT_NE(allocate(size_t{32} << 20), nullptr);
+}
+
+TEST_F(LargeZoneTest, RebuildFindsTheSameSpans) {
+  std::mt19937 random(5);
+  std::map<void*, size_t> live;
+  for (int i = 0; i < 300; ++i) {
+    if (live.empty() || random() % 3 != 0) {
+      const size_t bytes = kPage * (1 + random() % 40);
+      void* const block = allocate(bytes);
+      ASSERT_NE(block, nullptr);
+      live[block] = bytes;
+    } else {
+      ASSERT_TRUE(release(live.begin()->first));
+      live.erase(live.begin());
+    }
+    if (i % 40 == 0) zone.purge(vm, purge_calls);
+  }
+  const uint64_t bytes = zone.live_bytes();
+  const uint64_t dirty = zone.dirty_bytes();
+  const uint64_t clean = zone.clean_bytes();
+  zone.rebuild();
+  check_chain();
+  EXPECT_EQ(zone.live_bytes(), bytes);
+  EXPECT_EQ(zone.live_blocks(), live.size());
+  EXPECT_EQ(zone.dirty_bytes(), dirty);
+  EXPECT_EQ(zone.clean_bytes(), clean);
+  for (const auto& [block, size] : live) ASSERT_EQ(zone.usable_bytes(block), size);
+  for (const auto& [block, size] : live) ASSERT_TRUE(release(block));
+  check_chain();
+}
+
+}  // namespace
+}  // namespace tide::tests

@@ -1,0 +1,199 @@
+#include "heap/zone.h"
+
+#include <set>
+
+#include "tests/unit/heap/os_fixture.h"
+
+namespace tide::tests {
+namespace {
+
+using layout::kGranulesPerSlab;
+using layout::kNoSlab;
+
+// A small zone (parameter: kSmallGranuleShift) or a mid zone of 32 MiB.
+class ZoneTest : public OsFixture, public testing::WithParamInterface<unsigned> {
+ protected:
+  static constexpr size_t kWindow = size_t{32} << 20;
+
+  void SetUp() override {
+    shift = GetParam();
+    address = place(5 * kWindow);
+    zone.place(vm, shift, address, address + 2 * kWindow, address + 3 * kWindow, kWindow);
+  }
+
+  void* at(uintptr_t offset) const { return reinterpret_cast<void*>(address + offset); }
+  size_t rotated(const void* p) const {
+    return shift == layout::kSmallGranuleShift ? zone.granule_of<layout::kSmallGranuleShift>(p)
+                                               : zone.granule_of<layout::kMidGranuleShift>(p);
+  }
+
+  unsigned shift = 0;
+  uintptr_t address = 0;
+  uint64_t purge_calls = 0;
+  heap::Zone<FakeVm> zone;
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, ZoneTest,
+                         testing::Values(layout::kSmallGranuleShift, layout::kMidGranuleShift));
+
+TEST_P(ZoneTest, EmptyBeforeItsStart) {
+  EXPECT_EQ(zone.limit(), 0u);
+  EXPECT_FALSE(zone.contains(at(0)));
+  EXPECT_EQ(zone.mapped_bytes(), 0u);
+}
+
+TEST_P(ZoneTest, OneCompareTellsOwnGranulesFromEverythingElse) {
+  ASSERT_TRUE(zone.start(vm));
+  const size_t bytes = zone.limit() << shift;
+  const size_t granule = size_t{1} << shift;
+  for (uintptr_t offset = 0; offset < bytes; offset += granule) {
+    ASSERT_EQ(rotated(at(offset)), offset / granule);
+    ASSERT_EQ(zone.granule_of_any(at(offset)), offset / granule);
+    ASSERT_TRUE(zone.contains(at(offset)));
+    ASSERT_EQ(&zone.state(offset / granule), &zone.state_of_any(at(offset)));
+  }
+  for (uintptr_t inside = 1; inside < granule; ++inside) {
+    ASSERT_GE(rotated(at(inside)), zone.limit());
+    ASSERT_GE(rotated(at(bytes - inside)), zone.limit());
+  }
+  for (const uintptr_t foreign : {uintptr_t{0}, uintptr_t{16}, address - granule, address + bytes,
+                                  address - 1, UINTPTR_MAX, UINTPTR_MAX / 2, uintptr_t{1} << 63}) {
+    ASSERT_GE(rotated(reinterpret_cast<void*>(foreign)), zone.limit()) << std::hex << foreign;
+  }
+}
+
+TEST_P(ZoneTest, SlabsAreAlignedToTheirSizeAndComeOnce) {
+  ASSERT_TRUE(zone.start(vm));
+  std::set<uint32_t> seen;
+  const auto most = static_cast<uint32_t>(kWindow / zone.slab_bytes());
+  for (;;) {
+    const uint32_t index = zone.acquire(vm);
+    if (index == kNoSlab) break;
+    ASSERT_TRUE(seen.insert(index).second);
+    ASSERT_LT(index, zone.slab_count());
+    ASSERT_EQ(zone.slab_address(index) % zone.slab_bytes(), 0u);
+    ASSERT_EQ(zone.index_of_address(reinterpret_cast<void*>(zone.slab_address(index))), index);
+    ASSERT_TRUE(zone.slab(index).fresh);
+    ASSERT_TRUE(os.is_mapped(reinterpret_cast<void*>(zone.slab_address(index)), zone.slab_bytes()));
+  }
+  EXPECT_GE(seen.size(), most - 1) << "the window is used to its end";
+  EXPECT_LE(seen.size(), most);
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+}
+
+TEST_P(ZoneTest, DirtySlabsComeBackBeforeCleanOnes) {
+  ASSERT_TRUE(zone.start(vm));
+  const uint32_t first = zone.acquire(vm);
+  const uint32_t second = zone.acquire(vm);
+  ASSERT_NE(second, kNoSlab);
+  zone.release(second, true);
+  zone.release(first, false);
+  EXPECT_EQ(zone.acquire(vm), first);
+  EXPECT_FALSE(zone.slab(first).fresh);
+  EXPECT_EQ(zone.acquire(vm), second);
+  EXPECT_TRUE(zone.slab(second).fresh);
+}
+
+TEST_P(ZoneTest, PurgedPoolReadsAsZero) {
+  ASSERT_TRUE(zone.start(vm));
+  const uint32_t index = zone.acquire(vm);
+  auto* bytes = reinterpret_cast<unsigned char*>(zone.slab_address(index));
+  memset(bytes, 0xaa, zone.slab_bytes());
+  zone.release(index, false);
+  EXPECT_EQ(zone.pool_bytes(true), zone.slab_bytes());
+  EXPECT_EQ(zone.purge_pool(vm, purge_calls), zone.slab_bytes());
+  EXPECT_EQ(zone.pool_bytes(true), 0u);
+  EXPECT_EQ(zone.acquire(vm), index);
+  EXPECT_TRUE(zone.slab(index).fresh);
+  for (size_t i = 0; i < zone.slab_bytes(); i += 64) ASSERT_EQ(bytes[i], 0);
+}
+
+TEST_P(ZoneTest, PoolThatCannotBePurgedStaysDirty) {
+  ASSERT_TRUE(zone.start(vm));
+  const uint32_t index = zone.acquire(vm);
+  zone.release(index, false);
+  os.fail_kind(VmCall::kPurge);
+  EXPECT_EQ(zone.purge_pool(vm, purge_calls), 0u);
+  EXPECT_EQ(zone.pool_bytes(true), zone.slab_bytes());
+  os.heal();
+  EXPECT_EQ(zone.purge_pool(vm, purge_calls), zone.slab_bytes());
+}
+
+TEST_P(ZoneTest, GoesRoundForeignMappings) {
+  ASSERT_TRUE(zone.start(vm));
+  // In the next slab and in one further up.
+  const size_t slab = zone.slab_bytes();
+  os.take_place(address + slab + 4096, 4096);
+  os.take_place(address + 9 * slab, 4096);
+  std::set<uint32_t> seen;
+  for (int i = 0; i < 20; ++i) {
+    const uint32_t index = zone.acquire(vm);
+    ASSERT_NE(index, kNoSlab);
+    ASSERT_TRUE(seen.insert(index).second);
+    ASSERT_EQ(zone.slab(index).slot, layout::Slot::kMapped);
+    memset(reinterpret_cast<void*>(zone.slab_address(index)), 1, slab);
+  }
+  EXPECT_EQ(seen.count(1), 0u);
+  EXPECT_EQ(seen.count(9), 0u);
+  EXPECT_EQ(zone.slab(1).slot, layout::Slot::kTaken);
+  EXPECT_TRUE(zone.contains(at(slab)));
+  EXPECT_EQ(zone.state_of_any(at(slab)), layout::kNotLive) << "no block starts there";
+}
+
+TEST_P(ZoneTest, StartSaysWhenThePlaceIsTaken) {
+  os.take_place(address, 4096);
+  EXPECT_FALSE(zone.start(vm));
+}
+
+TEST_P(ZoneTest, StartElsewhereAfterAPlaceThatWasTaken) {
+  os.take_place(address, 4096);
+  ASSERT_FALSE(zone.start(vm));
+  const uintptr_t other = place(5 * kWindow);
+  zone.place(vm, shift, other, other + 2 * kWindow, other + 3 * kWindow, kWindow);
+  ASSERT_TRUE(zone.start(vm));
+  const uint32_t index = zone.acquire(vm);
+  ASSERT_NE(index, kNoSlab);
+  const uintptr_t slab = zone.slab_address(index);
+  ASSERT_GE(slab, other);
+  EXPECT_TRUE(os.is_mapped(reinterpret_cast<void*>(slab), zone.slab_bytes()));
+  EXPECT_TRUE(os.is_mapped(&zone.state_of_any(reinterpret_cast<void*>(slab)), kGranulesPerSlab));
+  EXPECT_TRUE(os.is_mapped(&zone.slab(index), sizeof(layout::Slab)));
+}
+
+TEST_P(ZoneTest, EveryFailingCallLeavesItUsable) {
+  for (uint64_t k = 1; k <= 4; ++k) {
+    FakeOs other;
+    FakeOs::current() = &other;
+    FakeVm other_vm;
+    heap::Zone<FakeVm> z;
+    const uintptr_t place = base::align_up(other_vm.find_free(6 * kWindow), kWindow);
+    z.place(other_vm, shift, place, place + 2 * kWindow, place + 3 * kWindow, kWindow);
+    other.fail_calls(other.calls() + k);
+    if (!z.start(other_vm)) {
+      ASSERT_TRUE(z.start(other_vm)) << "call " << k;
+    }
+    const uint32_t index = z.acquire(other_vm);
+    ASSERT_NE(index, kNoSlab);
+    memset(reinterpret_cast<void*>(z.slab_address(index)), 1, z.slab_bytes());
+    ASSERT_EQ(z.state(size_t{index} * kGranulesPerSlab), layout::kNotLive);
+  }
+}
+
+TEST_P(ZoneTest, PoolsAreRebuiltFromTheRecords) {
+  ASSERT_TRUE(zone.start(vm));
+  const uint32_t live = zone.acquire(vm);
+  const uint32_t dirty = zone.acquire(vm);
+  const uint32_t clean = zone.acquire(vm);
+  ASSERT_NE(clean, kNoSlab);
+  zone.set_class(live, 1);
+  zone.release(dirty, false);
+  zone.release(clean, true);
+  const size_t clean_bytes = zone.pool_bytes(false);
+  zone.rebuild_pools();
+  EXPECT_EQ(zone.pool_bytes(true), zone.slab_bytes());
+  EXPECT_EQ(zone.pool_bytes(false), clean_bytes);
+  EXPECT_EQ(zone.acquire(vm), dirty);
+}
+
+}  // namespace
+}  // namespace tide::tests

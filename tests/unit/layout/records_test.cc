@@ -1,0 +1,61 @@
+// What the walker and the debugger rely on: sizes, offsets and state values of the records.
+#include <gtest/gtest.h>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+
+#include "layout/constants.h"
+#include "layout/slab.h"
+#include "layout/span.h"
+#include "layout/thread_cache.h"
+
+namespace tide::layout {
+namespace {
+
+static_assert(std::is_standard_layout_v<Slab> && std::is_trivially_copyable_v<Slab>);
+static_assert(sizeof(Slab) == 9 * 64 && alignof(Slab) == 64);
+static_assert(offsetof(Slab, free) + sizeof(uint64_t) <= 64,
+              "the bitmap's summary is in the first cache line");
+static_assert(offsetof(Slab, purged) + sizeof(Slab::purged) <= 64);
+
+static_assert(std::is_standard_layout_v<SpanEntry> && std::is_trivially_copyable_v<SpanEntry>);
+static_assert(sizeof(SpanEntry) == 16);
+
+static_assert(std::is_trivially_destructible_v<ThreadCache>);
+static_assert(kNotLive == 0, "untouched state bytes say: no live block");
+static_assert(kFreeZero > kLastClass && kLiveSpecial > kLastClass);
+static_assert(kLiveSpecial < kCacheStacks && kFreeZero < kCacheStacks);
+static_assert((size_t{kGranulesPerSlab} << kSmallGranuleShift) == 64 * 1024);
+static_assert((size_t{kGranulesPerSlab} << kMidGranuleShift) == 512 * 1024);
+static_assert(kSmallMaxBytes < kMidMaxBytes && kMidMaxBytes < kLargeMaxBytes);
+static_assert(kNoSlab > (size_t{1} << 40) / (64 * 1024), "a window's slabs are numbered below it");
+
+TEST(Records, TopIsTheFirstThingInACache) {
+  auto cache = std::make_unique<ThreadCache>();
+  EXPECT_EQ(static_cast<void*>(cache->top), static_cast<void*>(cache.get()));
+}
+
+TEST(Records, StacksDoNotOverlap) {
+  auto cache = std::make_unique<ThreadCache>();
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    void** const bottom = stack_bottom(*cache, c);
+    EXPECT_GE(bottom, cache->slots);
+    EXPECT_LE(bottom + cache_slots(c), cache->slots + kCacheSlots - 1);
+    if (c < kLastClass) {
+      EXPECT_EQ(bottom + cache_slots(c) + 1, stack_bottom(*cache, c + 1));
+    }
+  }
+}
+
+TEST(Records, ClosedFrontIsEmptyAndFullAtOnce) {
+  void* null_slot = nullptr;
+  const CacheFront front = closed_front(&null_slot);
+  for (uint32_t stack = 0; stack < kCacheStacks; ++stack) {
+    EXPECT_EQ(front.top[stack], front.limit[stack]);
+    EXPECT_EQ(*front.top[stack], nullptr);
+  }
+  for (const uint8_t c : front.small_class) EXPECT_EQ(c, 0);
+}
+
+}  // namespace
+}  // namespace tide::layout

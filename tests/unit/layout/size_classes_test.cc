@@ -1,0 +1,105 @@
+#include "layout/size_classes.h"
+
+#include <gtest/gtest.h>
+
+#include "layout/thread_cache.h"
+
+namespace tide::layout {
+namespace {
+
+// Every size from 0 to the largest: the class holds it, and no smaller class does.
+TEST(SizeClasses, EverySizeHasItsSmallestClass) {
+  uint32_t last = 1;
+  for (size_t bytes = 0; bytes <= kMidMaxBytes; ++bytes) {
+    const uint32_t c = class_of(bytes);
+    ASSERT_GE(c, 1u);
+    ASSERT_LE(c, kLastClass);
+    ASSERT_GE(class_bytes(c), bytes);
+    if (c > 1) {
+      ASSERT_LT(class_bytes(c - 1), bytes) << bytes << " fits a smaller class";
+    }
+    ASSERT_TRUE(c == last || c == last + 1) << bytes;
+    last = c;
+  }
+  EXPECT_EQ(last, kLastClass);
+}
+
+// ... and the other way: every class is the class of its own size.
+TEST(SizeClasses, EveryClassIsTheClassOfItsSize) {
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    EXPECT_EQ(class_of(class_bytes(c)), c);
+    EXPECT_EQ(class_of(class_bytes(c) - 1), c);
+    if (c < kLastClass) {
+      EXPECT_EQ(class_of(class_bytes(c) + 1), c + 1);
+    }
+  }
+}
+
+TEST(SizeClasses, TablesAgreeWithTheFormulas) {
+  for (size_t bytes = 0; bytes <= kSmallMaxBytes; ++bytes) {
+    ASSERT_EQ(kSmallClassTable[bytes], class_of(bytes)) << bytes;
+  }
+  for (size_t bytes = kSmallMaxBytes + 1; bytes <= kMidMaxBytes; ++bytes) {
+    ASSERT_EQ(kMidClassTable[(bytes + 127) / 128], class_of(bytes)) << bytes;
+  }
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    EXPECT_EQ(kClassInfo[c].bytes, class_bytes(c));
+    EXPECT_EQ(kClassInfo[c].granules, granules_per_block(c));
+    EXPECT_EQ(kClassInfo[c].blocks_per_slab, blocks_per_slab(c));
+    EXPECT_EQ(kClassInfo[c].cache_slots, cache_slots(c));
+    EXPECT_EQ(kClassInfo[c].batch, batch_blocks(c));
+  }
+}
+
+TEST(SizeClasses, AtMostAnEighthIsLostAbove128Bytes) {
+  for (size_t bytes = 129; bytes <= kMidMaxBytes; ++bytes) {
+    const size_t waste = class_bytes(class_of(bytes)) - bytes;
+    ASSERT_LE(waste * 8, bytes) << bytes;
+  }
+  for (size_t bytes = 1; bytes <= 128; ++bytes) {
+    ASSERT_LT(class_bytes(class_of(bytes)) - bytes, 16u) << bytes;
+  }
+}
+
+TEST(SizeClasses, BlocksAreWholeGranulesOfTheirZone) {
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    const size_t granule = size_t{1} << granule_shift(c);
+    EXPECT_EQ(class_bytes(c) % granule, 0u) << c;
+    EXPECT_EQ(granules_per_block(c) * granule, class_bytes(c)) << c;
+    EXPECT_EQ(class_bytes(c) % kMinAlignment, 0u) << c;
+    EXPECT_EQ(is_small_class(c), class_bytes(c) <= kSmallMaxBytes) << c;
+    EXPECT_GE(granules_per_block(c), 1u) << c;
+  }
+}
+
+TEST(SizeClasses, SlabsHoldWholeBlocksAndWasteLittle) {
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    const size_t slab = size_t{kGranulesPerSlab} << granule_shift(c);
+    const size_t filled = blocks_per_slab(c) * class_bytes(c);
+    EXPECT_LE(filled, slab) << c;
+    EXPECT_LT(slab - filled, class_bytes(c)) << c;
+    EXPECT_GE(blocks_per_slab(c), 8u) << c;
+  }
+}
+
+// The classes that serve aligned requests: a power of two up to the mid limit is a class itself.
+TEST(SizeClasses, PowersOfTwoAreClasses) {
+  for (size_t bytes = kMinAlignment; bytes <= kMidMaxBytes; bytes *= 2) {
+    EXPECT_EQ(class_bytes(class_of(bytes)), bytes);
+  }
+}
+
+TEST(SizeClasses, BatchesFitTheirCaches) {
+  size_t slots = 0;
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    EXPECT_GE(batch_blocks(c), 1u) << c;
+    EXPECT_LE(batch_blocks(c), kMaxBatch) << c;
+    EXPECT_LE(2 * batch_blocks(c), cache_slots(c)) << c;
+    EXPECT_EQ(kCacheSlotOffset[c], slots) << c;
+    slots += cache_slots(c) + 1;
+  }
+  EXPECT_EQ(kCacheSlots, slots);
+}
+
+}  // namespace
+}  // namespace tide::layout
