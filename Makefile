@@ -24,16 +24,15 @@ demo: ## run real programs on the system's malloc and on Tide, side by side
 	@bench/demo
 
 .PHONY: test
-test: ## build and run every test of our own code: release, check, and the engine under sanitizers
+test: ## build and run every test of our own code in release, and the engine's under ASan
 	@tools/setup build test
 	@$(call build,release)
 	@$(call test,release)
-	@$(call build,check)
-	@$(call test,check)
-	@$(MAKE) --no-print-directory test-asan test-ubsan test-tsan
+	@$(MAKE) --no-print-directory test-asan
 
-.PHONY: test-asan test-ubsan test-tsan
-test-asan test-ubsan test-tsan: test-%: ## the engine's tests under one sanitizer
+.PHONY: test-check test-asan test-ubsan test-tsan
+test-check test-asan test-ubsan test-tsan: test-%: ## the tests with all checks on, or the engine's under a sanitizer
+	@tools/setup build test
 	@$(call build,$*)
 	@$(call test,$*)
 

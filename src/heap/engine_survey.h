@@ -93,7 +93,8 @@ bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), v
         const uintptr_t block = zone->slab_address(index) + i * block_bytes;
         const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
         if (state == layout::kNotLive || state == layout::kFreeZero) continue;
-        const BlockInfo info{reinterpret_cast<void*>(block), block_bytes, c, slab.owner};
+        const BlockInfo info{reinterpret_cast<void*>(block), block_bytes, c,
+                             base::racy_load(slab.owner)};
         if (!visit(info, argument)) return false;
       }
     }

@@ -63,11 +63,11 @@ class HeapTable {
       if (heap == nullptr) return nullptr;
       heap->id = static_cast<uint16_t>(count_ + 1);
       base::racy_store(by_id_[heap->id], heap);
-      ++count_;
+      base::racy_store(count_, count_ + 1);
     }
     for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.start();
     heap->use = {0, 0, limit_bytes};
-    ++live_;
+    base::racy_store(live_, live_ + 1);
     return heap;
   }
 
@@ -76,7 +76,7 @@ class HeapTable {
     const ds::LockGuard guard(lock_);
     heap->next_unused = unused_;
     unused_ = heap;
-    --live_;
+    base::racy_store(live_, live_ - 1);
   }
 
   PrivateHeap<Vm>* by_id(uint16_t id) const { return base::racy_load(by_id_[id]); }

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """What the malloc family promises, checked from outside: small programs under a preloaded library.
 
-  tests/conformance/run.py                                  all cases on libtide.so (ctest sets TIDE_LIB)
-  tests/conformance/run.py --library PATH results.overflow  one case, on any other library
-  tests/conformance/run.py --library none                   on the C library's own malloc
+  tests/conformance/run.py                   all cases on libtide.so (ctest sets TIDE_LIB)
+  tests/conformance/run.py --library PATH results.overflow
+                                                  one case, on any other library
+  tests/conformance/run.py --library none             on the C library's own malloc
 
-A case is `program.case`; the programs are the C and C++ files beside this script. Each prints one line
-when it fails. Exit status: 0 all passed, 1 a failure, 2 bad usage, 77 nothing could be run.
+A case is `program.case`; the programs are the C and C++ files beside this script. Each prints one
+line when it fails. Exit status: 0 all passed, 1 a failure, 2 bad usage, 77 nothing could be run.
 """
 
 import dataclasses

@@ -101,10 +101,10 @@ def make_cases():
         add("inside_by_page", "realloc", size, inside("realloc", size))
     add("inside_aligned", "free", "page", inside("free", "page"))
 
-    nowhere = ("stack stack_of_thread global constant code library_code thread_local_variable mapped "
-               "mapped_inside mapped_without_access unmapped low_mapped brk_memory low_1 low_16 "
-               "low_4096 non_canonical non_canonical_ascii kernel_half minus_1 minus_16 tagged "
-               "far_from_any free_before_any_malloc").split()
+    nowhere = ("stack stack_of_thread global constant code library_code thread_local_variable "
+               "mapped mapped_inside mapped_without_access unmapped low_mapped brk_memory low_1 "
+               "low_16 low_4096 non_canonical non_canonical_ascii kernel_half minus_1 minus_16 "
+               "tagged far_from_any free_before_any_malloc").split()
     for misuse in nowhere:
         add(misuse, "free", "small", never_allocated("free"))
     for misuse in ("stack global code mapped mapped_without_access unmapped low_1 non_canonical "

@@ -114,6 +114,7 @@ class ForkRepair : public testing::Test {
 
   StartedBox box;
   std::vector<unsigned char*> blocks;
+  std::vector<std::unique_ptr<Client>> others;
 };
 
 TEST_F(ForkRepair, NobodyElse) {
@@ -172,7 +173,7 @@ TEST_F(ForkRepair, InsideAHugeAllocationAndResize) {
 TEST_F(ForkRepair, InsideTheMakingOfAThreadCache) {
   fork_inside(VmCall::kMap, 1, [&] {
     // One of them needs new memory.
-    for (int i = 0; i < 4; ++i) new Client(*box.engine);  // NOLINT: leaked with its engine
+    for (int i = 0; i < 4; ++i) others.push_back(std::make_unique<Client>(*box.engine));
   });
 }
 
