@@ -52,6 +52,11 @@ class CachePool {
   // The calling thread ends: its blocks go back, the cache waits for another thread.
   void park(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
     drain(space, heap, cache);
+    // The next thread starts small again: what this one needed says nothing about it.
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      cache.limit[c] = layout::stack_bottom(cache, c);
+    }
+    cache.bound_bytes = 0;
     const ds::LockGuard guard(lock_);
     park_locked(cache);
   }
