@@ -213,9 +213,10 @@ class CachePool {
     cache.bound_bytes += more;
   }
 
+  // Room for twice the blocks that share a cache line of state bytes, at least for two.
   static uint32_t first_capacity(uint32_t c) {
-    const size_t fit = 2048 / layout::kClassInfo[c].bytes;
-    return fit < 2 ? 2 : fit > 32 ? 32 : static_cast<uint32_t>(fit);
+    const uint32_t sharing = 64u / layout::kClassInfo[c].granules;
+    return sharing < 1 ? 2 : 2 * sharing;
   }
 
   // Takes unused capacity away from other stacks until `bytes` are free or all had their turn.

@@ -25,8 +25,10 @@ class ClassSlabs {
     base::racy_store(used_, uint64_t{0});
   }
 
-  // Fills `out` with up to `count` blocks of class `c`; fewer only when there is no memory.
-  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count) {
+  // Fills `out` with `count` blocks of class `c`, fewer only when there is no memory; with up to
+  // `most` when they are neighbours of those.
+  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count,
+                uint32_t most) {
     uint32_t taken = 0;
     while (taken < count) {
       uint32_t index = fullest_with_room();
@@ -35,7 +37,7 @@ class ClassSlabs {
         if (index == layout::kNoSlab) break;
         adopt(zone, index, c, owner);
       }
-      taken += take_from(zone, index, out + taken, count - taken);
+      taken += take_from(zone, index, out + taken, count - taken, most - taken);
     }
     return taken;
   }
@@ -124,18 +126,25 @@ class ClassSlabs {
     link(zone, index, bin_of(slab));
   }
 
-  uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
+  uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count, uint32_t most) {
     layout::Slab& slab = zone.slab(index);
     const uintptr_t address = zone.slab_address(index);
     const unsigned shift = zone.shift();
     uint32_t taken = 0;
-    while (taken < count && !slab.free.empty()) {
+    // A word of the bitmap stands for a cache line of the state map. Blocks of one line go to one
+    // thread, as far as there is room, or threads would write state bytes side by side.
+    uint32_t line = layout::kGranulesPerSlab;
+    while (taken < most && !slab.free.empty()) {
       const uint32_t bit = slab.free.first();
+      if (taken >= count && bit / 64 != line) break;
+      line = bit / 64;
       slab.free.clear(bit);
       out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
     }
-    while (taken < count && slab.carved < slab.blocks) {
+    while (taken < most && slab.carved < slab.blocks) {
       const uint32_t granule = slab.carved * slab.granules;
+      if (taken >= count && granule / 64 != line) break;
+      line = granule / 64;
       out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{granule} << shift));
       base::racy_store(zone.state((size_t{index} * layout::kGranulesPerSlab) + granule),
                        static_cast<uint8_t>(slab.fresh ? layout::kFreeZero : layout::kNotLive));

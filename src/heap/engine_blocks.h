@@ -30,7 +30,7 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   if (block == nullptr) {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
-    } else if (process_.take_from_slabs(space_, c, &block, 1) == 0) {
+    } else if (process_.take_from_slabs(space_, c, &block, 1, 1) == 0) {
       block = nullptr;
     }
     if (block == nullptr) return nullptr;

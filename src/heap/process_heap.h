@@ -28,13 +28,14 @@ class ProcessHeap {
   uint32_t take(Space<Vm>& space, uint32_t c, void** out, uint32_t count) {
     const uint32_t batch = depots_[c].take(out);
     if (batch != 0) return batch;
-    return take_from_slabs(space, c, out, count);
+    return take_from_slabs(space, c, out, count, layout::kMaxBatch);
   }
 
-  uint32_t take_from_slabs(Space<Vm>& space, uint32_t c, void** out, uint32_t count) {
+  uint32_t take_from_slabs(Space<Vm>& space, uint32_t c, void** out, uint32_t count,
+                           uint32_t most) {
     PerClass& entry = classes_[c];
     const ds::LockGuard guard(entry.lock);
-    return entry.slabs.take(space.vm, space.zone_of_class(c), c, 0, out, count);
+    return entry.slabs.take(space.vm, space.zone_of_class(c), c, 0, out, count, most);
   }
 
   // `count` <= kMaxBatch blocks that are not live.

@@ -28,7 +28,7 @@ class ClassSlabsTest : public OsFixture, public testing::WithParamInterface<uint
 
   std::vector<void*> take(uint32_t count) {
     std::vector<void*> blocks(count);
-    blocks.resize(slabs.take(vm, zone, c, 0, blocks.data(), count));
+    blocks.resize(slabs.take(vm, zone, c, 0, blocks.data(), count, count));
     return blocks;
   }
 
