@@ -40,7 +40,7 @@ test-check test-asan test-ubsan test-tsan: test-%: ## the tests with all checks 
 test-programs: ## install the long list of foreign programs and run them on Tide
 	@tools/setup build test programs
 	@$(call build,release)
-	@$(CTEST) --test-dir build/release -L '^programs$$'
+	@$(CTEST) --test-dir build/release -j $(JOBS) -L '^programs$$'
 
 .PHONY: bench
 bench: ## compare with the other allocators
