@@ -64,3 +64,18 @@ function(tide_script_test name)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
 endfunction()
+
+# tide_table_tests(<label> TIMEOUT <seconds>): one ctest entry <label>.<case> for each case that the
+# folder's run.py lists.
+function(tide_table_tests label)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  set(driver ${CMAKE_CURRENT_SOURCE_DIR}/run.py)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${driver})
+  execute_process(COMMAND /usr/bin/python3 ${driver} --list OUTPUT_VARIABLE cases
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  string(REPLACE "\n" ";" cases "${cases}")
+  foreach(case IN LISTS cases)
+    tide_script_test(${label}.${case} COMMAND ${driver} ${case} LABELS ${label}
+                     TIMEOUT ${arg_TIMEOUT})
+  endforeach()
+endfunction()

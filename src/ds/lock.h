@@ -1,7 +1,7 @@
 // A mutex of one word on a futex, for the engine's slow paths.
 //
 // Knows who holds it, because a forked child must tell the locks that it holds itself from those
-// that vanished threads held (see heap/child_repair.h). Not recursive. Constant initialised.
+// that vanished threads held (see heap/engine_verify.h). Not recursive. Constant initialised.
 #pragma once
 
 #include <atomic>

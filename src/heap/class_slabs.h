@@ -84,7 +84,7 @@ class ClassSlabs {
   uint32_t slab_count() const { return base::racy_load(slab_count_); }
   uint32_t head(uint32_t bin) const { return heads_[bin]; }
 
-  // For purging: the blocks of a run leave the slab for a moment, see heap/purge.h.
+  // For purging: the blocks of a run leave the slab for a moment, see heap/engine_purge.h.
   void account_taken(Zone<Vm>& zone, uint32_t index, uint32_t blocks) {
     layout::Slab& slab = zone.slab(index);
     base::racy_store(slab.used, slab.used + blocks);
@@ -161,12 +161,10 @@ class ClassSlabs {
   static void forget_purged(const Zone<Vm>& zone, layout::Slab& slab, uintptr_t address,
                             void* const* blocks, uint32_t count) {
     const size_t block_bytes = size_t{slab.granules} << zone.shift();
-    const size_t unit = zone.slab_bytes() / 128;
+    const size_t unit = zone.purge_unit_bytes();
     for (uint32_t i = 0; i < count; ++i) {
       const size_t offset = reinterpret_cast<uintptr_t>(blocks[i]) - address;
-      for (size_t u = offset / unit; u <= (offset + block_bytes - 1) / unit && u < 128; ++u) {
-        base::racy_store(slab.purged[u / 64], slab.purged[u / 64] & ~(uint64_t{1} << (u % 64)));
-      }
+      layout::set_purged(slab, offset / unit, (offset + block_bytes - 1) / unit + 1, false);
     }
   }
 

@@ -110,10 +110,8 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     if (c == layout::kNotLive || c >= layout::kClassCount) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
     if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, c)) {
-      void** const top = cache->top[c];
-      top[1] = p;
-      std::atomic_signal_fence(std::memory_order_release);
-      base::racy_store(cache->top[c], top + 1);
+      size_t stack = c;
+      push(*cache, stack, cache->top[c], p);
     } else {
       process_.give_to_slabs(space_, c, &p, 1);
     }

@@ -31,22 +31,6 @@ ClassSlabs<Vm>& Engine<Vm>::slabs_of(uint32_t c, uint16_t owner) {
   return owner == 0 ? process_.slabs(c) : heaps_.by_id(owner)->slabs[c];
 }
 
-// The slab's 128 units: a bit per unit that is known to be given back.
-inline bool all_purged(const layout::Slab& slab, size_t first, size_t end) {
-  for (size_t unit = first; unit < end; ++unit) {
-    if (((slab.purged[unit / 64] >> (unit % 64)) & 1) == 0) return false;
-  }
-  return true;
-}
-
-inline void set_purged(layout::Slab& slab, size_t first, size_t end, bool value) {
-  for (size_t unit = first; unit < end; ++unit) {
-    const uint64_t bit = uint64_t{1} << (unit % 64);
-    const uint64_t word = slab.purged[unit / 64];
-    base::racy_store(slab.purged[unit / 64], value ? word | bit : word & ~bit);
-  }
-}
-
 // Carves a slab up to `blocks` or its end. Returns the number of carved blocks.
 template <sys::VmSource Vm>
 uint32_t carve_to(Zone<Vm>& zone, layout::Slab& slab, size_t blocks) {
@@ -66,7 +50,7 @@ template <sys::VmSource Vm>
 uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun* runs) {
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
-  const size_t unit = zone.slab_bytes() / 128;
+  const size_t unit = zone.purge_unit_bytes();
   if (!slab.fresh && slab.carved < slab.blocks) {
     // What was never handed out may be resident from the slab's last use: free blocks like others.
     const uint32_t carved = slab.carved;
@@ -86,7 +70,8 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
     // Behind the last carved block nothing lives.
     const size_t end = i == slab.carved ? base::align_up(i * block_bytes, page)
                                         : base::align_down(i * block_bytes, page);
-    if (begin >= end || end > zone.slab_bytes() || all_purged(slab, begin / unit, end / unit)) {
+    if (begin >= end || end > zone.slab_bytes() ||
+        layout::all_purged(slab, begin / unit, end / unit)) {
       continue;
     }
     // The blocks there that reach into its page are taken as well, or somebody could be given one
@@ -95,7 +80,8 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
     // Blocks just carved were never touched.
     const size_t untouched = base::align_up(i * block_bytes, page);
     const size_t known = untouched > zone.slab_bytes() ? zone.slab_bytes() : untouched;
-    set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit, true);
+    layout::set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit,
+                       true);
     for (uint32_t block = first; block < i; ++block) slab.free.clear(block * slab.granules);
     runs[count++] = {first, i, begin, end};
   }
@@ -131,8 +117,8 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
       purge_calls_.fetch_add(1, std::memory_order_relaxed);
     }
     const ds::LockGuard guard(lock);
-    const size_t unit = zone.slab_bytes() / 128;
-    if (!gone) set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
+    const size_t unit = zone.purge_unit_bytes();
+    if (!gone) layout::set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
     for (uint32_t i = run.first; i < run.end; ++i) {
       void* const block = reinterpret_cast<void*>(address + i * block_bytes);
       if (gone && i * block_bytes >= run.page_begin && (i + 1) * block_bytes <= run.page_end) {

@@ -53,7 +53,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
       const size_t free_bytes = (carved - used) * size_t{layout::kClassInfo[c].bytes};
       const auto units = static_cast<size_t>(std::popcount(base::racy_load(slab.purged[0])) +
                                              std::popcount(base::racy_load(slab.purged[1])));
-      const size_t returned = units * (zone->slab_bytes() / 128);
+      const size_t returned = units * zone->purge_unit_bytes();
       stats.free_dirty_bytes += free_bytes > returned ? free_bytes - returned : 0;
     }
     stats.free_dirty_bytes += zone->pool_bytes(true);

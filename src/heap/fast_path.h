@@ -46,6 +46,14 @@ TIDE_INLINE void* pop(CacheFront& front, size_t& c) {
   return block;
 }
 
+// Pushes a block that is not live on the stack of class `c`, which has room above `top`.
+TIDE_INLINE void push(CacheFront& front, size_t& c, void** top, void* block) {
+  top[1] = block;
+  std::atomic_signal_fence(std::memory_order_release);
+  TIDE_PIN(c);
+  base::owned_move(front.top[c], 1);
+}
+
 // A block of at least `bytes`, or null when the slow path must find one.
 template <class Vm>
 TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_t bytes) {
@@ -79,10 +87,7 @@ TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t
   if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
   TIDE_PIN(granule);
   base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
-  top[1] = block;
-  std::atomic_signal_fence(std::memory_order_release);
-  TIDE_PIN(c);
-  base::owned_move(front.top[c], 1);
+  push(front, c, top, block);
   return true;
 }
 

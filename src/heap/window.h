@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/align.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -25,8 +26,7 @@ class Window {
   // pages.
   sys::MapResult cover(Vm& vm, size_t bytes) {
     if (bytes <= end_) return sys::MapResult::kOk;
-    const size_t page = vm.page_size();
-    const size_t wanted = (bytes + page - 1) & ~(page - 1);
+    const size_t wanted = base::align_up(bytes, vm.page_size());
     if (wanted > capacity_) return sys::MapResult::kNoMemory;
     const sys::MapResult result = vm.map_at(base_ + end_, wanted - end_);
     if (result == sys::MapResult::kOk) {

@@ -83,6 +83,7 @@ class Zone {
   bool contains(const void* p) const { return base::address_of(p) - base_ < (limit() << shift_); }
 
   unsigned shift() const { return shift_; }
+  size_t purge_unit_bytes() const { return slab_bytes() / layout::kPurgeUnits; }
   size_t slab_bytes() const { return size_t{layout::kGranulesPerSlab} << shift_; }
   uint32_t slab_count() const { return static_cast<uint32_t>(limit() / layout::kGranulesPerSlab); }
   layout::Slab& slab(uint32_t index) const { return slabs_[index]; }

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/racy.h"
 #include "ds/bitmap4096.h"
 #include "layout/constants.h"
 
@@ -27,6 +28,9 @@ inline constexpr uint32_t kFillBins = 5;
 inline constexpr uint32_t kFullBin = 4;
 
 inline constexpr uint32_t kNoSlab = UINT32_MAX;
+
+// A slab is this many units for the record of what was given back; a unit is at most an OS page.
+inline constexpr size_t kPurgeUnits = 128;
 
 // Whether memory of ours is mapped at a slab's addresses.
 enum class Slot : uint8_t {
@@ -47,11 +51,28 @@ struct alignas(64) Slab {
   uint32_t used;      // blocks that are live or cached
   uint32_t next;      // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
-  uint8_t last_class;  // the class before the slab went to the pool, for messages
-  uint64_t purged[2];  // OS pages known to be given back (a hint: a set bit may be stale)
+  uint8_t last_class;                 // the class before the slab went to the pool, for messages
+  uint64_t purged[kPurgeUnits / 64];  // units known to be given back
   ds::Bitmap4096 free;
 };
 
 static_assert(sizeof(Slab) == 576, "nine cache lines, the hot fields in the first");
+
+// Units [first, end) of the slab: whether all of them are known to be given back.
+inline bool all_purged(const Slab& slab, size_t first, size_t end) {
+  for (size_t unit = first; unit < end; ++unit) {
+    if (((slab.purged[unit / 64] >> (unit % 64)) & 1) == 0) return false;
+  }
+  return true;
+}
+
+// Says so of them, or takes it back.
+inline void set_purged(Slab& slab, size_t first, size_t end, bool value) {
+  for (size_t unit = first; unit < end; ++unit) {
+    const uint64_t bit = uint64_t{1} << (unit % 64);
+    const uint64_t word = slab.purged[unit / 64];
+    base::racy_store(slab.purged[unit / 64], value ? word | bit : word & ~bit);
+  }
+}
 
 }  // namespace tide::layout
