@@ -99,7 +99,8 @@ if (isMainThread) {
 """
 
 _RUBY = r"""
-require 'digest'; require 'json'; require 'zlib'; require 'set'; require 'fiber'
+require 'digest/sha2' # before the threads: digest's own lazy loading can fail when two of them are first
+require 'json'; require 'zlib'; require 'set'; require 'fiber'
 def work(seed)
   random = Random.new(seed)
   digest = Digest::SHA256.new
