@@ -39,14 +39,4 @@ inline T stale_load(const T& object) {
   return object;
 }
 
-// Moves a pointer that only its owner writes, in one instruction where plain accesses may do that.
-template <class T>
-inline void owned_move(T*& pointer, int steps) {
-  if constexpr (kThreadSanitizer) {
-    racy_store(pointer, pointer + steps);
-  } else {
-    pointer += steps;
-  }
-}
-
 }  // namespace tide::base

@@ -40,6 +40,7 @@ class CachePool {
       if (cache == nullptr) return nullptr;
       first_used_ = true;
       prepare(*cache);
+      cache->home = static_cast<uint8_t>(count_ % layout::kHomes);
       cache->next = all_;
       __atomic_store_n(&all_, cache, __ATOMIC_RELEASE);  // pairs with for_each()
       base::racy_store(count_, count_ + 1);
@@ -71,15 +72,16 @@ class CachePool {
     if (wanted == 0) wanted = 1;
     if (wanted > layout::kMaxBatch) wanted = layout::kMaxBatch;
     void* batch[layout::kMaxBatch];
-    uint32_t count = heap.take(space, c, batch, wanted);
+    uint32_t count = heap.take(space, cache.home, c, batch, wanted);
     if (count == 0) return nullptr;
     if (count > capacity + 1) {
       heap.give(space, c, batch + capacity + 1, count - capacity - 1);
       count = capacity + 1;
     }
     // The lowest address comes out first: fresh pages are touched in order.
-    void** top = cache.top[c];
-    for (uint32_t i = count; i-- > 1;) *++top = batch[i];
+    const Zone<Vm>& zone = space.zone_of_class(c);
+    size_t* top = cache.top[c];
+    for (uint32_t i = count; i-- > 1;) *++top = zone.granule_of_any(batch[i]);
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(cache.top[c], top);
     return batch[0];
@@ -157,7 +159,7 @@ class CachePool {
 
   static void prepare(ThreadCache& cache) {
     for (uint32_t c = 0; c < layout::kCacheStacks; ++c) {
-      void** bottom =
+      size_t* bottom =
           c != 0 && c < layout::kClassCount ? layout::stack_bottom(cache, c) : &cache.null_slot;
       cache.top[c] = bottom;
       cache.limit[c] = bottom;
@@ -177,10 +179,11 @@ class CachePool {
   void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t c,
                  uint32_t count) {
     if (count > layout::kMaxBatch) count = layout::kMaxBatch;
-    void** const bottom = layout::stack_bottom(cache, c);
+    size_t* const bottom = layout::stack_bottom(cache, c);
     const uint32_t left = layout::stack_count(cache, c) - count;
     void* batch[layout::kMaxBatch];
-    for (uint32_t i = 0; i < count; ++i) batch[i] = bottom[1 + i];
+    const Zone<Vm>& zone = space.zone_of_class(c);
+    for (uint32_t i = 0; i < count; ++i) batch[i] = zone.block_at_any(bottom[1 + i]);
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
     base::racy_store(cache.top[c], bottom);
     std::atomic_signal_fence(std::memory_order_release);

@@ -18,28 +18,56 @@ class ClassSlabs {
  public:
   constexpr ClassSlabs() = default;
 
-  // All zero is not yet empty, so that the engine is all zero before its start.
-  void start() {
-    for (uint32_t& head : heads_) head = layout::kNoSlab;
+  // Forgets all slabs; also what all bytes zero are.
+  void reset() {
+    for (uint32_t& head : heads_) head = 0;
     base::racy_store(slab_count_, 0u);
     base::racy_store(used_, uint64_t{0});
   }
 
-  // Fills `out` with `count` blocks of class `c`, fewer only when there is no memory; with up to
-  // `most` when they are neighbours of those.
-  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count,
-                uint32_t most) {
+  // Fills `out` with `count` blocks of class `c`, fewer only when there is no memory.
+  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count) {
     uint32_t taken = 0;
-    while (taken < count) {
-      uint32_t index = fullest_with_room();
-      if (index == layout::kNoSlab) {
-        index = zone.acquire(vm);
-        if (index == layout::kNoSlab) break;
-        adopt(zone, index, c, owner);
-      }
-      taken += take_from(zone, index, out + taken, count - taken, most - taken);
+    while ((taken += take_listed(zone, out + taken, count - taken)) < count) {
+      if (!adopt_pooled(vm, zone, c, owner, 0)) break;
     }
     return taken;
+  }
+
+  // The same, from the slabs that are here.
+  uint32_t take_listed(Zone<Vm>& zone, void** out, uint32_t count) {
+    uint32_t taken = 0;
+    while (taken < count) {
+      const uint32_t index = fullest_with_room();
+      if (index == layout::kNoSlab) break;
+      taken += take_from(zone, index, out + taken, count - taken);
+    }
+    return taken;
+  }
+
+  // Adds a slab of the zone's pool. False: no memory.
+  bool adopt_pooled(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, uint8_t home) {
+    const uint32_t index = zone.acquire(vm);
+    if (index == layout::kNoSlab) return false;
+    adopt(zone, index, c, owner, home);
+    return true;
+  }
+
+  // Adds a slab of `other` that is used up and by now more than half free, or, with `any`, one that
+  // has any room. False: there is none.
+  bool adopt_from(Zone<Vm>& zone, ClassSlabs& other, uint8_t home, bool any) {
+    const uint32_t index = any ? other.fullest_with_room() : other.sparse();
+    if (index == layout::kNoSlab) return false;
+    layout::Slab& slab = zone.slab(index);
+    if (!any && slab.carved != slab.blocks) return false;
+    other.unlink(zone, index);
+    base::racy_store(other.slab_count_, other.slab_count_ - 1);
+    base::racy_store(other.used_, other.used_ - slab.used);
+    base::racy_store(slab.home, home);
+    base::racy_store(slab_count_, slab_count_ + 1);
+    base::racy_store(used_, used_ + slab.used);
+    link(zone, index, bin_of(slab));
+    return true;
   }
 
   // Takes back a block that is not live (its state byte says so).
@@ -58,9 +86,9 @@ class ClassSlabs {
 
   // Hands every slab back to the zone, live blocks and all: what a destroyed heap does.
   void drop_all(Zone<Vm>& zone) {
-    for (const uint32_t& head : heads_) {
-      while (head != layout::kNoSlab) {
-        const uint32_t index = head;
+    for (uint32_t bin = 0; bin < layout::kFillBins; ++bin) {
+      while (head(bin) != layout::kNoSlab) {
+        const uint32_t index = head(bin);
         uint8_t* const states = &zone.state(size_t{index} * layout::kGranulesPerSlab);
         for (uint32_t i = 0; i < layout::kGranulesPerSlab; ++i) {
           base::racy_store(states[i], static_cast<uint8_t>(layout::kNotLive));
@@ -72,7 +100,7 @@ class ClassSlabs {
 
   // Hands slabs without any block in use back to the zone.
   void drop_empty(Zone<Vm>& zone) {
-    uint32_t index = heads_[0];
+    uint32_t index = head(0);
     while (index != layout::kNoSlab) {
       const uint32_t next = zone.slab(index).next;
       if (zone.slab(index).used == 0) release(zone, index);
@@ -82,7 +110,7 @@ class ClassSlabs {
 
   uint64_t used_blocks() const { return base::racy_load(used_); }
   uint32_t slab_count() const { return base::racy_load(slab_count_); }
-  uint32_t head(uint32_t bin) const { return heads_[bin]; }
+  uint32_t head(uint32_t bin) const { return heads_[bin] - 1; }
 
   // For purging: the blocks of a run leave the slab for a moment, see heap/engine_purge.h.
   void account_taken(Zone<Vm>& zone, uint32_t index, uint32_t blocks) {
@@ -92,7 +120,7 @@ class ClassSlabs {
     refile(zone, index);
   }
 
-  // In a forked child, after start(): lists and counts are made anew from the slabs' own bitmaps.
+  // In a forked child, after reset(): lists and counts are made anew from the slabs' own bitmaps.
   void adopt_again(Zone<Vm>& zone, uint32_t index) {
     layout::Slab& slab = zone.slab(index);
     zone.set_class(index, slab.size_class);
@@ -111,40 +139,41 @@ class ClassSlabs {
 
   uint32_t fullest_with_room() const {
     for (uint32_t bin = layout::kFullBin; bin-- != 0;) {
-      if (heads_[bin] != layout::kNoSlab) return heads_[bin];
+      if (heads_[bin] != 0) return head(bin);
     }
     return layout::kNoSlab;
   }
 
-  void adopt(Zone<Vm>& zone, uint32_t index, uint32_t c, uint16_t owner) {
+  uint32_t sparse() const {
+    for (uint32_t bin = layout::kFullBin / 2; bin-- != 0;) {
+      if (heads_[bin] != 0) return head(bin);
+    }
+    return layout::kNoSlab;
+  }
+
+  void adopt(Zone<Vm>& zone, uint32_t index, uint32_t c, uint16_t owner, uint8_t home) {
     layout::Slab& slab = zone.slab(index);
     slab.granules = layout::kClassInfo[c].granules;
     slab.blocks = layout::kClassInfo[c].blocks_per_slab;
     base::racy_store(slab.owner, owner);
+    base::racy_store(slab.home, home);
     zone.set_class(index, c);
     base::racy_store(slab_count_, slab_count_ + 1);
     link(zone, index, bin_of(slab));
   }
 
-  uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count, uint32_t most) {
+  uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
     layout::Slab& slab = zone.slab(index);
     const uintptr_t address = zone.slab_address(index);
     const unsigned shift = zone.shift();
     uint32_t taken = 0;
-    // A word of the bitmap stands for a cache line of the state map. Blocks of one line go to one
-    // thread, as far as there is room, or threads would write state bytes side by side.
-    uint32_t line = layout::kGranulesPerSlab;
-    while (taken < most && !slab.free.empty()) {
+    while (taken < count && !slab.free.empty()) {
       const uint32_t bit = slab.free.first();
-      if (taken >= count && bit / 64 != line) break;
-      line = bit / 64;
       slab.free.clear(bit);
       out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
     }
-    while (taken < most && slab.carved < slab.blocks) {
+    while (taken < count && slab.carved < slab.blocks) {
       const uint32_t granule = slab.carved * slab.granules;
-      if (taken >= count && granule / 64 != line) break;
-      line = granule / 64;
       out[taken++] = reinterpret_cast<void*>(address + (uintptr_t{granule} << shift));
       base::racy_store(zone.state((size_t{index} * layout::kGranulesPerSlab) + granule),
                        static_cast<uint8_t>(slab.fresh ? layout::kFreeZero : layout::kNotLive));
@@ -188,22 +217,22 @@ class ClassSlabs {
     layout::Slab& slab = zone.slab(index);
     slab.bin = bin;
     slab.previous = layout::kNoSlab;
-    slab.next = heads_[bin];
+    slab.next = head(bin);
     if (slab.next != layout::kNoSlab) zone.slab(slab.next).previous = index;
-    heads_[bin] = index;
+    heads_[bin] = index + 1;
   }
 
   void unlink(Zone<Vm>& zone, uint32_t index) {
     layout::Slab& slab = zone.slab(index);
     if (slab.previous == layout::kNoSlab) {
-      heads_[slab.bin] = slab.next;
+      heads_[slab.bin] = slab.next + 1;
     } else {
       zone.slab(slab.previous).next = slab.next;
     }
     if (slab.next != layout::kNoSlab) zone.slab(slab.next).previous = slab.previous;
   }
 
-  uint32_t heads_[layout::kFillBins] = {};
+  uint32_t heads_[layout::kFillBins] = {};  // index + 1; 0: none
   uint32_t slab_count_ = 0;
   uint64_t used_ = 0;
 };

@@ -112,7 +112,7 @@ class Engine {
   void repair_classes();
   static uint32_t class_aligned(size_t alignment, size_t bytes);
   ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
-  ClassSlabs<Vm>& slabs_of(uint32_t c, uint16_t owner);
+  ClassSlabs<Vm>& slabs_of(const layout::Slab& slab);
 
   Space<Vm> space_;
   Metadata<Vm> metadata_;

@@ -15,7 +15,6 @@ bool Engine<Vm>::start(const Config& config) {
   if (config_.huge_threshold_bytes > layout::kLargeMaxBytes) {
     config_.huge_threshold_bytes = layout::kLargeMaxBytes;
   }
-  process_.start();
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
@@ -25,17 +24,19 @@ bool Engine<Vm>::start(const Config& config) {
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed) {
-  size_t stack = c;
-  void* block = cache == nullptr ? nullptr : pop(*cache, stack);
-  if (block == nullptr) {
+  Zone<Vm>& zone = space_.zone_of_class(c);
+  void* block = nullptr;
+  if (const size_t granule = cache == nullptr ? 0 : pop(*cache, c)) {
+    block = zone.block_at_any(granule);
+  } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
-    } else if (process_.take_from_slabs(space_, c, &block, 1, 1) == 0) {
+    } else if (process_.take_from_slabs(space_, 0, c, &block, 1) == 0) {
       block = nullptr;
     }
     if (block == nullptr) return nullptr;
   }
-  uint8_t& state = space_.zone_of_class(c).state_of_any(block);
+  uint8_t& state = zone.state_of_any(block);
   zeroed = base::racy_load(state) == layout::kFreeZero;
   base::racy_store(state, static_cast<uint8_t>(c));
   return block;
@@ -110,8 +111,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     if (c == layout::kNotLive || c >= layout::kClassCount) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
     if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, c)) {
-      size_t stack = c;
-      push(*cache, stack, cache->top[c], p);
+      push(*cache, c, cache->top[c], granule);
     } else {
       process_.give_to_slabs(space_, c, &p, 1);
     }

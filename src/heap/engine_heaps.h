@@ -40,7 +40,7 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const ds::LockGuard guard(heap->lock);
     if (!heap->admit(block_bytes)) return nullptr;
-    if (heap->slabs[c].take(space_.vm, zone, c, heap->id, &block, 1, 1) == 0) {
+    if (heap->slabs[c].take(space_.vm, zone, c, heap->id, &block, 1) == 0) {
       heap->dismiss(block_bytes);
       return nullptr;
     }

@@ -27,8 +27,9 @@ ds::Lock& Engine<Vm>::lock_of_slab(uint32_t c, uint16_t owner) {
 }
 
 template <sys::VmSource Vm>
-ClassSlabs<Vm>& Engine<Vm>::slabs_of(uint32_t c, uint16_t owner) {
-  return owner == 0 ? process_.slabs(c) : heaps_.by_id(owner)->slabs[c];
+ClassSlabs<Vm>& Engine<Vm>::slabs_of(const layout::Slab& slab) {
+  const uint32_t c = slab.size_class;
+  return slab.owner == 0 ? process_.slabs(c, slab.home) : heaps_.by_id(slab.owner)->slabs[c];
 }
 
 // Carves a slab up to `blocks` or its end. Returns the number of carved blocks.
@@ -104,7 +105,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
     count = take_free_runs(zone, slab, runs);
     uint32_t blocks = 0;
     for (uint32_t r = 0; r < count; ++r) blocks += runs[r].end - runs[r].first;
-    slabs_of(c, owner).account_taken(zone, index, blocks);
+    slabs_of(slab).account_taken(zone, index, blocks);
   }
   const uintptr_t address = zone.slab_address(index);
   const size_t block_bytes = layout::kClassInfo[c].bytes;
@@ -124,7 +125,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
       if (gone && i * block_bytes >= run.page_begin && (i + 1) * block_bytes <= run.page_end) {
         base::racy_store(zone.state_of_any(block), static_cast<uint8_t>(layout::kFreeZero));
       }
-      slabs_of(c, owner).give(zone, block);
+      slabs_of(slab).give(zone, block);
     }
   }
   return count == kMostRuns && total != before;
@@ -135,11 +136,7 @@ template <sys::VmSource Vm>
 void Engine<Vm>::collect_free(ThreadCache* cache) {
   if (cache != nullptr) caches_.drain(space_, process_, *cache);
   caches_.drain_parked(space_, process_);
-  for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-    process_.drain_depot(space_, c);
-    const ds::LockGuard guard(process_.lock(c));
-    process_.slabs(c).drop_empty(space_.zone_of_class(c));
-  }
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) process_.collect(space_, c);
 }
 
 // Memory has run out while `bytes` were wanted: gives up what is free anywhere, mappings and all,

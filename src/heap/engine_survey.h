@@ -23,9 +23,14 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     ClassStats& entry = stats.classes[c];
     entry.block_bytes = layout::kClassInfo[c].bytes;
-    entry.cached_blocks = cached[c] + process_.depot(c).count();
-    uint64_t used = process_.slabs(c).used_blocks();
-    uint64_t slabs = process_.slabs(c).slab_count();
+    entry.cached_blocks = cached[c];
+    uint64_t used = 0;
+    uint64_t slabs = 0;
+    for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
+      entry.cached_blocks += process_.depot(c, home).count();
+      used += process_.slabs(c, home).used_blocks();
+      slabs += process_.slabs(c, home).slab_count();
+    }
     if (entry.cached_blocks > used) entry.cached_blocks = used;
     entry.live_blocks = used - entry.cached_blocks;
     for (uint32_t id = 1; id <= heaps_.count(); ++id) {

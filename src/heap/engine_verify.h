@@ -52,7 +52,9 @@ void Engine<Vm>::repair_classes() {
   bool broken[layout::kClassCount] = {};
   bool any = false;
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-    process_.depot(c).drop_claims();
+    for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
+      process_.depot(c, home).drop_claims();
+    }
     broken[c] = process_.lock(c).release_in_child();
     any = any || broken[c];
   }
@@ -63,13 +65,14 @@ void Engine<Vm>::repair_classes() {
   }
   if (!any) return;
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-    if (broken[c]) process_.slabs(c).start();
+    if (!broken[c]) continue;
+    for (uint32_t home = 0; home < process_.homes_of(c); ++home) process_.slabs(c, home).reset();
   }
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     for (uint32_t index = 0; index < zone->slab_count(); ++index) {
       const layout::Slab& slab = zone->slab(index);
       if (slab.owner == 0 && broken[slab.size_class]) {
-        process_.slabs(slab.size_class).adopt_again(*zone, index);
+        process_.slabs(slab.size_class, slab.home).adopt_again(*zone, index);
       }
     }
     zone->rebuild_pools();
@@ -89,7 +92,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(static_cast<uint16_t>(id));
     if (!heap->lock.release_in_child()) continue;
-    for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.start();
+    for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.reset();
     for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
       for (uint32_t index = 0; index < zone->slab_count(); ++index) {
         const layout::Slab& slab = zone->slab(index);

@@ -1,23 +1,23 @@
 // malloc and free as they nearly always go: all of the fast path is in this file.
 //
-// malloc, small block        table: size -> class; pop the class's stack; mark the block live.
-// free                       offset -> granule -> slab's class; check the state byte, mark not
-// live;
-//                            push.
+// malloc   table: size -> class; pop the class's stack; mark the block live.
+// free     pointer -> granule -> slab's class; check the state byte, mark not live; push.
 //
 // What keeps them short:
 //  - the calling thread's front always exists: one whose stacks are empty and full at once stands
-//  in
-//    until there is a cache, so there is no "am I initialised" test;
-//  - an empty stack's top is a null pointer, so popping finds out by itself;
+//    in until there is a cache, so there is no "am I initialised" test;
+//  - an empty stack's top is a slot with 0 in it, so popping finds out by itself;
 //  - one compare of the rotated offset with the zone's limit rejects foreign pointers and pointers
 //    that are not on a granule: those have their low bits at the top;
 //  - one compare of the state byte with the slab's class answers whether a live block of the
 //    process heap starts here: not for a double free, the middle of a block, a special block;
 //  - the class comes from a byte per slab, which is in the CPU's cache, and the state byte is only
-//    compared: when it is not in the cache, the next operations go on meanwhile.
+//    compared: when it is not in the cache, the next operations go on meanwhile;
+//  - stacks hold granule numbers: what free has just computed, and where malloc finds the state
+//    byte, without either of them keeping the pointer beside it.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
-// block at that moment.
+// block at that moment. Nor is there a plain one on memory: the second load that it is was worth 8
+// % of a churn (docs/design/01-heap.md).
 //
 // The order of stores matters for forks and for readers from outside: a block leaves the live state
 // before it appears on a stack, and a slot is written before top covers it.
@@ -35,73 +35,81 @@ namespace tide::heap {
 
 using layout::CacheFront;
 
-// Pops the stack of class `c`; null when it is empty.
-TIDE_INLINE void* pop(CacheFront& front, size_t& c) {
-  void* block = *front.top[c];
-  if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
-  TIDE_PIN(c);
-  base::owned_move(front.top[c], -1);
-  TIDE_PIN(block);
-  if (block == nullptr) __builtin_unreachable();
-  return block;
+// Pops the stack of class `c`; 0 when it is empty.
+TIDE_INLINE size_t pop(CacheFront& front, size_t c) {
+  size_t* top = front.top[c];
+  const size_t granule = *top;
+  if (TIDE_UNLIKELY(granule == 0)) return 0;
+  TIDE_PIN(top);
+  base::racy_store(front.top[c], top - 1);
+  return granule;
 }
 
 // Pushes a block that is not live on the stack of class `c`, which has room above `top`.
-TIDE_INLINE void push(CacheFront& front, size_t& c, void** top, void* block) {
-  top[1] = block;
+TIDE_INLINE void push(CacheFront& front, size_t c, size_t* top, size_t granule) {
+  ++top;
+  TIDE_PIN(top);
+  *top = granule;
   std::atomic_signal_fence(std::memory_order_release);
-  TIDE_PIN(c);
-  base::owned_move(front.top[c], 1);
+  base::racy_store(front.top[c], top);
+}
+
+template <unsigned kShift, class Vm>
+TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t c) {
+  const size_t granule = pop(front, c);
+  if (TIDE_UNLIKELY(granule == 0)) return nullptr;
+  base::racy_store(zone.state(granule), static_cast<uint8_t>(c));
+  void* const block = zone.template block_at<kShift>(granule);
+  if (block == nullptr) __builtin_unreachable();
+  return block;
 }
 
 // A block of at least `bytes`, or null when the slow path must find one.
 template <class Vm>
 TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_t bytes) {
   if (TIDE_LIKELY(bytes <= layout::kSmallMaxBytes)) {
-    size_t c = front.small_class[bytes];
-    void* const block = pop(front, c);
-    if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
-    base::racy_store(space.small.template state_of<layout::kSmallGranuleShift>(block),
-                     static_cast<uint8_t>(c));
-    return block;
+    return allocate_in_zone<layout::kSmallGranuleShift>(space.small, front,
+                                                        front.small_class[bytes]);
   }
   if (TIDE_LIKELY(bytes <= layout::kMidMaxBytes)) {
-    size_t c = layout::kMidClassTable[(bytes + 127) / 128];
-    void* const block = pop(front, c);
-    if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
-    base::racy_store(space.mid.template state_of<layout::kMidGranuleShift>(block),
-                     static_cast<uint8_t>(c));
-    return block;
+    return allocate_in_zone<layout::kMidGranuleShift>(space.mid, front,
+                                                      layout::kMidClassTable[(bytes + 127) / 128]);
   }
   return nullptr;
 }
 
 template <class Vm>
-TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule,
-                                 void* block) {
+TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule) {
   uint8_t* const states = zone.states();
   size_t c = Zone<Vm>::class_at(states, granule);
-  void** const top = front.top[c];
+  size_t* const top = front.top[c];
   TIDE_PIN(c);
   if (TIDE_UNLIKELY(top == front.limit[c])) return false;
   if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
   TIDE_PIN(granule);
   base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
-  push(front, c, top, block);
+  push(front, c, top, granule);
   return true;
 }
 
-// False: nothing has changed, the slow path must look at the pointer.
+// False: nothing has changed, the slow path must look at `p`. (Which is computed back from the
+// granule then: keeping it would cost the fast path a copy.)
 template <class Vm>
-TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* block) {
-  const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
-  if (TIDE_LIKELY(small < space.small.limit())) {
-    return release_in_zone(space.small, front, small, block);
+TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void*& p) {
+  size_t granule = space.small.template granule_of<layout::kSmallGranuleShift>(p);
+  TIDE_PIN(granule);
+  if (TIDE_LIKELY(granule < space.small.limit())) {
+    if (TIDE_LIKELY(release_in_zone(space.small, front, granule))) return true;
+    p = space.small.template pointer_to<layout::kSmallGranuleShift>(granule);
+    return false;
   }
-  const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
-  if (TIDE_LIKELY(mid < space.mid.limit())) {
-    return release_in_zone(space.mid, front, mid, block);
+  p = space.small.template pointer_to<layout::kSmallGranuleShift>(granule);
+  granule = space.mid.template granule_of<layout::kMidGranuleShift>(p);
+  TIDE_PIN(granule);
+  if (TIDE_LIKELY(granule < space.mid.limit())) {
+    if (TIDE_LIKELY(release_in_zone(space.mid, front, granule))) return true;
   }
+  p = space.mid.template pointer_to<layout::kMidGranuleShift>(granule);
   return false;
 }
 

@@ -65,7 +65,7 @@ class HeapTable {
       base::racy_store(by_id_[heap->id], heap);
       base::racy_store(count_, count_ + 1);
     }
-    for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.start();
+    for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.reset();
     heap->use = {0, 0, limit_bytes};
     base::racy_store(live_, live_ + 1);
     return heap;

@@ -1,7 +1,8 @@
-// The process's own heap behind the thread caches: per size class a lock, slabs and a depot.
+// The process's own heap behind the thread caches: per size class a lock, and per home slabs and a
+// depot.
 //
-// Thread caches come here for batches and bring batches back. Batches that come back go to the
-// depot, without a lock, and only when that is full into the slabs.
+// Thread caches come here for batches and bring batches back. Blocks that come back go to their
+// home's depot, without a lock, and only when that is full into the slabs.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "heap/depot.h"
 #include "heap/space.h"
 #include "layout/size_classes.h"
+#include "layout/thread_cache.h"
 
 namespace tide::heap {
 
@@ -19,53 +21,100 @@ class ProcessHeap {
  public:
   constexpr ProcessHeap() = default;
 
-  void start() {
-    for (PerClass& entry : classes_) entry.slabs.start();
-  }
-
   // Up to `count` <= kMaxBatch blocks of class `c`. A batch from the depot may hold more than asked
   // for: `out` has room for kMaxBatch. 0: no memory.
-  uint32_t take(Space<Vm>& space, uint32_t c, void** out, uint32_t count) {
-    const uint32_t batch = depots_[c].take(out);
+  uint32_t take(Space<Vm>& space, uint8_t home, uint32_t c, void** out, uint32_t count) {
+    const uint32_t batch = depot(c, home).take(out);
     if (batch != 0) return batch;
-    return take_from_slabs(space, c, out, count, layout::kMaxBatch);
+    return take_from_slabs(space, home, c, out, count);
   }
 
-  uint32_t take_from_slabs(Space<Vm>& space, uint32_t c, void** out, uint32_t count,
-                           uint32_t most) {
-    PerClass& entry = classes_[c];
-    const ds::LockGuard guard(entry.lock);
-    return entry.slabs.take(space.vm, space.zone_of_class(c), c, 0, out, count, most);
+  uint32_t take_from_slabs(Space<Vm>& space, uint8_t home, uint32_t c, void** out, uint32_t count) {
+    Zone<Vm>& zone = space.zone_of_class(c);
+    ClassSlabs<Vm>& own = slabs(c, home);
+    const ds::LockGuard guard(lock(c));
+    uint32_t taken = 0;
+    while ((taken += own.take_listed(zone, out + taken, count - taken)) < count) {
+      if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
+      if (own.adopt_pooled(space.vm, zone, c, 0, home)) continue;
+      if (!adopt_from_others(zone, c, home, true)) break;
+    }
+    return taken;
   }
 
-  // `count` <= kMaxBatch blocks that are not live.
-  void give(Space<Vm>& space, uint32_t c, void* const* blocks, uint32_t count) {
-    if (count > 1 && depots_[c].put(blocks, count, depot_slots(c))) return;
-    give_to_slabs(space, c, blocks, count);
+  // `count` <= kMaxBatch blocks that are not live: each goes to the home of its slab.
+  void give(Space<Vm>& space, uint32_t c, void** blocks, uint32_t count) {
+    const Zone<Vm>& zone = space.zone_of_class(c);
+    while (count != 0) {
+      const uint8_t home = home_of(zone, blocks[0]);
+      void* others[layout::kMaxBatch];
+      uint32_t here = 1;
+      uint32_t other = 0;
+      for (uint32_t i = 1; i < count; ++i) {
+        if (home_of(zone, blocks[i]) == home) {
+          blocks[here++] = blocks[i];
+        } else {
+          others[other++] = blocks[i];
+        }
+      }
+      if (here == 1 || !depot(c, home).put(blocks, here, depot_slots(c))) {
+        give_to_slabs(space, c, blocks, here);
+      }
+      for (uint32_t i = 0; i < other; ++i) blocks[i] = others[i];
+      count = other;
+    }
   }
 
   void give_to_slabs(Space<Vm>& space, uint32_t c, void* const* blocks, uint32_t count) {
-    PerClass& entry = classes_[c];
     Zone<Vm>& zone = space.zone_of_class(c);
-    const ds::LockGuard guard(entry.lock);
-    for (uint32_t i = 0; i < count; ++i) entry.slabs.give(zone, blocks[i]);
+    const ds::LockGuard guard(lock(c));
+    for (uint32_t i = 0; i < count; ++i) {
+      slabs(c, home_of(zone, blocks[i])).give(zone, blocks[i]);
+    }
   }
 
-  // Empties the depot of `c` into its slabs.
-  void drain_depot(Space<Vm>& space, uint32_t c) {
+  // Empties the depots of `c` into the slabs, and hands slabs without any block in use to the zone.
+  void collect(Space<Vm>& space, uint32_t c) {
     void* batch[layout::kMaxBatch];
-    while (const uint32_t count = depots_[c].take(batch)) give_to_slabs(space, c, batch, count);
+    for (uint32_t home = 0; home < homes_of(c); ++home) {
+      while (const uint32_t count = depot(c, home).take(batch)) {
+        give_to_slabs(space, c, batch, count);
+      }
+    }
+    const ds::LockGuard guard(lock(c));
+    for (uint32_t home = 0; home < homes_of(c); ++home) {
+      slabs(c, home).drop_empty(space.zone_of_class(c));
+    }
   }
 
-  ds::Lock& lock(uint32_t c) { return classes_[c].lock; }
-  ClassSlabs<Vm>& slabs(uint32_t c) { return classes_[c].slabs; }
-  Depot& depot(uint32_t c) { return depots_[c]; }
+  ds::Lock& lock(uint32_t c) { return locks_[c].lock; }
+  // Blocks of the mid zone share no cache line, nor do their state bytes as a rule: one home for
+  // all.
+  static constexpr uint32_t homes_of(uint32_t c) {
+    return layout::is_small_class(c) ? layout::kHomes : 1;
+  }
+  ClassSlabs<Vm>& slabs(uint32_t c, uint32_t home) {
+    return layout::is_small_class(c) ? small_slabs_[c][home] : mid_slabs_[mid_index(c)];
+  }
+  Depot& depot(uint32_t c, uint32_t home) {
+    return layout::is_small_class(c) ? small_depots_[home][c] : mid_depots_[mid_index(c)];
+  }
 
  private:
-  struct alignas(64) PerClass {
-    ds::Lock lock;
-    ClassSlabs<Vm> slabs;
-  };
+  static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
+
+  static uint8_t home_of(const Zone<Vm>& zone, const void* block) {
+    return base::racy_load(zone.slab(zone.index_of_address(block)).home);
+  }
+
+  // Takes over a slab of another home: a sparse one before the zone grows, any when it can't.
+  bool adopt_from_others(Zone<Vm>& zone, uint32_t c, uint8_t home, bool any) {
+    for (uint32_t other = 0; other < homes_of(c); ++other) {
+      if (other == home) continue;
+      if (slabs(c, home).adopt_from(zone, slabs(c, other), home, any)) return true;
+    }
+    return false;
+  }
 
   // At most about a MiB in a depot.
   static uint32_t depot_slots(uint32_t c) {
@@ -74,8 +123,15 @@ class ProcessHeap {
     return fit >= Depot::kSlots ? Depot::kSlots : fit < 2 ? 2 : static_cast<uint32_t>(fit);
   }
 
-  PerClass classes_[layout::kClassCount];
-  Depot depots_[layout::kClassCount];
+  // Index: class. The first of the small ones is of no class.
+  struct alignas(64) ClassLock {
+    ds::Lock lock;
+  };
+  ClassLock locks_[layout::kClassCount];
+  ClassSlabs<Vm> small_slabs_[layout::kSmallClasses + 1][layout::kHomes];
+  ClassSlabs<Vm> mid_slabs_[layout::kClassCount - layout::kSmallClasses - 1];
+  Depot small_depots_[layout::kHomes][layout::kSmallClasses + 1];
+  Depot mid_depots_[layout::kClassCount - layout::kSmallClasses - 1];
 };
 
 }  // namespace tide::heap

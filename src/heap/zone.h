@@ -32,10 +32,9 @@ class Zone {
     classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes);
     states_window_.place(vm, states, window_bytes >> shift_);
     slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
-    base_ = zone;
+    base_ = zone - slab_bytes();  // slab 0 is none, so that granule 0 can stand for no block
     states_ = reinterpret_cast<uint8_t*>(states);
     slabs_ = reinterpret_cast<layout::Slab*>(slabs);
-    state_bias_ = states - (zone >> shift_);
   }
 
   // Maps the first slabs. False when the place is no good.
@@ -63,12 +62,19 @@ class Zone {
     return base::racy_load(states[granule / layout::kGranulesPerSlab - layout::kClassMapBytes]);
   }
 
-  // The state byte of a block of this zone.
+  // The way back from granule_of(), for any pointer.
   template <unsigned kShift>
-  TIDE_INLINE uint8_t& state_of(const void* block) const {
-    uintptr_t address = (base::address_of(block) >> kShift) + state_bias_;
-    TIDE_PIN(address);
-    return *reinterpret_cast<uint8_t*>(address);
+  TIDE_INLINE void* pointer_to(size_t granule) const {
+    const uintptr_t offset = (granule << kShift) | (granule >> (sizeof(uintptr_t) * 8 - kShift));
+    const Zone* self = this;
+    TIDE_PIN(self);  // or base_ would be kept in a register from granule_of() on
+    return reinterpret_cast<void*>(offset + self->base_);
+  }
+
+  // The same for a number that is on a granule of this zone.
+  template <unsigned kShift>
+  TIDE_INLINE void* block_at(size_t granule) const {
+    return reinterpret_cast<void*>((granule << kShift) + base_);
   }
 
   // --- slow path -------------------------------------------------------------------------------
@@ -77,8 +83,11 @@ class Zone {
     const uintptr_t offset = base::address_of(p) - base_;
     return (offset >> shift_) | (offset << (sizeof(uintptr_t) * 8 - shift_));
   }
+  void* block_at_any(size_t granule) const {
+    return reinterpret_cast<void*>((granule << shift_) + base_);
+  }
   uint8_t& state_of_any(const void* block) const {
-    return *reinterpret_cast<uint8_t*>((base::address_of(block) >> shift_) + state_bias_);
+    return states_[(base::address_of(block) - base_) >> shift_];
   }
   bool contains(const void* p) const { return base::address_of(p) - base_ < (limit() << shift_); }
 
@@ -106,6 +115,9 @@ class Zone {
   }
   ds::Lock& lock() { return lock_; }
 
+  // As good as a moment's look can tell.
+  bool has_dirty() const { return base::racy_load(dirty_pool_) != layout::kNoSlab; }
+
   // A slab of no class: dirty ones first, then clean ones, then fresh addresses. kNoSlab: no
   // memory.
   uint32_t acquire(Vm& vm) {
@@ -117,7 +129,7 @@ class Zone {
     }
     uint32_t& pool = dirty_pool_ != layout::kNoSlab ? dirty_pool_ : clean_pool_;
     const uint32_t index = pool;
-    pool = slabs_[index].next;
+    base::racy_store(pool, slabs_[index].next);
     return index;
   }
 
@@ -144,7 +156,7 @@ class Zone {
       // One at a time and outside of the lock: nobody waits for madvise.
       lock_.lock();
       const uint32_t index = dirty_pool_;
-      if (index != layout::kNoSlab) dirty_pool_ = slabs_[index].next;
+      if (index != layout::kNoSlab) base::racy_store(dirty_pool_, slabs_[index].next);
       lock_.unlock();
       if (index == layout::kNoSlab) return total;
       const bool clean = vm.purge(reinterpret_cast<void*>(slab_address(index)), slab_bytes());
@@ -167,7 +179,7 @@ class Zone {
     size_t total = 0;
     for (uint32_t* pool : {&dirty_pool_, &clean_pool_}) {
       uint32_t index = *pool;
-      *pool = layout::kNoSlab;
+      base::racy_store(*pool, layout::kNoSlab);
       while (index != layout::kNoSlab) {
         const uint32_t next = slabs_[index].next;
         // Said before it is done: a forked child must not take it for mapped.
@@ -219,7 +231,7 @@ class Zone {
   void push(uint32_t index, bool clean) {
     uint32_t& pool = clean ? clean_pool_ : dirty_pool_;
     slabs_[index].next = pool;
-    pool = index;
+    base::racy_store(pool, index);
   }
 
   // Maps a slab again that was given up. False: there is none, or no memory.
@@ -246,18 +258,20 @@ class Zone {
   bool grow(Vm& vm, uint32_t slabs) {
     constexpr unsigned kMostDetours = 4096;
     for (unsigned detour = 0; detour < kMostDetours; ++detour) {
-      const uint32_t first = slab_count();
+      const bool starts = slab_count() == 0;
+      const uint32_t first = starts ? 1 : slab_count();
       const size_t count = size_t{first} + slabs;
       if (classes_window_.cover(vm, count) != sys::MapResult::kOk ||
           states_window_.cover(vm, count * layout::kGranulesPerSlab) != sys::MapResult::kOk ||
           slabs_window_.cover(vm, count * sizeof(layout::Slab)) != sys::MapResult::kOk) {
         return false;
       }
-      const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
+      const sys::MapResult result = zone_.cover(vm, (count - 1) * slab_bytes());
       if (result == sys::MapResult::kNoMemory) return false;
       const bool taken = result == sys::MapResult::kTaken;
-      if (taken && first == 0) return false;  // better to plan another place
+      if (taken && starts) return false;  // better to plan another place
       if (taken && !zone_.skip(slabs * slab_bytes())) return false;
+      if (starts) slabs_[0].slot = layout::Slot::kTaken;
       for (uint32_t index = static_cast<uint32_t>(count); index-- != first;) {
         slabs_[index].slot = taken ? layout::Slot::kTaken : layout::Slot::kMapped;
         slabs_[index].fresh = 1;
@@ -273,7 +287,6 @@ class Zone {
   uintptr_t base_ = 0;
   size_t limit_ = 0;  // granules
   uint8_t* states_ = nullptr;
-  uintptr_t state_bias_ = 0;  // state byte of p: *(state_bias_ + (p >> shift))
   layout::Slab* slabs_ = nullptr;
   unsigned shift_ = 0;
 

@@ -52,6 +52,7 @@ struct alignas(64) Slab {
   uint32_t next;      // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
   uint8_t last_class;                 // the class before the slab went to the pool, for messages
+  uint8_t home;                       // of the threads that use it, see thread_cache.h
   uint64_t purged[kPurgeUnits / 64];  // units known to be given back
   ds::Bitmap4096 free;
 };

@@ -1,13 +1,15 @@
-// A thread's cache: for each size class a stack of pointers to free blocks.
+// A thread's cache: for each size class a stack of free blocks, each by the number of its first
+// granule in its zone.
 //
 // Only its thread touches it (and, when that thread is gone, whoever takes it over). The order of
 // stores in heap/fast_path.h keeps it valid at every instruction, for forks and for readers from
 // outside.
 //
-//   slots:  | null | block | block |  ...  |
+//   slots:  |  0   | block | block |  ...  |
 //                              ^ top[c]      ^ limit[c]
 //
-// An empty stack's top is its null slot, so that malloc learns "empty" from the word that it pops.
+// An empty stack's top is its first slot, whose 0 is no block's number: malloc learns "empty" from
+// the word that it pops.
 // A cache that may not be used (none made yet, thread ended) has every stack empty and full at
 // once.
 #pragma once
@@ -37,12 +39,16 @@ inline constexpr auto kCacheSlotOffset = [] {
 }();
 inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
 
+// Threads of different homes take small blocks from different slabs, so that they do not write the
+// same cache lines: neither of blocks nor of state bytes.
+inline constexpr uint32_t kHomes = 16;
+
 enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 
 // What malloc and free touch.
 struct CacheFront {
-  void** top[kCacheStacks];  // first, so that its index needs no displacement
-  void** limit[kCacheStacks];
+  size_t* top[kCacheStacks];  // first, so that its index needs no displacement
+  size_t* limit[kCacheStacks];
   // Bytes -> class for small sizes. All zero sends every small malloc to the slow path.
   uint8_t small_class[1032];
 };
@@ -51,18 +57,19 @@ struct ThreadCache : CacheFront {
   CacheState state;
   int32_t owner;         // the system's number of its thread
   uint8_t steal_cursor;  // where the next search for an idle stack begins
+  uint8_t home;          // whose slabs of small blocks it draws from
   size_t bound_bytes;    // sum over classes of (limit - bottom) * block size
   ThreadCache* next;     // registry of all caches, never shrinks
   ThreadCache* next_parked;
-  void* null_slot;  // top[0] points here
-  void* slots[kCacheSlots];
+  size_t null_slot;  // top[0] points here
+  size_t slots[kCacheSlots];
 };
 
 // A front whose stacks are all empty and full, which sends everything to the slow path.
-constexpr CacheFront closed_front(void** null_slot) {
+constexpr CacheFront closed_front(size_t* null_slot) {
   CacheFront front{};
-  for (void**& top : front.top) top = null_slot;
-  for (void**& limit : front.limit) limit = null_slot;
+  for (size_t*& top : front.top) top = null_slot;
+  for (size_t*& limit : front.limit) limit = null_slot;
   return front;
 }
 
@@ -71,7 +78,7 @@ static_assert(kCacheStacks > kLiveSpecial);
 static_assert(sizeof(ThreadCache) <= size_t{160} << 10, "address space; touched as it is used");
 
 // The null slot below the stack of class `c`.
-inline void** stack_bottom(ThreadCache& cache, uint32_t c) {
+inline size_t* stack_bottom(ThreadCache& cache, uint32_t c) {
   return &cache.slots[kCacheSlotOffset[c]];
 }
 

@@ -23,7 +23,7 @@ void check_cache(layout::ThreadCache& cache, size_t bound) {
   for (uint32_t c = 1; c < kClassCount; ++c) {
     ASSERT_LE(cache.top[c], cache.limit[c]) << c;
     ASSERT_LE(layout::stack_capacity(cache, c), layout::cache_slots(c)) << c;
-    ASSERT_EQ(*layout::stack_bottom(cache, c), nullptr) << c;
+    ASSERT_EQ(*layout::stack_bottom(cache, c), 0u) << c;
     capacity_bytes += layout::stack_capacity(cache, c) * layout::class_bytes(c);
   }
   EXPECT_EQ(cache.bound_bytes, capacity_bytes);

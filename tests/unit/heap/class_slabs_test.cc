@@ -22,13 +22,13 @@ class ClassSlabsTest : public OsFixture, public testing::WithParamInterface<uint
     zone.place(vm, layout::granule_shift(c), address, address + 2 * kWindow, address + 3 * kWindow,
                kWindow);
     ASSERT_TRUE(zone.start(vm));
-    slabs.start();
+    slabs.reset();
     per_slab = layout::blocks_per_slab(c);
   }
 
   std::vector<void*> take(uint32_t count) {
     std::vector<void*> blocks(count);
-    blocks.resize(slabs.take(vm, zone, c, 0, blocks.data(), count, count));
+    blocks.resize(slabs.take(vm, zone, c, 0, blocks.data(), count));
     return blocks;
   }
 
@@ -120,7 +120,7 @@ TEST_P(ClassSlabsTest, AdoptedAgainItIsTheSame) {
   }
   const uint64_t used = slabs.used_blocks();
   const uint32_t count = slabs.slab_count();
-  slabs.start();
+  slabs.reset();
   for (uint32_t index = 0; index < zone.slab_count(); ++index) {
     if (zone.slab(index).size_class != c) continue;
     zone.slab(index).free.summary = 0;  // what a vanished thread may leave wrong

@@ -38,7 +38,7 @@ TEST(Records, TopIsTheFirstThingInACache) {
 TEST(Records, StacksDoNotOverlap) {
   auto cache = std::make_unique<ThreadCache>();
   for (uint32_t c = 1; c < kClassCount; ++c) {
-    void** const bottom = stack_bottom(*cache, c);
+    size_t* const bottom = stack_bottom(*cache, c);
     EXPECT_GE(bottom, cache->slots);
     EXPECT_LE(bottom + cache_slots(c), cache->slots + kCacheSlots - 1);
     if (c < kLastClass) {
@@ -48,11 +48,11 @@ TEST(Records, StacksDoNotOverlap) {
 }
 
 TEST(Records, ClosedFrontIsEmptyAndFullAtOnce) {
-  void* null_slot = nullptr;
+  size_t null_slot = 0;
   const CacheFront front = closed_front(&null_slot);
   for (uint32_t stack = 0; stack < kCacheStacks; ++stack) {
     EXPECT_EQ(front.top[stack], front.limit[stack]);
-    EXPECT_EQ(*front.top[stack], nullptr);
+    EXPECT_EQ(*front.top[stack], 0u);
   }
   for (const uint8_t c : front.small_class) EXPECT_EQ(c, 0);
 }
