@@ -14,7 +14,7 @@ namespace tide::api {
 namespace {
 
 // Every stack empty and full: before a thread's first malloc, and after its end.
-size_t g_null_slot = 0;
+uintptr_t g_null_slot = 0;
 constinit heap::CacheFront g_no_cache = layout::closed_front(&g_null_slot);
 constinit heap::CacheFront g_ended = layout::closed_front(&g_null_slot);
 

@@ -31,8 +31,21 @@ inline void racy_store(T& object, T value) {
   __atomic_store(&object, &value, __ATOMIC_RELAXED);
 }
 
-// The same for a word that the compiler may read straight from memory into a compare, which it does
-// not do with atomics. Only for words where an old value is as good as the new one.
+// Stores that make everything before them visible to whoever reads the word with published_load().
+template <class T>
+inline T published_load(const T& object) {
+  T value;
+  __atomic_load(const_cast<T*>(&object), &value, __ATOMIC_ACQUIRE);
+  return value;
+}
+
+template <class T>
+inline void published_store(T& object, T value) {
+  __atomic_store(&object, &value, __ATOMIC_RELEASE);
+}
+
+// racy_load() for a word that the compiler may read straight from memory into a compare, which it
+// does not do with atomics. Only for words where an old value is as good as the new one.
 template <class T>
 inline T stale_load(const T& object) {
   if constexpr (kThreadSanitizer) return racy_load(object);

@@ -79,9 +79,8 @@ class CachePool {
       count = capacity + 1;
     }
     // The lowest address comes out first: fresh pages are touched in order.
-    const Zone<Vm>& zone = space.zone_of_class(c);
-    size_t* top = cache.top[c];
-    for (uint32_t i = count; i-- > 1;) *++top = zone.granule_of_any(batch[i]);
+    uintptr_t* top = cache.top[c];
+    for (uint32_t i = count; i-- > 1;) *++top = base::address_of(batch[i]);
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(cache.top[c], top);
     return batch[0];
@@ -159,7 +158,7 @@ class CachePool {
 
   static void prepare(ThreadCache& cache) {
     for (uint32_t c = 0; c < layout::kCacheStacks; ++c) {
-      size_t* bottom =
+      uintptr_t* bottom =
           c != 0 && c < layout::kClassCount ? layout::stack_bottom(cache, c) : &cache.null_slot;
       cache.top[c] = bottom;
       cache.limit[c] = bottom;
@@ -179,11 +178,10 @@ class CachePool {
   void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t c,
                  uint32_t count) {
     if (count > layout::kMaxBatch) count = layout::kMaxBatch;
-    size_t* const bottom = layout::stack_bottom(cache, c);
+    uintptr_t* const bottom = layout::stack_bottom(cache, c);
     const uint32_t left = layout::stack_count(cache, c) - count;
     void* batch[layout::kMaxBatch];
-    const Zone<Vm>& zone = space.zone_of_class(c);
-    for (uint32_t i = 0; i < count; ++i) batch[i] = zone.block_at_any(bottom[1 + i]);
+    for (uint32_t i = 0; i < count; ++i) batch[i] = reinterpret_cast<void*>(bottom[1 + i]);
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
     base::racy_store(cache.top[c], bottom);
     std::atomic_signal_fence(std::memory_order_release);

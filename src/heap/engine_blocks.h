@@ -25,9 +25,9 @@ bool Engine<Vm>::start(const Config& config) {
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed) {
   Zone<Vm>& zone = space_.zone_of_class(c);
-  void* block = nullptr;
-  if (const size_t granule = cache == nullptr ? 0 : pop(*cache, c)) {
-    block = zone.block_at_any(granule);
+  void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[c]);
+  if (block != nullptr) {
+    base::racy_store(cache->top[c], cache->top[c] - 1);
   } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
@@ -111,7 +111,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     if (c == layout::kNotLive || c >= layout::kClassCount) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
     if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, c)) {
-      push(*cache, c, cache->top[c], granule);
+      push(*cache, c, cache->top[c], p);
     } else {
       process_.give_to_slabs(space_, c, &p, 1);
     }

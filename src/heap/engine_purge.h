@@ -93,7 +93,7 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
 template <sys::VmSource Vm>
 bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t& total) {
   layout::Slab& slab = zone.slab(index);
-  const uint32_t c = base::racy_load(slab.size_class);
+  const uint32_t c = base::published_load(slab.size_class);
   if (c == 0) return false;
   const size_t before = total;
   FreeRun runs[kMostRuns];
@@ -101,7 +101,10 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
   ds::Lock& lock = lock_of_slab(c, owner);
   {
     const ds::LockGuard guard(lock);
-    if (slab.size_class != c || slab.owner != owner || slab.used == slab.carved) return false;
+    if (base::published_load(slab.size_class) != c || base::racy_load(slab.owner) != owner ||
+        slab.used == slab.carved) {
+      return false;
+    }
     count = take_free_runs(zone, slab, runs);
     uint32_t blocks = 0;
     for (uint32_t r = 0; r < count; ++r) blocks += runs[r].end - runs[r].first;
@@ -161,7 +164,7 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   uint64_t calls = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     for (uint32_t index = 0; index < zone->slab_count(); ++index) {
-      if (base::racy_load(zone->slab(index).owner) == 0) {
+      if (base::published_load(zone->slab(index).owner) == 0) {
         while (purge_slab(*zone, index, 0, total)) {
         }
       } else {

@@ -30,38 +30,33 @@
 #include "base/racy.h"
 #include "heap/space.h"
 #include "layout/thread_cache.h"
+#include "sys/cpu.h"
 
 namespace tide::heap {
 
 using layout::CacheFront;
 
-// Pops the stack of class `c`; 0 when it is empty.
-TIDE_INLINE size_t pop(CacheFront& front, size_t c) {
-  size_t* top = front.top[c];
-  const size_t granule = *top;
-  if (TIDE_UNLIKELY(granule == 0)) return 0;
-  TIDE_PIN(top);
-  base::racy_store(front.top[c], top - 1);
-  return granule;
-}
-
 // Pushes a block that is not live on the stack of class `c`, which has room above `top`.
-TIDE_INLINE void push(CacheFront& front, size_t c, size_t* top, size_t granule) {
+TIDE_INLINE void push(CacheFront& front, size_t c, uintptr_t* top, void* block) {
   ++top;
   TIDE_PIN(top);
-  *top = granule;
+  *top = base::address_of(block);
   std::atomic_signal_fence(std::memory_order_release);
   base::racy_store(front.top[c], top);
 }
 
+// Pops the stack of class `c` and marks the block live; null when the stack is empty.
 template <unsigned kShift, class Vm>
 TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t c) {
-  const size_t granule = pop(front, c);
-  if (TIDE_UNLIKELY(granule == 0)) return nullptr;
-  base::racy_store(zone.state(granule), static_cast<uint8_t>(c));
-  void* const block = zone.template block_at<kShift>(granule);
-  if (block == nullptr) __builtin_unreachable();
-  return block;
+  uintptr_t* top = front.top[c];
+  const uintptr_t block = *top;
+  uintptr_t shifted = block;
+  if (TIDE_UNLIKELY(sys::shift_right_is_zero<kShift>(shifted))) return nullptr;
+  if (block == 0) __builtin_unreachable();
+  TIDE_PIN(top);
+  base::racy_store(front.top[c], top - 1);
+  base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(c));
+  return reinterpret_cast<void*>(block);
 }
 
 // A block of at least `bytes`, or null when the slow path must find one.
@@ -79,37 +74,31 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
 }
 
 template <class Vm>
-TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule) {
+TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule,
+                                 void* block) {
   uint8_t* const states = zone.states();
   size_t c = Zone<Vm>::class_at(states, granule);
-  size_t* const top = front.top[c];
+  uintptr_t* const top = front.top[c];
   TIDE_PIN(c);
   if (TIDE_UNLIKELY(top == front.limit[c])) return false;
   if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
   TIDE_PIN(granule);
   base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
-  push(front, c, top, granule);
+  push(front, c, top, block);
   return true;
 }
 
-// False: nothing has changed, the slow path must look at `p`. (Which is computed back from the
-// granule then: keeping it would cost the fast path a copy.)
+// False: nothing has changed, the slow path must look at the pointer.
 template <class Vm>
-TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void*& p) {
-  size_t granule = space.small.template granule_of<layout::kSmallGranuleShift>(p);
-  TIDE_PIN(granule);
-  if (TIDE_LIKELY(granule < space.small.limit())) {
-    if (TIDE_LIKELY(release_in_zone(space.small, front, granule))) return true;
-    p = space.small.template pointer_to<layout::kSmallGranuleShift>(granule);
-    return false;
+TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* block) {
+  const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
+  if (TIDE_LIKELY(small < space.small.limit())) {
+    return release_in_zone(space.small, front, small, block);
   }
-  p = space.small.template pointer_to<layout::kSmallGranuleShift>(granule);
-  granule = space.mid.template granule_of<layout::kMidGranuleShift>(p);
-  TIDE_PIN(granule);
-  if (TIDE_LIKELY(granule < space.mid.limit())) {
-    if (TIDE_LIKELY(release_in_zone(space.mid, front, granule))) return true;
+  const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
+  if (TIDE_LIKELY(mid < space.mid.limit())) {
+    return release_in_zone(space.mid, front, mid, block);
   }
-  p = space.mid.template pointer_to<layout::kMidGranuleShift>(granule);
   return false;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/align.h"
+#include "base/racy.h"
 #include "ds/lock.h"
 #include "sys/vm.h"
 
@@ -27,7 +28,7 @@ class Metadata {
       if (memory == nullptr) return nullptr;
       next_ = static_cast<char*>(memory);
       left_ = chunk;
-      mapped_ += chunk;
+      base::racy_store(mapped_, mapped_ + chunk);
     }
     void* const result = next_;
     next_ += rounded;
@@ -35,7 +36,7 @@ class Metadata {
     return result;
   }
 
-  size_t mapped_bytes() const { return mapped_; }
+  size_t mapped_bytes() const { return base::racy_load(mapped_); }
   ds::Lock& lock() { return lock_; }
 
  private:

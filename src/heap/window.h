@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/align.h"
+#include "base/racy.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -30,7 +31,7 @@ class Window {
     if (wanted > capacity_) return sys::MapResult::kNoMemory;
     const sys::MapResult result = vm.map_at(base_ + end_, wanted - end_);
     if (result == sys::MapResult::kOk) {
-      mapped_ += wanted - end_;
+      base::racy_store(mapped_, mapped_ + (wanted - end_));
       end_ = wanted;
     }
     return result;
@@ -44,8 +45,8 @@ class Window {
   }
 
   uintptr_t base() const { return base_; }
-  size_t end() const { return end_; }        // from the base, what was skipped included
-  size_t mapped() const { return mapped_; }  // bytes that are ours
+  size_t end() const { return end_; }  // from the base, what was skipped included
+  size_t mapped() const { return base::racy_load(mapped_); }  // bytes that are ours
 
  private:
   uintptr_t base_ = 0;

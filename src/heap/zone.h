@@ -32,9 +32,10 @@ class Zone {
     classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes);
     states_window_.place(vm, states, window_bytes >> shift_);
     slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
-    base_ = zone - slab_bytes();  // slab 0 is none, so that granule 0 can stand for no block
+    base_ = zone;
     states_ = reinterpret_cast<uint8_t*>(states);
     slabs_ = reinterpret_cast<layout::Slab*>(slabs);
+    state_bias_ = states - (zone >> shift_);
   }
 
   // Maps the first slabs. False when the place is no good.
@@ -62,19 +63,11 @@ class Zone {
     return base::racy_load(states[granule / layout::kGranulesPerSlab - layout::kClassMapBytes]);
   }
 
-  // The way back from granule_of(), for any pointer.
-  template <unsigned kShift>
-  TIDE_INLINE void* pointer_to(size_t granule) const {
-    const uintptr_t offset = (granule << kShift) | (granule >> (sizeof(uintptr_t) * 8 - kShift));
-    const Zone* self = this;
-    TIDE_PIN(self);  // or base_ would be kept in a register from granule_of() on
-    return reinterpret_cast<void*>(offset + self->base_);
-  }
-
-  // The same for a number that is on a granule of this zone.
-  template <unsigned kShift>
-  TIDE_INLINE void* block_at(size_t granule) const {
-    return reinterpret_cast<void*>((granule << kShift) + base_);
+  // The state byte of the block that begins at `shifted` << the granule's shift.
+  TIDE_INLINE uint8_t& state_of_shifted(uintptr_t shifted) const {
+    shifted += state_bias_;
+    TIDE_PIN(shifted);
+    return *reinterpret_cast<uint8_t*>(shifted);
   }
 
   // --- slow path -------------------------------------------------------------------------------
@@ -83,11 +76,8 @@ class Zone {
     const uintptr_t offset = base::address_of(p) - base_;
     return (offset >> shift_) | (offset << (sizeof(uintptr_t) * 8 - shift_));
   }
-  void* block_at_any(size_t granule) const {
-    return reinterpret_cast<void*>((granule << shift_) + base_);
-  }
   uint8_t& state_of_any(const void* block) const {
-    return states_[(base::address_of(block) - base_) >> shift_];
+    return *reinterpret_cast<uint8_t*>((base::address_of(block) >> shift_) + state_bias_);
   }
   bool contains(const void* p) const { return base::address_of(p) - base_ < (limit() << shift_); }
 
@@ -101,7 +91,8 @@ class Zone {
   }
   // The slab's own record and the class map that free reads say the same.
   void set_class(uint32_t index, uint32_t c) {
-    base::racy_store(slabs_[index].size_class, static_cast<uint8_t>(c));
+    // Who sees the class sees whose slab it is.
+    base::published_store(slabs_[index].size_class, static_cast<uint8_t>(c));
     base::racy_store(states_[index - layout::kClassMapBytes], static_cast<uint8_t>(c));
   }
   uint32_t index_of_address(const void* p) const {
@@ -139,12 +130,13 @@ class Zone {
     slab.free.reset();
     base::racy_store(slab.carved, 0u);
     base::racy_store(slab.used, 0u);
-    base::racy_store(slab.owner, uint16_t{0});
     slab.fresh = clean;
     base::racy_store(slab.purged[0], uint64_t{0});
     base::racy_store(slab.purged[1], uint64_t{0});
     slab.last_class = slab.size_class;
     set_class(index, 0);
+    // Last: who sees no owner must see no class either, or would take the slab for the process's.
+    base::published_store(slab.owner, uint16_t{0});
     const ds::LockGuard guard(lock_);
     push(index, clean);
   }
@@ -187,7 +179,7 @@ class Zone {
         if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
           slabs_[index].next = unmapped_;
           unmapped_ = index;
-          unmapped_bytes_ += slab_bytes();
+          base::racy_store(unmapped_bytes_, unmapped_bytes_ + slab_bytes());
           total += slab_bytes();
         } else {
           slabs_[index].slot = layout::Slot::kMapped;
@@ -248,7 +240,7 @@ class Zone {
       }
       slab.slot = layout::Slot::kMapped;
       slab.fresh = 1;
-      unmapped_bytes_ -= slab_bytes();
+      base::racy_store(unmapped_bytes_, unmapped_bytes_ - slab_bytes());
       push(index, true);
       return true;
     }
@@ -258,20 +250,18 @@ class Zone {
   bool grow(Vm& vm, uint32_t slabs) {
     constexpr unsigned kMostDetours = 4096;
     for (unsigned detour = 0; detour < kMostDetours; ++detour) {
-      const bool starts = slab_count() == 0;
-      const uint32_t first = starts ? 1 : slab_count();
+      const uint32_t first = slab_count();
       const size_t count = size_t{first} + slabs;
       if (classes_window_.cover(vm, count) != sys::MapResult::kOk ||
           states_window_.cover(vm, count * layout::kGranulesPerSlab) != sys::MapResult::kOk ||
           slabs_window_.cover(vm, count * sizeof(layout::Slab)) != sys::MapResult::kOk) {
         return false;
       }
-      const sys::MapResult result = zone_.cover(vm, (count - 1) * slab_bytes());
+      const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
       if (result == sys::MapResult::kNoMemory) return false;
       const bool taken = result == sys::MapResult::kTaken;
-      if (taken && starts) return false;  // better to plan another place
+      if (taken && first == 0) return false;  // better to plan another place
       if (taken && !zone_.skip(slabs * slab_bytes())) return false;
-      if (starts) slabs_[0].slot = layout::Slot::kTaken;
       for (uint32_t index = static_cast<uint32_t>(count); index-- != first;) {
         slabs_[index].slot = taken ? layout::Slot::kTaken : layout::Slot::kMapped;
         slabs_[index].fresh = 1;
@@ -287,6 +277,7 @@ class Zone {
   uintptr_t base_ = 0;
   size_t limit_ = 0;  // granules
   uint8_t* states_ = nullptr;
+  uintptr_t state_bias_ = 0;  // state byte of p: *(state_bias_ + (p >> shift))
   layout::Slab* slabs_ = nullptr;
   unsigned shift_ = 0;
 

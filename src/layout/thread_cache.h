@@ -1,5 +1,5 @@
-// A thread's cache: for each size class a stack of free blocks, each by the number of its first
-// granule in its zone.
+// A thread's cache: for each size class a stack of addresses of free blocks. (As integers:
+// compilers make a better malloc of them than of pointers.)
 //
 // Only its thread touches it (and, when that thread is gone, whoever takes it over). The order of
 // stores in heap/fast_path.h keeps it valid at every instruction, for forks and for readers from
@@ -8,8 +8,7 @@
 //   slots:  |  0   | block | block |  ...  |
 //                              ^ top[c]      ^ limit[c]
 //
-// An empty stack's top is its first slot, whose 0 is no block's number: malloc learns "empty" from
-// the word that it pops.
+// An empty stack's top is its slot of 0, so that malloc learns "empty" from the word that it pops.
 // A cache that may not be used (none made yet, thread ended) has every stack empty and full at
 // once.
 #pragma once
@@ -47,8 +46,8 @@ enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 
 // What malloc and free touch.
 struct CacheFront {
-  size_t* top[kCacheStacks];  // first, so that its index needs no displacement
-  size_t* limit[kCacheStacks];
+  uintptr_t* top[kCacheStacks];  // first, so that its index needs no displacement
+  uintptr_t* limit[kCacheStacks];
   // Bytes -> class for small sizes. All zero sends every small malloc to the slow path.
   uint8_t small_class[1032];
 };
@@ -61,15 +60,15 @@ struct ThreadCache : CacheFront {
   size_t bound_bytes;    // sum over classes of (limit - bottom) * block size
   ThreadCache* next;     // registry of all caches, never shrinks
   ThreadCache* next_parked;
-  size_t null_slot;  // top[0] points here
-  size_t slots[kCacheSlots];
+  uintptr_t null_slot;  // top[0] points here
+  uintptr_t slots[kCacheSlots];
 };
 
 // A front whose stacks are all empty and full, which sends everything to the slow path.
-constexpr CacheFront closed_front(size_t* null_slot) {
+constexpr CacheFront closed_front(uintptr_t* null_slot) {
   CacheFront front{};
-  for (size_t*& top : front.top) top = null_slot;
-  for (size_t*& limit : front.limit) limit = null_slot;
+  for (uintptr_t*& top : front.top) top = null_slot;
+  for (uintptr_t*& limit : front.limit) limit = null_slot;
   return front;
 }
 
@@ -78,7 +77,7 @@ static_assert(kCacheStacks > kLiveSpecial);
 static_assert(sizeof(ThreadCache) <= size_t{160} << 10, "address space; touched as it is used");
 
 // The null slot below the stack of class `c`.
-inline size_t* stack_bottom(ThreadCache& cache, uint32_t c) {
+inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t c) {
   return &cache.slots[kCacheSlotOffset[c]];
 }
 

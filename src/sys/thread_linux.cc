@@ -24,7 +24,7 @@ void (*g_in_child)() = nullptr;
 
 // In a page that the kernel clears in a forked child (MADV_WIPEONFORK, Linux 4.14), but not in one
 // that shares our memory (vfork). Null where there is no such thing.
-std::atomic<bool>* g_not_forked = nullptr;
+std::atomic<std::atomic<bool>*> g_not_forked{nullptr};
 
 }  // namespace
 
@@ -48,18 +48,20 @@ bool at_thread_exit(void (*callback)(void*), void* argument) {
 
 void at_fork_in_child(void (*callback)()) {
   const int saved_errno = errno;
+  g_in_child = callback;
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* const memory =
       mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED && madvise(memory, page, MADV_WIPEONFORK) == 0) {
-    g_not_forked = static_cast<std::atomic<bool>*>(memory);
-    g_not_forked->store(true, std::memory_order_relaxed);
+    auto* const not_forked = static_cast<std::atomic<bool>*>(memory);
+    not_forked->store(true, std::memory_order_relaxed);
+    // Other threads are in finish_fork() already: they see the flag and the callback set.
+    g_not_forked.store(not_forked, std::memory_order_release);
   } else if (memory != MAP_FAILED) {
     munmap(memory, page);
   }
-  g_in_child = callback;
   pthread_atfork(nullptr, nullptr, [] {
-    if (g_not_forked == nullptr) {
+    if (g_not_forked.load(std::memory_order_relaxed) == nullptr) {
       g_in_child();
     } else {
       finish_fork();
@@ -69,7 +71,8 @@ void at_fork_in_child(void (*callback)()) {
 }
 
 bool finish_fork() {
-  if (g_not_forked == nullptr || g_not_forked->exchange(true)) return false;
+  std::atomic<bool>* const not_forked = g_not_forked.load(std::memory_order_acquire);
+  if (not_forked == nullptr || not_forked->exchange(true)) return false;
   g_in_child();
   return true;
 }

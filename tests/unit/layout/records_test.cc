@@ -38,7 +38,7 @@ TEST(Records, TopIsTheFirstThingInACache) {
 TEST(Records, StacksDoNotOverlap) {
   auto cache = std::make_unique<ThreadCache>();
   for (uint32_t c = 1; c < kClassCount; ++c) {
-    size_t* const bottom = stack_bottom(*cache, c);
+    uintptr_t* const bottom = stack_bottom(*cache, c);
     EXPECT_GE(bottom, cache->slots);
     EXPECT_LE(bottom + cache_slots(c), cache->slots + kCacheSlots - 1);
     if (c < kLastClass) {
@@ -48,7 +48,7 @@ TEST(Records, StacksDoNotOverlap) {
 }
 
 TEST(Records, ClosedFrontIsEmptyAndFullAtOnce) {
-  size_t null_slot = 0;
+  uintptr_t null_slot = 0;
   const CacheFront front = closed_front(&null_slot);
   for (uint32_t stack = 0; stack < kCacheStacks; ++stack) {
     EXPECT_EQ(front.top[stack], front.limit[stack]);
