@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
 #include <cstdint>
@@ -76,7 +77,8 @@ uint64_t file_identity(int descriptor) {
 bool write_all(int descriptor, std::string_view text) {
   const ErrnoKeeper keeper;
   while (!text.empty()) {
-    const ssize_t written = write(descriptor, text.data(), text.size());
+    // Not write(): that is a cancellation point, which none of our callers is.
+    const ssize_t written = syscall(SYS_write, descriptor, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return false;
     text.remove_prefix(static_cast<size_t>(written));

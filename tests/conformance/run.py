@@ -58,7 +58,8 @@ def make_cases():
                 "exit_while_busy", timeout=240)
     add("threads", "short_threads tsd_destructors tsd_destructors_only blocks_outlive_threads "
                    "blocks_change_hands one_way huge_reallocs_race smallest_stack keys_left_alone "
-                   "stays_single_threaded cancellation main_ends_first", timeout=120)
+                   "stays_single_threaded cancellation stats_are_no_cancellation_point "
+                   "main_ends_first", timeout=120)
     add("loader", "constructors no_cxx_runtime plugins_come_and_go opened_at_run_time "
                   "second_namespace exit_handlers")
     cases["loader.opened_without_preload"] = Case("loader", "opened_at_run_time", preload=False)

@@ -1,6 +1,7 @@
 // Threads that come, hand blocks to each other, and go: short ones by the thousand, destructors of
 // thread-specific data, the smallest stacks, blocks that outlive their thread.
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
+#include <unistd.h>
 
 #include "tests/conformance/conformance.h"
 
@@ -329,6 +331,31 @@ static void cancellation(void) {
   all_sizes(NULL);
 }
 
+// A thread with a cancellation pending must not end inside of a call that is no cancellation point.
+static volatile int g_stats_returned;
+static void* cancelled_before_stats(void* argument) {
+  pthread_cancel(pthread_self());
+  malloc_stats();
+  free(malloc(100000));
+  malloc_trim(0);
+  g_stats_returned = 1;
+  pthread_testcancel();
+  return argument;
+}
+static void stats_are_no_cancellation_point(void) {
+  const int saved = dup(STDERR_FILENO);
+  const int null = open("/dev/null", O_WRONLY);
+  CHECK(dup2(null, STDERR_FILENO) == STDERR_FILENO, "no standard error");
+  pthread_t thread;
+  const int failed = pthread_create(&thread, NULL, cancelled_before_stats, NULL);
+  if (failed == 0) pthread_join(thread, NULL);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  close(null);
+  CHECK(failed == 0, "no thread");
+  CHECK(g_stats_returned, "a thread was cancelled inside malloc_stats");
+}
+
 static pthread_t g_main;
 static void* outlive_main(void* argument) {
   if ((uintptr_t)argument == 0) pthread_join(g_main, NULL);
@@ -359,6 +386,7 @@ static const struct Case kCases[] = {
     {"keys_left_alone", keys_left_alone},
     {"stays_single_threaded", stays_single_threaded},
     {"cancellation", cancellation},
+    {"stats_are_no_cancellation_point", stats_are_no_cancellation_point},
     {"main_ends_first", main_ends_first},
 };
 
