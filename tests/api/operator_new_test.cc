@@ -15,7 +15,7 @@
 namespace {
 
 constexpr size_t kTooLarge = SIZE_MAX / 4;
-const std::nothrow_t& kNothrow = std::nothrow;
+const std::nothrow_t& g_nothrow = std::nothrow;
 
 int g_handler_calls = 0;
 
@@ -51,6 +51,8 @@ void throw_bad() {
 
 bool is_ours(const void* p) { return tide_malloc_usable_size(p) != 0; }
 
+// Nothing is to be allocated, or a size and an alignment that the analyzer can't match.
+// NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks)
 TEST(OperatorNew, PlainForms) {
   void* const a = ::operator new(100);
   ASSERT_TRUE(is_ours(a));
@@ -58,12 +60,12 @@ TEST(OperatorNew, PlainForms) {
   void* const b = ::operator new[](0);
   ASSERT_NE(b, nullptr);
   ::operator delete[](b);
-  void* const c = ::operator new(100, kNothrow);
+  void* const c = ::operator new(100, g_nothrow);
   ASSERT_TRUE(is_ours(c));
-  ::operator delete(c, kNothrow);
-  void* const d = ::operator new[](100, kNothrow);
+  ::operator delete(c, g_nothrow);
+  void* const d = ::operator new[](100, g_nothrow);
   ASSERT_TRUE(is_ours(d));
-  ::operator delete[](d, kNothrow);
+  ::operator delete[](d, g_nothrow);
 }
 
 TEST(OperatorNew, SizedDeletes) {
@@ -84,9 +86,9 @@ TEST(OperatorNew, AlignedForms) {
     void* const a = ::operator new(33, tag);
     ASSERT_EQ(reinterpret_cast<uintptr_t>(a) % alignment, 0u);
     ::operator delete(a, tag);
-    void* const b = ::operator new[](33, tag, kNothrow);
+    void* const b = ::operator new[](33, tag, g_nothrow);
     ASSERT_EQ(reinterpret_cast<uintptr_t>(b) % alignment, 0u);
-    ::operator delete[](b, tag, kNothrow);
+    ::operator delete[](b, tag, g_nothrow);
   }
   struct alignas(512) Wide {
     char bytes[512];
@@ -98,7 +100,7 @@ TEST(OperatorNew, AlignedForms) {
 TEST(OperatorNew, ABadAlignmentIsBadAlloc) {
   EXPECT_THROW((void)::operator new (16, std::align_val_t{24}), std::bad_alloc);
   EXPECT_THROW((void)::operator new (16, std::align_val_t{0}), std::bad_alloc);
-  EXPECT_EQ(::operator new (16, std::align_val_t{24}, kNothrow), nullptr);
+  EXPECT_EQ(::operator new (16, std::align_val_t{24}, g_nothrow), nullptr);
   EXPECT_THROW((void)::operator new (16, std::align_val_t{SIZE_MAX / 2 + 1}), std::bad_alloc);
 }
 
@@ -113,10 +115,10 @@ TEST(OperatorNew, ThrowsBadAllocWithoutAHandler) {
 
 TEST(OperatorNew, NothrowFormsGiveNull) {
   const WithHandler none(nullptr);
-  EXPECT_EQ(::operator new(kTooLarge, kNothrow), nullptr);
-  EXPECT_EQ(::operator new[](kTooLarge, kNothrow), nullptr);
-  EXPECT_EQ(::operator new (kTooLarge, std::align_val_t{64}, kNothrow), nullptr);
-  EXPECT_EQ(::operator new[](kTooLarge, std::align_val_t{64}, kNothrow), nullptr);
+  EXPECT_EQ(::operator new(kTooLarge, g_nothrow), nullptr);
+  EXPECT_EQ(::operator new[](kTooLarge, g_nothrow), nullptr);
+  EXPECT_EQ(::operator new (kTooLarge, std::align_val_t{64}, g_nothrow), nullptr);
+  EXPECT_EQ(::operator new[](kTooLarge, std::align_val_t{64}, g_nothrow), nullptr);
 }
 
 TEST(OperatorNew, TheHandlerRunsUntilItGivesUp) {
@@ -127,12 +129,12 @@ TEST(OperatorNew, TheHandlerRunsUntilItGivesUp) {
   }
   {
     const WithHandler three(give_up_after_three);
-    EXPECT_EQ(::operator new(kTooLarge, kNothrow), nullptr);
+    EXPECT_EQ(::operator new(kTooLarge, g_nothrow), nullptr);
     EXPECT_EQ(g_handler_calls, 3);
   }
   {
     const WithHandler three(give_up_after_three);
-    EXPECT_EQ(::operator new (kTooLarge, std::align_val_t{64}, kNothrow), nullptr);
+    EXPECT_EQ(::operator new (kTooLarge, std::align_val_t{64}, g_nothrow), nullptr);
     EXPECT_EQ(g_handler_calls, 3);
   }
 }
@@ -147,9 +149,9 @@ TEST(OperatorNew, WhatTheHandlerThrowsPassesThrough) {
 
 TEST(OperatorNew, NothrowFormsCatchBadAllocOfTheHandler) {
   const WithHandler bad(throw_bad);
-  EXPECT_EQ(::operator new(kTooLarge, kNothrow), nullptr);
-  EXPECT_EQ(::operator new[](kTooLarge, kNothrow), nullptr);
-  EXPECT_EQ(::operator new (kTooLarge, std::align_val_t{64}, kNothrow), nullptr);
+  EXPECT_EQ(::operator new(kTooLarge, g_nothrow), nullptr);
+  EXPECT_EQ(::operator new[](kTooLarge, g_nothrow), nullptr);
+  EXPECT_EQ(::operator new (kTooLarge, std::align_val_t{64}, g_nothrow), nullptr);
   EXPECT_EQ(g_handler_calls, 3);
 }
 
@@ -173,5 +175,6 @@ TEST(OperatorNew, DestructorsRunWhenAConstructorArrayFails) {
   EXPECT_THROW(delete[] new Counted[10], std::runtime_error);
   EXPECT_EQ(alive, 0);
 }
+// NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
 }  // namespace

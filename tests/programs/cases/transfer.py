@@ -27,7 +27,8 @@ def rsync(box):
     box.run(["rsync", "-a", "-z", "--no-whole-file", "tree/", "second/"])
     for copy in ("copy", "second"):
         box.check(box.digest_tree("tree") == box.digest_tree(copy), "rsync made a bad copy")
-    names = sorted(line.split(" ", 1)[1] for line in changes.splitlines())
+    # Folders are named when their time differs, which hangs on how fast all this ran.
+    names = sorted(line.split(" ", 1)[1] for line in changes.splitlines() if line[-1] != "/")
     return "\n".join(names) + "\n" + box.digest_tree("copy")
 
 
