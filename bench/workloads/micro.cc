@@ -25,7 +25,7 @@ constexpr size_t kMiB = 1024 * 1024;
 
 void pair(benchmark::State& state) {
   const auto bytes = static_cast<size_t>(state.range(0));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     void* block = std::malloc(bytes);
     benchmark::DoNotOptimize(block);
     *static_cast<volatile char*>(block) = 1;
@@ -38,7 +38,7 @@ void pair(benchmark::State& state) {
 void pair_mixed(benchmark::State& state) {
   const bench::SizeTable sizes(16, static_cast<size_t>(state.range(0)), true, 1);
   bench::Rng rng(1);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     void* block = std::malloc(sizes.pick(rng.next()));
     benchmark::DoNotOptimize(block);
     std::free(block);
@@ -57,7 +57,7 @@ void batch(benchmark::State& state, Order order) {
       std::swap(turn[i - 1], turn[rng.below(static_cast<uint32_t>(i))]);
   }
   std::vector<void*> blocks(count);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     for (void*& block : blocks) {
       block = std::malloc(bytes);
       benchmark::DoNotOptimize(block);
@@ -70,7 +70,7 @@ void batch(benchmark::State& state, Order order) {
 
 void zeroed(benchmark::State& state) {
   const auto bytes = static_cast<size_t>(state.range(0));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     void* block = std::calloc(1, bytes);
     benchmark::DoNotOptimize(block);
     *static_cast<volatile char*>(block) = 1;
@@ -82,7 +82,7 @@ void zeroed(benchmark::State& state) {
 void aligned(benchmark::State& state) {
   const auto bytes = static_cast<size_t>(state.range(0));
   const auto alignment = static_cast<size_t>(state.range(1));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     void* block = std::aligned_alloc(alignment, bytes);
     benchmark::DoNotOptimize(block);
     *static_cast<volatile char*>(block) = 1;
@@ -94,7 +94,7 @@ void aligned(benchmark::State& state) {
 void growth(benchmark::State& state) {
   const auto final_bytes = static_cast<size_t>(state.range(0));
   const auto percent = static_cast<size_t>(state.range(1));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     size_t bytes = 16;
     void* block = std::malloc(bytes);
     while (bytes < final_bytes) {
@@ -111,7 +111,7 @@ void growth(benchmark::State& state) {
 
 void new_sized_delete(benchmark::State& state) {
   const auto bytes = static_cast<size_t>(state.range(0));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     void* block = ::operator new(bytes);
     benchmark::DoNotOptimize(block);
     *static_cast<volatile char*>(block) = 1;
@@ -126,7 +126,7 @@ void pair_over_live(benchmark::State& state) {
   std::vector<void*> live(1024);
   for (void*& block : live) block = bench::must(std::malloc(bytes));
   bench::Rng rng(3);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     void*& slot = live[rng.below(1024)];
     std::free(slot);
     slot = std::malloc(bytes);

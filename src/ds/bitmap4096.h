@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/check.h"
+
 namespace tide::ds {
 
 struct Bitmap4096 {
@@ -32,6 +34,7 @@ struct Bitmap4096 {
   // The lowest member; the set must not be empty.
   uint32_t first() const {
     const auto word = static_cast<uint32_t>(std::countr_zero(summary));
+    TIDE_CHECK1(word < 64 && words[word] != 0, "a bit of the summary stands for a word not zero");
     return word * 64 + static_cast<uint32_t>(std::countr_zero(words[word]));
   }
 

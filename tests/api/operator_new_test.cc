@@ -51,8 +51,6 @@ void throw_bad() {
 
 bool is_ours(const void* p) { return tide_malloc_usable_size(p) != 0; }
 
-// Nothing is to be allocated, or a size and an alignment that the analyzer can't match.
-// NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks)
 TEST(OperatorNew, PlainForms) {
   void* const a = ::operator new(100);
   ASSERT_TRUE(is_ours(a));
@@ -175,6 +173,5 @@ TEST(OperatorNew, DestructorsRunWhenAConstructorArrayFails) {
   EXPECT_THROW(delete[] new Counted[10], std::runtime_error);
   EXPECT_EQ(alive, 0);
 }
-// NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
 }  // namespace

@@ -36,7 +36,8 @@ SELECT md5(string_agg(aid || ':' || abalance, ',' ORDER BY aid)) FROM pgbench_ac
 
 
 @case("postgres", packages=["postgresql-15"],
-      programs=["initdb", "postgres", "pgbench", "psql", "pg_amcheck", "pg_checksums"],
+      programs=["initdb", "postgres", "pgbench", "psql", "pg_isready", "pg_amcheck",
+                "pg_checksums"],
       must_load=["postgres", "pgbench", "initdb"], threads=(1, 2), timeout=300)
 def postgres(box):
     """postgres: initdb, pgbench, parallel and JIT queries, amcheck, shutdown, checksums"""
@@ -48,6 +49,9 @@ def postgres(box):
                         "-h", "127.0.0.1", "-c", "fsync=off", "-c", "max_connections=20",
                         "-c", "shared_buffers=32MB", "-c", "work_mem=8MB"], port, user=user)
     connection = ["-h", box.dir, "-p", port, "-U", "postgres"]
+
+    # It listens before it has finished its start.
+    box.wait_until(["pg_isready", "-q", *connection], user=user)
 
     def sql(name, text):
         box.write(name, text)

@@ -8,6 +8,7 @@ import collections
 import hashlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -214,10 +215,23 @@ class Box:
         self.check_loaded(program)
         return program
 
+    def wait_until(self, argv, **options):
+        """Runs a program again and again until it ends with status 0."""
+        while self.run(argv, expect=None, **options).status != 0:
+            self.raise_if_out_of_time(argv[0])
+            time.sleep(0.05)
+
     def free_port(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
+        # Not one that the system hands out by itself: a client that waits for the server could be
+        # given it, and be connected with itself.
+        while True:
+            port = random.randrange(15000, 30000)
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    self.raise_if_out_of_time("the search for a free port")
 
     def server_user(self, preferred):
         """Whom a server that refuses root runs as; None when we are not root anyway."""
