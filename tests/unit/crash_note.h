@@ -20,11 +20,11 @@ inline void crash_handler(int signal) {
 
 // Text as for printf; ends up on stderr only if the process crashes.
 [[gnu::format(printf, 1, 2)]] inline void set_crash_note(const char* format, ...) {
-  static const bool installed = [] {
+  static const bool kInstalled = [] {
     for (const int signal : {SIGABRT, SIGSEGV, SIGBUS}) ::signal(signal, crash_handler);
     return true;
   }();
-  (void)installed;
+  (void)kInstalled;
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(g_crash_note, sizeof g_crash_note - 1, format, arguments);
