@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .process import mapped_file
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY_FOLDERS = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu", "/usr/lib64", "/usr/local/lib")
 
@@ -65,12 +67,10 @@ def sha256(path):
 
 def c_library():
     """Path of the C library that this process runs on."""
-    with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
-        for line in maps:
-            path = line.split(maxsplit=5)[-1].strip()
-            if os.path.basename(path).startswith("libc.so.6"):
-                return path
-    raise PeerError("no libc.so.6 in this process: the C library's malloc cannot be named")
+    path = mapped_file("libc.so.6")
+    if path is None:
+        raise PeerError("no libc.so.6 in this process: the C library's malloc cannot be named")
+    return path
 
 
 def find_library(pattern):

@@ -130,14 +130,19 @@ def status_text(status):
     return "ok" if code == 0 else f"exit {code}"
 
 
-def loader():
-    """Path of the dynamic loader that this interpreter itself runs on."""
+def mapped_file(name_start):
+    """Path of the first file in this process's map whose name begins so, or None."""
     with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
         for line in maps:
             path = line.split(maxsplit=5)[-1].strip()
-            if os.path.basename(path).startswith("ld-linux"):
+            if os.path.basename(path).startswith(name_start):
                 return path
     return None
+
+
+def loader():
+    """Path of the dynamic loader that this interpreter itself runs on."""
+    return mapped_file("ld-linux")
 
 
 def program_file(command):

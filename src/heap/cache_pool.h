@@ -42,7 +42,7 @@ class CachePool {
       prepare(*cache);
       cache->home = static_cast<uint8_t>(count_ % layout::kHomes);
       cache->next = all_;
-      __atomic_store_n(&all_, cache, __ATOMIC_RELEASE);  // pairs with for_each()
+      base::published_store(all_, cache);  // pairs with for_each()
       base::racy_store(count_, count_ + 1);
     }
     cache->state = layout::CacheState::kOwned;
@@ -129,8 +129,7 @@ class CachePool {
   // Calls visit(cache) for every cache ever made; owners go on using theirs meanwhile.
   template <class Visit>
   void for_each(Visit visit) {
-    for (ThreadCache* cache = __atomic_load_n(&all_, __ATOMIC_ACQUIRE); cache != nullptr;
-         cache = cache->next) {
+    for (ThreadCache* cache = base::published_load(all_); cache != nullptr; cache = cache->next) {
       visit(*cache);
     }
   }

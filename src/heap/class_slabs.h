@@ -38,7 +38,7 @@ class ClassSlabs {
   uint32_t take_listed(Zone<Vm>& zone, void** out, uint32_t count) {
     uint32_t taken = 0;
     while (taken < count) {
-      const uint32_t index = fullest_with_room();
+      const uint32_t index = fullest_below(layout::kFullBin);
       if (index == layout::kNoSlab) break;
       taken += take_from(zone, index, out + taken, count - taken);
     }
@@ -56,17 +56,13 @@ class ClassSlabs {
   // Adds a slab of `other` that is used up and by now more than half free, or, with `any`, one that
   // has any room. False: there is none.
   bool adopt_from(Zone<Vm>& zone, ClassSlabs& other, uint8_t home, bool any) {
-    const uint32_t index = any ? other.fullest_with_room() : other.sparse();
+    const uint32_t index = other.fullest_below(any ? layout::kFullBin : layout::kFullBin / 2);
     if (index == layout::kNoSlab) return false;
     layout::Slab& slab = zone.slab(index);
     if (!any && slab.carved != slab.blocks) return false;
-    other.unlink(zone, index);
-    base::racy_store(other.slab_count_, other.slab_count_ - 1);
-    base::racy_store(other.used_, other.used_ - slab.used);
+    other.remove(zone, index);
     base::racy_store(slab.home, home);
-    base::racy_store(slab_count_, slab_count_ + 1);
-    base::racy_store(used_, used_ + slab.used);
-    link(zone, index, bin_of(slab));
+    add(zone, index);
     return true;
   }
 
@@ -126,9 +122,7 @@ class ClassSlabs {
     zone.set_class(index, slab.size_class);
     slab.free.rebuild_summary();
     slab.used = slab.carved - slab.free.count();
-    used_ += slab.used;
-    ++slab_count_;
-    link(zone, index, bin_of(slab));
+    add(zone, index);
   }
 
  private:
@@ -137,15 +131,9 @@ class ClassSlabs {
     return static_cast<uint8_t>(slab.used * layout::kFullBin / slab.blocks);
   }
 
-  uint32_t fullest_with_room() const {
-    for (uint32_t bin = layout::kFullBin; bin-- != 0;) {
-      if (heads_[bin] != 0) return head(bin);
-    }
-    return layout::kNoSlab;
-  }
-
-  uint32_t sparse() const {
-    for (uint32_t bin = layout::kFullBin / 2; bin-- != 0;) {
+  // A slab of the fullest list before `bin` that has any.
+  uint32_t fullest_below(uint32_t bin) const {
+    while (bin-- != 0) {
       if (heads_[bin] != 0) return head(bin);
     }
     return layout::kNoSlab;
@@ -158,8 +146,20 @@ class ClassSlabs {
     base::racy_store(slab.owner, owner);
     base::racy_store(slab.home, home);
     zone.set_class(index, c);
+    add(zone, index);
+  }
+
+  // A slab with all that it holds comes to these lists and counts, or leaves them.
+  void add(Zone<Vm>& zone, uint32_t index) {
+    const layout::Slab& slab = zone.slab(index);
     base::racy_store(slab_count_, slab_count_ + 1);
+    base::racy_store(used_, used_ + slab.used);
     link(zone, index, bin_of(slab));
+  }
+  void remove(Zone<Vm>& zone, uint32_t index) {
+    unlink(zone, index);
+    base::racy_store(slab_count_, slab_count_ - 1);
+    base::racy_store(used_, used_ - zone.slab(index).used);
   }
 
   uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
@@ -206,9 +206,7 @@ class ClassSlabs {
   }
 
   void release(Zone<Vm>& zone, uint32_t index) {
-    unlink(zone, index);
-    base::racy_store(slab_count_, slab_count_ - 1);
-    base::racy_store(used_, used_ - zone.slab(index).used);
+    remove(zone, index);
     const layout::Slab& slab = zone.slab(index);
     zone.release(index, slab.fresh && slab.carved == 0);
   }

@@ -13,11 +13,10 @@
 //    process heap starts here: not for a double free, the middle of a block, a special block;
 //  - the class comes from a byte per slab, which is in the CPU's cache, and the state byte is only
 //    compared: when it is not in the cache, the next operations go on meanwhile;
-//  - stacks hold granule numbers: what free has just computed, and where malloc finds the state
-//    byte, without either of them keeping the pointer beside it.
+//  - the shift that leads malloc to the state byte also says whether there was a block.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
-// block at that moment. Nor is there a plain one on memory: the second load that it is was worth 8
-// % of a churn (docs/design/01-heap.md).
+// block at that moment. Nor is there a plain one on memory, whose second load costs more than the
+// instruction that it saves (docs/design/01-heap.md).
 //
 // The order of stores matters for forks and for readers from outside: a block leaves the live state
 // before it appears on a stack, and a slot is written before top covers it.

@@ -292,7 +292,7 @@ class HugeBlocks {
     if (place.address == 0) ++table.filled;
     place.bytes = entry.bytes;
     place.owner = entry.owner;
-    __atomic_store_n(&place.address, entry.address, __ATOMIC_RELEASE);
+    base::published_store(place.address, entry.address);
   }
 
   void insert(const Entry& entry) {

@@ -417,7 +417,7 @@ class LargeZone {
       entries_[first].pages = pages;
       entries_[first].owner = 0;
       entries_[first].state = taken ? State::kUnusable : State::kClean;
-      __atomic_store_n(&page_count_, static_cast<uint32_t>(count), __ATOMIC_RELEASE);
+      base::published_store(page_count_, static_cast<uint32_t>(count));
       if (!taken) {
         insert_free(first, State::kClean);
         return true;

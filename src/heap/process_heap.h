@@ -46,12 +46,12 @@ class ProcessHeap {
   void give(Space<Vm>& space, uint32_t c, void** blocks, uint32_t count) {
     const Zone<Vm>& zone = space.zone_of_class(c);
     while (count != 0) {
-      const uint8_t home = home_of(zone, blocks[0]);
+      const uint8_t home = home_of(zone, c, blocks[0]);
       void* others[layout::kMaxBatch];
       uint32_t here = 1;
       uint32_t other = 0;
       for (uint32_t i = 1; i < count; ++i) {
-        if (home_of(zone, blocks[i]) == home) {
+        if (home_of(zone, c, blocks[i]) == home) {
           blocks[here++] = blocks[i];
         } else {
           others[other++] = blocks[i];
@@ -69,7 +69,7 @@ class ProcessHeap {
     Zone<Vm>& zone = space.zone_of_class(c);
     const ds::LockGuard guard(lock(c));
     for (uint32_t i = 0; i < count; ++i) {
-      slabs(c, home_of(zone, blocks[i])).give(zone, blocks[i]);
+      slabs(c, home_of(zone, c, blocks[i])).give(zone, blocks[i]);
     }
   }
 
@@ -103,7 +103,8 @@ class ProcessHeap {
  private:
   static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
 
-  static uint8_t home_of(const Zone<Vm>& zone, const void* block) {
+  static uint8_t home_of(const Zone<Vm>& zone, uint32_t c, const void* block) {
+    if (homes_of(c) == 1) return 0;
     return base::racy_load(zone.slab(zone.index_of_address(block)).home);
   }
 

@@ -267,7 +267,7 @@ class Zone {
         slabs_[index].fresh = 1;
         if (!taken) push(index, true);
       }
-      __atomic_store_n(&limit_, count * layout::kGranulesPerSlab, __ATOMIC_RELEASE);
+      base::published_store(limit_, count * layout::kGranulesPerSlab);
       if (!taken) return true;
       slabs = 1;
     }

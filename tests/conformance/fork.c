@@ -85,10 +85,8 @@ static void work_in_child(int number) {
   }
 }
 
-static void fork_while_busy(void) {
-  pthread_t threads[3];
-  start(threads, COUNT_OF(threads), churn_thread);
-  for (int i = 0; i < 1000; ++i) {
+static void fork_children(int count) {
+  for (int i = 0; i < count; ++i) {
     const pid_t child = fork();
     if (child == 0) {
       work_in_child(i);
@@ -96,6 +94,12 @@ static void fork_while_busy(void) {
     }
     expect_child_ok(child, i);
   }
+}
+
+static void fork_while_busy(void) {
+  pthread_t threads[3];
+  start(threads, COUNT_OF(threads), churn_thread);
+  fork_children(1000);
   stop(threads, COUNT_OF(threads));
 }
 
@@ -185,14 +189,7 @@ static void atfork_handlers(void) {
   pthread_atfork(in_prepare, in_parent, in_child);
   start(threads, 1, churn_thread);
   start(threads + 1, 2, churn_large);
-  for (int i = 0; i < 400; ++i) {
-    const pid_t child = fork();
-    if (child == 0) {
-      work_in_child(i);
-      _exit(0);
-    }
-    expect_child_ok(child, i);
-  }
+  fork_children(400);
   stop(threads, COUNT_OF(threads));
   CHECK(g_prepare_calls == 400 && g_parent_calls == 400, "handlers ran %d and %d times",
         g_prepare_calls, g_parent_calls);

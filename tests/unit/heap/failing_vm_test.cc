@@ -237,22 +237,27 @@ TEST_P(FailingVm, EveryCallOnceAndInStretches) {
   }
 }
 
+// The scenario while calls fail, then once more where it could not start, with a healed system.
+void run_then_recover(EngineBox& box) {
+  Scenario run(box);
+  const bool ran = run.all();
+  if (ran) {
+    ASSERT_NO_FATAL_FAILURE(run.check());
+  }
+  box.os.heal();
+  if (!ran) {
+    ASSERT_TRUE(run.all());
+  }
+  ASSERT_NO_FATAL_FAILURE(run.check_recovered());
+}
+
 TEST_P(FailingVm, EachKindOfCallAlways) {
   for (size_t kind = 0; kind < kVmCalls; ++kind) {
     SCOPED_TRACE(name_of(static_cast<VmCall>(kind)));
     set_crash_note("failing_vm_test: every %s fails", name_of(static_cast<VmCall>(kind)));
     EngineBox box(options);
     box.os.fail_kind(static_cast<VmCall>(kind));
-    Scenario run(box);
-    const bool ran = run.all();
-    if (ran) {
-      ASSERT_NO_FATAL_FAILURE(run.check());
-    }
-    box.os.heal();
-    if (!ran) {
-      ASSERT_TRUE(run.all());
-    }
-    ASSERT_NO_FATAL_FAILURE(run.check_recovered());
+    ASSERT_NO_FATAL_FAILURE(run_then_recover(box));
   }
 }
 
@@ -262,16 +267,7 @@ TEST_P(FailingVm, EverySoManyCalls) {
     set_crash_note("failing_vm_test: every %luth call fails", period);
     EngineBox box(options);
     box.os.fail_every(period);
-    Scenario run(box);
-    const bool ran = run.all();
-    if (ran) {
-      ASSERT_NO_FATAL_FAILURE(run.check());
-    }
-    box.os.heal();
-    if (!ran) {
-      ASSERT_TRUE(run.all());
-    }
-    ASSERT_NO_FATAL_FAILURE(run.check_recovered());
+    ASSERT_NO_FATAL_FAILURE(run_then_recover(box));
   }
 }
 
