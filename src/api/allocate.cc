@@ -85,15 +85,14 @@ TIDE_NOINLINE void* allocate_slow(size_t bytes) {
   return TIDE_LIKELY(block != nullptr) ? block : out_of_memory();
 }
 
-void* allocate_zeroed(size_t bytes) {
+TIDE_NOINLINE void* allocate_zeroed_slow(size_t bytes) {
   heap::ThreadCache* const cache = own_cache();
   if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
   void* const block = g_engine.allocate_zeroed(cache, bytes);
   return TIDE_LIKELY(block != nullptr) ? block : out_of_memory();
 }
 
-void* allocate_aligned(size_t alignment, size_t bytes) {
-  if (alignment <= layout::kMinAlignment) return allocate(bytes);
+TIDE_NOINLINE void* allocate_aligned_slow(size_t alignment, size_t bytes) {
   heap::ThreadCache* const cache = own_cache();
   if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
   void* const block = g_engine.allocate_aligned(cache, alignment, bytes);

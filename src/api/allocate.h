@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
 #include "base/compiler.h"
 #include "heap/engine.h"
@@ -44,10 +45,24 @@ TIDE_INLINE void release(void* p) {
   release_slow(p);
 }
 
-void* allocate_zeroed(size_t bytes);
+void* allocate_zeroed_slow(size_t bytes);
+void* allocate_aligned_slow(size_t alignment, size_t bytes);
+
+// Small blocks are quicker written than looked up.
+TIDE_INLINE void* allocate_zeroed(size_t bytes) {
+  if (TIDE_UNLIKELY(bytes > layout::kSmallMaxBytes)) return allocate_zeroed_slow(bytes);
+  void* const block = allocate(bytes);
+  if (TIDE_LIKELY(block != nullptr)) memset(block, 0, bytes);
+  return block;
+}
 
 // `alignment`: a power of two, which the caller has checked.
-void* allocate_aligned(size_t alignment, size_t bytes);
+TIDE_INLINE void* allocate_aligned(size_t alignment, size_t bytes) {
+  if (TIDE_UNLIKELY(alignment > layout::kMidMaxBytes || bytes > layout::kMidMaxBytes)) {
+    return allocate_aligned_slow(alignment, bytes);
+  }
+  return allocate(layout::bytes_aligned(alignment, bytes));
+}
 
 // `p` is not null, `bytes` not 0. Null with ENOMEM leaves the block as it was.
 void* reallocate(void* p, size_t bytes);

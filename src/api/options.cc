@@ -1,6 +1,7 @@
 #include "api/options.h"
 
 #include <atomic>
+#include <bit>
 
 #include "api/allocate.h"
 #include "api/exit_report.h"
@@ -52,12 +53,18 @@ void load() {
   if (g_options.is_on(OptionId::verbose)) announce();
 }
 
+// Twice the CPUs, so that few of the threads that run at once share one.
+uint32_t homes_for(unsigned cpus) {
+  return cpus >= layout::kHomes / 2 ? layout::kHomes : std::bit_ceil(2 * cpus);
+}
+
 heap::Config config_of(const OptionSet& set) {
   heap::Config config = heap::Config::defaults();
   config.thread_cache_bytes = set.number(OptionId::thread_cache);
   config.huge_threshold_bytes = set.number(OptionId::huge_threshold);
   config.huge_cache_bytes = set.number(OptionId::huge_cache);
   config.remap_threshold_bytes = set.number(OptionId::remap_threshold);
+  config.homes = homes_for(sys::cpu_count());
   return config;
 }
 

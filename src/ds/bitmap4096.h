@@ -23,6 +23,12 @@ struct Bitmap4096 {
     summary |= uint64_t{1} << (index >> 6);
   }
 
+  // Adds members of one word; `bits` is not 0.
+  void set_in_word(uint32_t word, uint64_t bits) {
+    words[word] |= bits;
+    summary |= uint64_t{1} << word;
+  }
+
   void clear(uint32_t index) {
     const uint32_t word = index >> 6;
     words[word] &= ~(uint64_t{1} << (index & 63));
@@ -36,6 +42,23 @@ struct Bitmap4096 {
     const auto word = static_cast<uint32_t>(std::countr_zero(summary));
     TIDE_CHECK1(word < 64 && words[word] != 0, "a bit of the summary stands for a word not zero");
     return word * 64 + static_cast<uint32_t>(std::countr_zero(words[word]));
+  }
+
+  // Takes the lowest members out, at most `most`, and calls visit(member) for each. Returns how
+  // many.
+  template <class Visit>
+  uint32_t take_lowest(uint32_t most, Visit visit) {
+    uint32_t taken = 0;
+    while (taken < most && summary != 0) {
+      const auto word = static_cast<uint32_t>(std::countr_zero(summary));
+      uint64_t bits = words[word];
+      for (; bits != 0 && taken < most; ++taken, bits &= bits - 1) {
+        visit(word * 64 + static_cast<uint32_t>(std::countr_zero(bits)));
+      }
+      words[word] = bits;
+      if (bits == 0) summary &= summary - 1;
+    }
+    return taken;
   }
 
   uint32_t count() const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <new>
 
 #include "ds/lock.h"
@@ -27,12 +28,14 @@ class CachePool {
 
   // A cache for the calling thread: one that a thread left behind, with what is in it, or a new
   // one. Null when there is no memory.
-  ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata) {
+  ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata, const Config& config) {
     const ds::LockGuard guard(lock_);
     if (parked_ == nullptr && count_ >= kFirstSearch && count_ >= next_search_) park_orphans();
     ThreadCache* cache = parked_;
     if (cache != nullptr) {
       parked_ = cache->next_parked;
+      parked_bytes_ -= cache->parked_bytes;
+      cache->parked_bytes = 0;
     } else {
       cache = first_used_
                   ? static_cast<ThreadCache*>(metadata.allocate(space.vm, sizeof(ThreadCache)))
@@ -40,7 +43,7 @@ class CachePool {
       if (cache == nullptr) return nullptr;
       first_used_ = true;
       prepare(*cache);
-      cache->home = static_cast<uint8_t>(count_ % layout::kHomes);
+      cache->home = static_cast<uint8_t>(count_ % config.homes);
       cache->next = all_;
       base::published_store(all_, cache);  // pairs with for_each()
       base::racy_store(count_, count_ + 1);
@@ -50,8 +53,18 @@ class CachePool {
     return cache;
   }
 
-  // The calling thread ends: its blocks go back, the cache waits for another thread.
+  // The calling thread ends: the cache waits for another thread, with what is in it if that is not
+  // much, so that short threads cost little.
   void park(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
+    const size_t bytes = bytes_in(cache);
+    {
+      const ds::LockGuard guard(lock_);
+      if (bytes <= kMostParkedBytes - parked_bytes_) {
+        cache.parked_bytes = bytes;
+        parked_bytes_ += bytes;
+        return park_locked(cache);
+      }
+    }
     drain(space, heap, cache);
     // The next thread starts small again: what this one needed says nothing about it.
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
@@ -90,8 +103,12 @@ class CachePool {
   // False: the stack has no room at all, the block must go to the heap itself.
   bool make_room(Space<Vm>& space, ProcessHeap<Vm>& heap, const Config& config, ThreadCache& cache,
                  uint32_t c) {
+    // Only a thread that also takes blocks is worth more room than a batch: see refill().
     const uint32_t before = layout::stack_capacity(cache, c);
-    if (before < 2u * layout::kClassInfo[c].batch) grow(config, cache, c);
+    if (before < kFewBlocks || (before < layout::kClassInfo[c].batch &&
+                                before * layout::kClassInfo[c].bytes < kOneWayBytes)) {
+      grow(config, cache, c);
+    }
     const uint32_t capacity = layout::stack_capacity(cache, c);
     if (layout::stack_count(cache, c) < capacity) return true;
     if (capacity == 0) return false;
@@ -102,25 +119,39 @@ class CachePool {
   // Gives all blocks of the cache back.
   void drain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      while (const uint32_t count = layout::stack_count(cache, c)) {
-        give_back(space, heap, cache, c, count);
-      }
+      const uint32_t count = layout::stack_count(cache, c);
+      if (count != 0) give_back(space, heap, cache, c, count);
     }
   }
 
-  // Parked caches keep nothing, except in a forked child: see adopt_vanished().
-  void drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap) {
+  // Also, by visit(cache), of what only the engine can give back.
+  template <class Visit>
+  void drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap, Visit visit) {
     const ds::LockGuard guard(lock_);
     for (ThreadCache* cache = parked_; cache != nullptr; cache = cache->next_parked) {
       drain(space, heap, *cache);
+      visit(*cache);
+      cache->parked_bytes = 0;
     }
+    parked_bytes_ = 0;
+  }
+
+  // What of `bytes` one cache may use: less when there are many.
+  size_t share(size_t bytes) const {
+    constexpr size_t kFewCaches = 16;
+    constexpr size_t kLeast = 32;
+    const size_t caches = count();
+    if (caches <= kFewCaches) return bytes;
+    return caches > kFewCaches * kLeast ? bytes / kLeast : bytes * kFewCaches / caches;
   }
 
   // In a forked child: the caches of the threads that are not here any more wait for new threads,
   // with the blocks that are in them. `mine` may be null.
   void adopt_vanished(ThreadCache* mine) {
     parked_ = nullptr;
+    parked_bytes_ = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
+      cache->parked_bytes = 0;
       if (cache != mine) park_locked(*cache);
     }
     if (mine != nullptr) mine->owner = sys::thread_number();
@@ -139,7 +170,18 @@ class CachePool {
 
  private:
   static constexpr uint32_t kFewBlocks = 4;
+  static constexpr size_t kOneWayBytes = size_t{32} << 10;
   static constexpr uint32_t kFirstSearch = 16;
+  // Most that parked caches may keep, all together.
+  static constexpr size_t kMostParkedBytes = size_t{2} << 20;
+
+  static size_t bytes_in(ThreadCache& cache) {
+    size_t total = 0;
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      total += size_t{layout::stack_count(cache, c)} * layout::kClassInfo[c].bytes;
+    }
+    return total;
+  }
 
   // A thread that mallocs for the first time in one of its last destructors ends without telling
   // us. Looks for such caches when there are twice as many caches as were in use the last time.
@@ -176,29 +218,35 @@ class CachePool {
   // The `count` oldest blocks of stack `c` leave; those used last stay.
   void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t c,
                  uint32_t count) {
-    if (count > layout::kMaxBatch) count = layout::kMaxBatch;
     uintptr_t* const bottom = layout::stack_bottom(cache, c);
     const uint32_t left = layout::stack_count(cache, c) - count;
-    void* batch[layout::kMaxBatch];
-    for (uint32_t i = 0; i < count; ++i) batch[i] = reinterpret_cast<void*>(bottom[1 + i]);
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
     base::racy_store(cache.top[c], bottom);
     std::atomic_signal_fence(std::memory_order_release);
-    for (uint32_t i = 0; i < left; ++i) bottom[1 + i] = bottom[1 + count + i];
+    void* batch[layout::kMaxBatch];
+    for (uint32_t done = 0; done < count;) {
+      const uint32_t rest = count - done;
+      const uint32_t some = rest < layout::kMaxBatch ? rest : layout::kMaxBatch;
+      for (uint32_t i = 0; i < some; ++i) {
+        batch[i] = reinterpret_cast<void*>(bottom[1 + done + i]);
+      }
+      heap.give(space, c, batch, some);
+      done += some;
+    }
+    memmove(bottom + 1, bottom + 1 + count, left * sizeof *bottom);
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(cache.top[c], bottom + left);
-    heap.give(space, c, batch, count);
   }
 
   // Doubles the capacity of stack `c`, as far as its slots and the cache's bound in bytes allow.
-  static void grow(const Config& config, ThreadCache& cache, uint32_t c) {
+  void grow(const Config& config, ThreadCache& cache, uint32_t c) {
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const uint32_t capacity = layout::stack_capacity(cache, c);
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
     if (wanted > layout::kClassInfo[c].cache_slots) wanted = layout::kClassInfo[c].cache_slots;
     if (wanted <= capacity) return;
     size_t more = (wanted - capacity) * block_bytes;
-    const size_t bound = config.thread_cache_bytes;
+    const size_t bound = share(config.thread_cache_bytes);
     // Only a stack that has next to nothing takes from others: stacks that are all in use would
     // otherwise take from each other at every turn.
     if (cache.bound_bytes + more > bound && capacity < kFewBlocks) {
@@ -240,6 +288,7 @@ class CachePool {
   ds::Lock lock_;
   ThreadCache* all_ = nullptr;
   ThreadCache* parked_ = nullptr;
+  size_t parked_bytes_ = 0;
   uint32_t count_ = 0;
   uint32_t next_search_ = 0;  // number of caches at which orphans are looked for
   bool first_used_ = false;

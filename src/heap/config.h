@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace tide::heap {
 
@@ -15,8 +16,11 @@ struct Config {  // all zero until defaults() or the options are assigned
   // A block of at least so many bytes grows by moving its pages instead of copying them.
   size_t remap_threshold_bytes;
 
+  // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
+  uint32_t homes;
+
   static constexpr Config defaults() {
-    return {size_t{8} << 20, size_t{32} << 20, size_t{128} << 20, size_t{1} << 20};
+    return {size_t{8} << 20, size_t{32} << 20, size_t{128} << 20, size_t{1} << 20, 4};
   }
 };
 

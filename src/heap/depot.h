@@ -22,11 +22,10 @@ class alignas(64) Depot {
 
   // Uses the first `slots` slots only, which bounds the depot in bytes. False when they are taken.
   bool put(void* const* blocks, uint32_t count, uint32_t slots) {
-    const uint32_t usable = (uint32_t{1} << slots) - 1;
     uint32_t word = word_.load(std::memory_order_relaxed);
     uint32_t slot;
     do {
-      const uint32_t vacant = ~(full_bits(word) | claimed_bits(word)) & usable;
+      const uint32_t vacant = vacant_bits(word, slots);
       if (vacant == 0) return false;
       slot = static_cast<uint32_t>(std::countr_zero(vacant));
     } while (!word_.compare_exchange_weak(word, word | claim_bit(slot), std::memory_order_acquire,
@@ -37,6 +36,12 @@ class alignas(64) Depot {
     // Claimed becomes full. Pairs with the acquire in take(): the batch is seen whole.
     word_.fetch_xor(claim_bit(slot) | full_bit(slot), std::memory_order_release);
     return true;
+  }
+
+  // As good as a moment's look can tell.
+  bool has_room(uint32_t slots) const {
+    const uint32_t word = word_.load(std::memory_order_relaxed);
+    return vacant_bits(word, slots) != 0;
   }
 
   // Up to kMaxBatch blocks; 0 when there is no batch.
@@ -80,6 +85,9 @@ class alignas(64) Depot {
 
   static constexpr uint32_t full_bits(uint32_t word) { return word & 0xff; }
   static constexpr uint32_t claimed_bits(uint32_t word) { return (word >> 8) & 0xff; }
+  static constexpr uint32_t vacant_bits(uint32_t word, uint32_t slots) {
+    return ~(full_bits(word) | claimed_bits(word)) & ((uint32_t{1} << slots) - 1);
+  }
   static constexpr uint32_t full_bit(uint32_t slot) { return uint32_t{1} << slot; }
   static constexpr uint32_t claim_bit(uint32_t slot) { return uint32_t{1} << (slot + 8); }
 

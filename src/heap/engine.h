@@ -29,6 +29,7 @@
 #include "heap/private_heap.h"
 #include "heap/process_heap.h"
 #include "heap/space.h"
+#include "heap/span_cache.h"
 #include "heap/stats.h"
 #include "sys/vm.h"
 
@@ -56,8 +57,11 @@ class Engine {
   Space<Vm>& space() { return space_; }
   Config& config() { return config_; }
 
-  ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_); }
-  void park_cache(ThreadCache& cache) { caches_.park(space_, process_, cache); }
+  ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_, config_); }
+  void park_cache(ThreadCache& cache) {
+    SpanCache<Vm>(large_, cache.spans).drain();
+    caches_.park(space_, process_, cache);
+  }
 
   // What allocate_fast() could not do. Null: no memory.
   void* allocate_slow(ThreadCache* cache, size_t bytes);
@@ -101,6 +105,8 @@ class Engine {
 
  private:
   void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
+  void* take_span(ThreadCache* cache, size_t bytes);
+  void make_zero(void* block, size_t bytes);
   void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
@@ -113,6 +119,9 @@ class Engine {
   static uint32_t class_aligned(size_t alignment, size_t bytes);
   ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
   ClassSlabs<Vm>& slabs_of(const layout::Slab& slab);
+
+  // calloc of fewer bytes always writes them.
+  static constexpr size_t kPurgeToZeroBytes = size_t{128} << 10;
 
   Space<Vm> space_;
   Metadata<Vm> metadata_;

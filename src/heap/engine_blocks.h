@@ -71,33 +71,68 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
-  const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
-  return allocate_any(cache, c, bytes, 0, zeroed);
+  if (bytes <= layout::kMidMaxBytes) {
+    return allocate_any(cache, layout::class_of(bytes), bytes, 0, zeroed);
+  }
+  if (void* const block = take_span(cache, bytes)) return block;
+  return allocate_any(cache, 0, bytes, 0, zeroed);
+}
+
+// A span that the thread has at hand, or null.
+template <sys::VmSource Vm>
+void* Engine<Vm>::take_span(ThreadCache* cache, size_t bytes) {
+  if (cache == nullptr || cache->spans.count == 0 || bytes <= layout::kMidMaxBytes ||
+      bytes > SpanCache<Vm>::kMostSpanBytes) {
+    return nullptr;
+  }
+  return SpanCache<Vm>(large_, cache->spans).take(bytes);
 }
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_zeroed(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
   const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
-  void* const block = allocate_any(cache, c, bytes, 0, zeroed);
-  if (block != nullptr && !zeroed) memset(block, 0, bytes);
+  void* block = c == 0 ? take_span(cache, bytes) : nullptr;
+  if (block == nullptr) block = allocate_any(cache, c, bytes, 0, zeroed);
+  if (block != nullptr && !zeroed) {
+    if (c != 0) {
+      memset(block, 0, bytes);
+    } else {
+      make_zero(block, bytes);
+    }
+  }
   return block;
+}
+
+// Of a block of whole pages: where few of them are resident it is cheaper to give these back than
+// to touch all.
+template <sys::VmSource Vm>
+void Engine<Vm>::make_zero(void* block, size_t bytes) {
+  const size_t page = space_.vm.page_size();
+  const size_t whole = base::align_up(bytes, page);
+  if (bytes >= kPurgeToZeroBytes && whole <= usable_bytes(block) &&
+      base::is_aligned(base::address_of(block), page) && space_.vm.is_sparse(block, whole) &&
+      space_.vm.purge(block, whole)) {
+    return;
+  }
+  memset(block, 0, bytes);
 }
 
 // The smallest class that holds `bytes` and whose blocks are all aligned, or 0.
 template <sys::VmSource Vm>
 uint32_t Engine<Vm>::class_aligned(size_t alignment, size_t bytes) {
   if (alignment > layout::kMidMaxBytes || bytes > layout::kMidMaxBytes) return 0;
-  for (uint32_t c = layout::class_of(bytes); c <= layout::kLastClass; ++c) {
-    if (layout::kClassInfo[c].bytes % alignment == 0) return c;
-  }
-  return 0;
+  return layout::class_of(layout::bytes_aligned(alignment, bytes));
 }
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes) {
   bool zeroed = false;
-  return allocate_any(cache, class_aligned(alignment, bytes), bytes, alignment, zeroed);
+  const uint32_t c = class_aligned(alignment, bytes);
+  if (c == 0 && alignment <= layout::kSpanPageBytes) {
+    if (void* const block = take_span(cache, bytes)) return block;
+  }
+  return allocate_any(cache, c, bytes, alignment, zeroed);
 }
 
 template <sys::VmSource Vm>
@@ -119,6 +154,10 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   }
   uint16_t owner = 0;
   size_t bytes = 0;
+  if (cache != nullptr &&
+      SpanCache<Vm>(large_, cache->spans).put(p, caches_.share(config_.thread_cache_bytes))) {
+    return Released::kDone;
+  }
   if (large_.holds(p)) {
     bytes = large_.release(p, owner);
     if (bytes == 0) return Released::kBad;

@@ -36,13 +36,8 @@ ClassSlabs<Vm>& Engine<Vm>::slabs_of(const layout::Slab& slab) {
 template <sys::VmSource Vm>
 uint32_t carve_to(Zone<Vm>& zone, layout::Slab& slab, size_t blocks) {
   const auto last = static_cast<uint32_t>(blocks < slab.blocks ? blocks : slab.blocks);
-  const size_t first_granule = zone.first_granule(slab);
-  for (uint32_t i = slab.carved; i < last; ++i) {
-    base::racy_store(zone.state(first_granule + size_t{i} * slab.granules),
-                     static_cast<uint8_t>(slab.fresh ? layout::kFreeZero : layout::kNotLive));
-  }
-  base::racy_store(slab.carved, last);
-  return last;
+  if (last > slab.carved) ClassSlabs<Vm>::mark_carved(zone, zone.index_of(slab), last);
+  return slab.carved;
 }
 
 // Takes runs of free blocks with at least one whole page in them that may be resident; at most
@@ -125,7 +120,8 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
     if (!gone) layout::set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
     for (uint32_t i = run.first; i < run.end; ++i) {
       void* const block = reinterpret_cast<void*>(address + i * block_bytes);
-      if (gone && i * block_bytes >= run.page_begin && (i + 1) * block_bytes <= run.page_end) {
+      if (gone && !layout::is_small_class(c) && i * block_bytes >= run.page_begin &&
+          (i + 1) * block_bytes <= run.page_end) {
         base::racy_store(zone.state_of_any(block), static_cast<uint8_t>(layout::kFreeZero));
       }
       slabs_of(slab).give(zone, block);
@@ -137,8 +133,13 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
 // Brings all free blocks that can be reached back into their slabs, and empty slabs into the pools.
 template <sys::VmSource Vm>
 void Engine<Vm>::collect_free(ThreadCache* cache) {
-  if (cache != nullptr) caches_.drain(space_, process_, *cache);
-  caches_.drain_parked(space_, process_);
+  if (cache != nullptr) {
+    caches_.drain(space_, process_, *cache);
+    SpanCache<Vm>(large_, cache->spans).drain();
+  }
+  caches_.drain_parked(space_, process_, [this](ThreadCache& parked) {
+    SpanCache<Vm>(large_, parked.spans).drain();
+  });
   for (uint32_t c = 1; c < layout::kClassCount; ++c) process_.collect(space_, c);
 }
 

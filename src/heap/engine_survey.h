@@ -13,7 +13,11 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats = {};
   if (!started()) return;
   uint64_t cached[layout::kClassCount] = {};
+  uint64_t cached_spans = 0;
+  uint64_t cached_span_bytes = 0;
   caches_.for_each([&](ThreadCache& cache) {
+    cached_spans += base::racy_load(cache.spans.count);
+    cached_span_bytes += uint64_t{base::racy_load(cache.spans.pages)} << layout::kSpanPageShift;
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
       const uint32_t count = layout::stack_count(cache, c);
       // A moment's look at a cache in use; a count out of range was caught in the middle.
@@ -65,8 +69,11 @@ void Engine<Vm>::collect_stats(Stats& stats) {
     stats.mapped_bytes += zone->mapped_bytes() + zone->metadata_bytes();
     stats.metadata_bytes += zone->metadata_bytes();
   }
-  stats.large_live_bytes = large_.live_bytes();
-  stats.large_live_blocks = large_.live_blocks();
+  const uint64_t span_bytes = large_.live_bytes();
+  const uint64_t spans = large_.live_blocks();
+  stats.large_live_bytes = span_bytes > cached_span_bytes ? span_bytes - cached_span_bytes : 0;
+  stats.large_live_blocks = spans > cached_spans ? spans - cached_spans : 0;
+  stats.cached_bytes += span_bytes - stats.large_live_bytes;
   stats.huge_live_bytes = huge_.live_bytes();
   stats.huge_live_blocks = huge_.live_blocks();
   stats.huge_cached_bytes = huge_.kept_bytes();

@@ -40,7 +40,8 @@ void Engine<Vm>::verify() {
   while (page < large_.page_count()) {
     const layout::SpanEntry& entry = large_.entry(page);
     TIDE_ASSERT(entry.state != layout::SpanState::kInside && entry.pages != 0, "I-SPAN-1: a head");
-    if (entry.state == layout::SpanState::kLive) live += entry.pages;
+    const bool is_live = entry.state == layout::SpanState::kLive;
+    if (is_live || entry.state == layout::SpanState::kCached) live += entry.pages;
     page += entry.pages;
   }
   TIDE_ASSERT(page == large_.page_count(), "I-SPAN-1: the last span ends at the zone's end");

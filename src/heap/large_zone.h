@@ -17,6 +17,7 @@
 #include "heap/window.h"
 #include "layout/constants.h"
 #include "layout/span.h"
+#include "layout/thread_cache.h"
 
 namespace tide::heap {
 
@@ -34,6 +35,10 @@ class LargeZone {
     base_ = zone;
     entries_ = reinterpret_cast<Entry*>(entries);
     for (SpanLists& lists : lists_) lists.start(entries_);
+  }
+
+  static uint32_t pages_for(size_t bytes) {
+    return static_cast<uint32_t>((bytes + layout::kSpanPageBytes - 1) >> layout::kSpanPageShift);
   }
 
   // `bytes` > 0; `alignment` a power of two, 0 or 1 for none. `zeroed` is set when the block is
@@ -99,6 +104,32 @@ class LargeZone {
     base::racy_store(live_blocks_, live_blocks_ - 1);
     insert_free(page_of(entry), clean ? State::kClean : State::kDirty);
     return size_t{pages} << layout::kSpanPageShift;
+  }
+
+  // --- spans in thread caches: see heap/span_cache.h ---------------------------------------------
+
+  // The pages of the live block that starts at `p` and may be cached; 0: none does.
+  uint32_t pages_of_live(const void* p) const {
+    const Entry* entry = live_entry(p);
+    return entry == nullptr || entry->owner != 0 ? 0 : base::racy_load(entry->pages);
+  }
+  // The live block at `p` is free from now on, in the calling thread's hands. Returns its page.
+  uint32_t enter_cache(const void* p) {
+    Entry& entry = entry_of(p);
+    base::racy_store(entry.state, State::kCached);
+    return page_of(&entry);
+  }
+  void* leave_cache(uint32_t page) {
+    base::racy_store(entries_[page].state, State::kLive);
+    return reinterpret_cast<void*>(address_of_page(page));
+  }
+  void release_cached(const layout::CachedSpan* spans, uint32_t count) {
+    const ds::LockGuard guard(lock_);
+    for (uint32_t i = 0; i < count; ++i) {
+      base::racy_store(live_pages_, live_pages_ - spans[i].pages);
+      insert_free(spans[i].page, State::kDirty);
+    }
+    base::racy_store(live_blocks_, live_blocks_ - count);
   }
 
   // Frees every block of `owner`.
@@ -236,7 +267,7 @@ class LargeZone {
       if (entry.state == State::kBusy || entry.state == State::kInside) {
         entry.state = State::kUnusable;
       }
-      if (entry.state == State::kLive) {
+      if (entry.state == State::kLive || entry.state == State::kCached) {
         live_pages_ += entry.pages;
         ++live_blocks_;
       } else if (entry.state != State::kUnusable) {
@@ -260,6 +291,7 @@ class LargeZone {
     return &entries_[page];
   }
 
+  // Live or in a thread cache.
   uint64_t live_bytes() const { return base::racy_load(live_pages_) << layout::kSpanPageShift; }
   uint64_t live_blocks() const { return base::racy_load(live_blocks_); }
   uint64_t dirty_bytes() const { return lists_[0].pages() << layout::kSpanPageShift; }
@@ -271,10 +303,6 @@ class LargeZone {
   ds::Lock& lock() { return lock_; }
 
  private:
-  static uint32_t pages_for(size_t bytes) {
-    return static_cast<uint32_t>((bytes + layout::kSpanPageBytes - 1) >> layout::kSpanPageShift);
-  }
-
   uint32_t page_index(const void* p) const {
     return static_cast<uint32_t>((base::address_of(p) - base_) >> layout::kSpanPageShift);
   }

@@ -46,30 +46,25 @@ class ProcessHeap {
   void give(Space<Vm>& space, uint32_t c, void** blocks, uint32_t count) {
     const Zone<Vm>& zone = space.zone_of_class(c);
     while (count != 0) {
-      const uint8_t home = home_of(zone, c, blocks[0]);
       void* others[layout::kMaxBatch];
-      uint32_t here = 1;
-      uint32_t other = 0;
-      for (uint32_t i = 1; i < count; ++i) {
-        if (home_of(zone, c, blocks[i]) == home) {
-          blocks[here++] = blocks[i];
-        } else {
-          others[other++] = blocks[i];
-        }
-      }
+      const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
+      if (!depot(c, home).has_room(depot_slots(c))) return give_to_slabs(space, c, blocks, count);
+      const uint32_t here =
+          homes_of(c) == 1 ? count : split_by_home(zone, c, home, blocks, count, others);
       if (here == 1 || !depot(c, home).put(blocks, here, depot_slots(c))) {
         give_to_slabs(space, c, blocks, here);
       }
-      for (uint32_t i = 0; i < other; ++i) blocks[i] = others[i];
-      count = other;
+      count -= here;
+      for (uint32_t i = 0; i < count; ++i) blocks[i] = others[i];
     }
   }
 
   void give_to_slabs(Space<Vm>& space, uint32_t c, void* const* blocks, uint32_t count) {
     Zone<Vm>& zone = space.zone_of_class(c);
     const ds::LockGuard guard(lock(c));
-    for (uint32_t i = 0; i < count; ++i) {
-      slabs(c, home_of(zone, c, blocks[i])).give(zone, blocks[i]);
+    for (uint32_t i = 0; i < count;) {
+      const uint32_t index = zone.index_of_address(blocks[i]);
+      i += slabs(c, home_of(zone, c, index)).give(zone, index, blocks + i, count - i);
     }
   }
 
@@ -103,9 +98,35 @@ class ProcessHeap {
  private:
   static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
 
-  static uint8_t home_of(const Zone<Vm>& zone, uint32_t c, const void* block) {
-    if (homes_of(c) == 1) return 0;
-    return base::racy_load(zone.slab(zone.index_of_address(block)).home);
+  static uint8_t home_of(const Zone<Vm>& zone, uint32_t c, uint32_t slab) {
+    return homes_of(c) == 1 ? uint8_t{0} : base::racy_load(zone.slab(slab).home);
+  }
+
+  // Blocks of `home` come first in `blocks`, the rest goes to `others`. Returns how many are here.
+  static uint32_t split_by_home(const Zone<Vm>& zone, uint32_t c, uint8_t home, void** blocks,
+                                uint32_t count, void** others) {
+    uint32_t last = layout::kNoSlab;
+    bool is_here = true;
+    uint32_t here = 0;
+    for (; here < count; ++here) {  // mostly all of them, and nothing moves
+      const uint32_t index = zone.index_of_address(blocks[here]);
+      if (index == last) continue;
+      if (home_of(zone, c, index) != home) break;
+      last = index;
+    }
+    for (uint32_t i = here; i < count; ++i) {
+      const uint32_t index = zone.index_of_address(blocks[i]);
+      if (index != last) {
+        last = index;
+        is_here = home_of(zone, c, index) == home;
+      }
+      if (is_here) {
+        blocks[here++] = blocks[i];
+      } else {
+        others[i - here] = blocks[i];
+      }
+    }
+    return here;
   }
 
   // Takes over a slab of another home: a sparse one before the zone grows, any when it can't.
@@ -117,10 +138,10 @@ class ProcessHeap {
     return false;
   }
 
-  // At most about a MiB in a depot.
+  // At most about 128 KiB in a depot.
   static uint32_t depot_slots(uint32_t c) {
     const size_t batch_bytes = size_t{layout::kClassInfo[c].batch} * layout::kClassInfo[c].bytes;
-    const size_t fit = (size_t{1} << 20) / batch_bytes;
+    const size_t fit = (size_t{128} << 10) / batch_bytes;
     return fit >= Depot::kSlots ? Depot::kSlots : fit < 2 ? 2 : static_cast<uint32_t>(fit);
   }
 

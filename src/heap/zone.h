@@ -83,11 +83,12 @@ class Zone {
 
   unsigned shift() const { return shift_; }
   size_t purge_unit_bytes() const { return slab_bytes() / layout::kPurgeUnits; }
-  size_t slab_bytes() const { return size_t{layout::kGranulesPerSlab} << shift_; }
+  unsigned slab_shift() const { return shift_ + layout::kSlabGranulesShift; }
+  size_t slab_bytes() const { return size_t{1} << slab_shift(); }
   uint32_t slab_count() const { return static_cast<uint32_t>(limit() / layout::kGranulesPerSlab); }
   layout::Slab& slab(uint32_t index) const { return slabs_[index]; }
-  size_t first_granule(const layout::Slab& slab) const {
-    return static_cast<size_t>(&slab - slabs_) * layout::kGranulesPerSlab;
+  uint32_t index_of(const layout::Slab& slab) const {
+    return static_cast<uint32_t>(&slab - slabs_);
   }
   // The slab's own record and the class map that free reads say the same.
   void set_class(uint32_t index, uint32_t c) {
@@ -96,9 +97,11 @@ class Zone {
     base::racy_store(states_[index - layout::kClassMapBytes], static_cast<uint8_t>(c));
   }
   uint32_t index_of_address(const void* p) const {
-    return static_cast<uint32_t>((base::address_of(p) - base_) / slab_bytes());
+    return static_cast<uint32_t>((base::address_of(p) - base_) >> slab_shift());
   }
-  uintptr_t slab_address(uint32_t index) const { return base_ + uintptr_t{index} * slab_bytes(); }
+  uintptr_t slab_address(uint32_t index) const {
+    return base_ + (uintptr_t{index} << slab_shift());
+  }
 
   size_t mapped_bytes() const { return zone_.mapped() - base::racy_load(unmapped_bytes_); }
   size_t metadata_bytes() const {

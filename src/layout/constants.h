@@ -15,7 +15,8 @@ namespace tide::layout {
 // What malloc promises for every block, whatever its size (x86-64 psABI: 16).
 inline constexpr size_t kMinAlignment = 16;
 
-inline constexpr uint32_t kGranulesPerSlab = 4096;
+inline constexpr unsigned kSlabGranulesShift = 12;
+inline constexpr uint32_t kGranulesPerSlab = uint32_t{1} << kSlabGranulesShift;
 
 inline constexpr unsigned kSmallGranuleShift = 4;
 inline constexpr unsigned kMidGranuleShift = 7;
@@ -38,7 +39,7 @@ inline constexpr size_t kClassMapBytes = size_t{16} << 20;
 enum BlockState : uint8_t {
   kNotLive = 0,  // no block starts here, or it is free, or cached
   // 1 .. 80: a live block of that size class
-  kFreeZero = 81,     // a block that is not live and is known to read as zero
+  kFreeZero = 81,     // a mid block that is not live and is known to read as zero
   kLiveSpecial = 82,  // a live block that must take the slow path: see Slab::owner
 };
 

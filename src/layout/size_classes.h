@@ -36,6 +36,13 @@ constexpr uint32_t class_of(size_t bytes) {
   return 8 + (log - 7) * 8 + static_cast<uint32_t>((top >> (log - 3)) & 7) + 1;
 }
 
+// A request whose class gives blocks aligned to `alignment`, a power of two up to kMidMaxBytes: the
+// next multiple of it. (Where classes lie further apart than `alignment`, they are multiples of it;
+// where they don't, they are at each multiple.)
+constexpr size_t bytes_aligned(size_t alignment, size_t bytes) {
+  return (bytes + (bytes == 0) + alignment - 1) & ~(alignment - 1);
+}
+
 static_assert(class_bytes(kSmallClasses) == kSmallMaxBytes);
 static_assert(class_bytes(kLastClass) == kMidMaxBytes);
 static_assert(class_of(kSmallMaxBytes) == kSmallClasses && class_of(kMidMaxBytes) == kLastClass);

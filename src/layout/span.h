@@ -18,6 +18,7 @@ enum class SpanState : uint8_t {
   kBusy = 4,      // free, on no list: being cut, merged or purged
   kUnusable = 5,  // something else is mapped there
   kUnmapped = 6,  // free, given up when address space ran out; may be mapped again
+  kCached = 7,    // free, in the list of a thread cache
 };
 
 inline constexpr uint32_t kNoPage = UINT32_MAX;

@@ -42,6 +42,18 @@ inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
 // same cache lines: neither of blocks nor of state bytes.
 inline constexpr uint32_t kHomes = 16;
 
+// Freed spans of the large zone, the oldest first.
+struct CachedSpan {
+  uint32_t page;
+  uint32_t pages;
+};
+struct CachedSpans {
+  static constexpr uint32_t kMost = 16;
+  uint32_t count;
+  uint32_t pages;  // in all
+  CachedSpan spans[kMost];
+};
+
 enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 
 // What malloc and free touch.
@@ -57,8 +69,10 @@ struct ThreadCache : CacheFront {
   int32_t owner;         // the system's number of its thread
   uint8_t steal_cursor;  // where the next search for an idle stack begins
   uint8_t home;          // whose slabs of small blocks it draws from
-  size_t bound_bytes;    // sum over classes of (limit - bottom) * block size
-  ThreadCache* next;     // registry of all caches, never shrinks
+  CachedSpans spans;
+  size_t parked_bytes;  // in the stacks when it was parked
+  size_t bound_bytes;   // sum over classes of (limit - bottom) * block size
+  ThreadCache* next;    // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
   uintptr_t slots[kCacheSlots];

@@ -14,6 +14,8 @@ const char* const* environment();
 bool is_secure_execution();
 
 int process_id();
+// CPUs that the calling thread may run on, at least 1.
+unsigned cpu_count();
 
 // A descriptor for appending to the file, made if need be; -1: not possible.
 int open_for_append(const char* path);

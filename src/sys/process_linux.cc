@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 
@@ -18,6 +19,8 @@ extern void* __libc_stack_end __attribute__((weak));
 namespace tide::sys {
 
 namespace {
+
+constexpr unsigned kMostCpus = 4096;
 
 class ErrnoKeeper {
  public:
@@ -46,6 +49,18 @@ const char* const* environment() { return environ != nullptr ? environ : environ
 bool is_secure_execution() {
   const ErrnoKeeper keeper;
   return getauxval(AT_SECURE) != 0;
+}
+
+unsigned cpu_count() {
+  // By system call: the C library's function takes sets of one size only.
+  uint64_t set[kMostCpus / 64] = {};
+  const int kept = errno;
+  const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, set);
+  errno = kept;
+  if (bytes < 0) return kMostCpus;  // more than fit
+  unsigned cpus = 0;
+  for (const uint64_t word : set) cpus += static_cast<unsigned>(std::popcount(word));
+  return cpus == 0 ? 1 : cpus;
 }
 
 int process_id() { return getpid(); }

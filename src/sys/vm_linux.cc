@@ -110,6 +110,25 @@ bool LinuxVm::purge(void* address, size_t bytes) {
   return madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
+bool LinuxVm::is_sparse(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  // Up to four stretches of 64 pages, evenly spread.
+  constexpr size_t kPages = 64;
+  const size_t page = page_size();
+  const size_t stretch = bytes < kPages * page ? bytes : kPages * page;
+  const size_t step = (bytes - stretch) / 3 / page * page;
+  size_t looked = 0;
+  size_t resident = 0;
+  for (size_t offset = 0; offset + stretch <= bytes; offset += step) {
+    unsigned char found[kPages];
+    if (mincore(static_cast<char*>(address) + offset, stretch, found) != 0) return false;
+    for (size_t i = 0; i < stretch / page; ++i) resident += found[i] & 1;
+    looked += stretch / page;
+    if (step == 0) break;
+  }
+  return resident < looked / 4;
+}
+
 void* LinuxVm::remap(void* address, size_t old_bytes, size_t new_bytes) {
   const ErrnoKeeper keeper;
   void* const result = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE);

@@ -95,6 +95,7 @@ class FakeOs {
     // find_free() has no room for more; decides how large the engine's windows are.
     size_t largest_free_bytes = size_t{8} << 30;
     uint64_t seed = 1;
+    bool sparse = false;          // what is_sparse() says
     bool remap_in_place = false;  // else every remap moves
     // What is unmapped inside of a place from find_free() may be given to map() next.
     bool reuse_holes = false;
@@ -349,6 +350,7 @@ class FakeVm {
   uintptr_t find_free(size_t bytes) { return os_->find_free(bytes); }
   bool unmap(void* p, size_t bytes) { return os_->unmap(p, bytes); }
   bool purge(void* p, size_t bytes) { return os_->purge(p, bytes); }
+  bool is_sparse(void*, size_t) { return os_->options().sparse; }
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
     return os_->remap(p, old_bytes, new_bytes);
   }

@@ -1,6 +1,7 @@
 #include "ds/bitmap4096.h"
 
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <random>
 #include <set>
 
@@ -42,6 +43,40 @@ TEST(Bitmap4096, BehavesLikeASet) {
     if (step % 1000 == 0) {
       ASSERT_EQ(bitmap.count(), reference.size());
     }
+  }
+}
+
+TEST(Bitmap4096, TakesTheLowest) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 200; ++round) {
+    Bitmap4096 bitmap{};
+    std::set<uint32_t> reference;
+    for (int i = 0; i < 300; ++i) {
+      const uint32_t word = random() % 64;
+      const uint64_t bits = uint64_t{1} << (random() % 64) | uint64_t{1} << (random() % 64);
+      bitmap.set_in_word(word, bits);
+      for (uint32_t bit = 0; bit < 64; ++bit) {
+        if ((bits >> bit) & 1) reference.insert(word * 64 + bit);
+      }
+    }
+    while (!reference.empty()) {
+      const uint32_t wanted = random() % 100;
+      std::vector<uint32_t> taken;
+      const uint32_t count =
+          bitmap.take_lowest(wanted, [&](uint32_t index) { taken.push_back(index); });
+      ASSERT_EQ(count, taken.size());
+      ASSERT_EQ(count, std::min<size_t>(wanted, reference.size()));
+      for (const uint32_t index : taken) {
+        ASSERT_EQ(index, *reference.begin());
+        reference.erase(reference.begin());
+      }
+      ASSERT_EQ(bitmap.count(), reference.size());
+      const uint64_t summary = bitmap.summary;
+      bitmap.rebuild_summary();
+      ASSERT_EQ(bitmap.summary, summary);
+    }
+    EXPECT_TRUE(bitmap.empty());
+    EXPECT_EQ(bitmap.take_lowest(5, [](uint32_t) { FAIL(); }), 0u);
   }
 }
 

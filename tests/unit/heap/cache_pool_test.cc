@@ -1,5 +1,6 @@
 // Thread caches: bounded, handed on, and never a place where blocks are lost.
 #include <gtest/gtest.h>
+#include <deque>
 #include <set>
 #include <vector>
 
@@ -47,15 +48,44 @@ TEST(CachePool, ParkedCachesServeTheNextThread) {
   EXPECT_EQ(stats.thread_caches, 2u);
 }
 
-TEST(CachePool, ParkedCacheIsEmpty) {
-  StartedBox box;
+// Leaves some hundred KiB in the cache.
+void use(Client& client) {
   std::vector<void*> blocks;
-  for (int i = 0; i < 1000; ++i) blocks.push_back(box.client.allocate(1 + i * 7 % 5000));
-  for (void* block : blocks) box.client.release(block);
-  layout::ThreadCache* const cache = box.client.cache();
-  EXPECT_GT(bytes_in(*cache), 0u);
-  box.client.park();
-  EXPECT_EQ(bytes_in(*cache), 0u);
+  for (int i = 0; i < 200; ++i) blocks.push_back(client.allocate(1 + i * 37 % 5000));
+  for (void* block : blocks) client.release(block);
+}
+
+TEST(CachePool, WhatAThreadLeavesServesTheNext) {
+  StartedBox box;
+  Client thread(*box.engine);
+  void* const block = thread.allocate(100);
+  thread.release(block);
+  thread.park();
+  Client next(*box.engine);
+  EXPECT_EQ(next.allocate(100), block);
+}
+
+TEST(CachePool, ParkedCachesKeepLittleInAll) {
+  StartedBox box;
+  std::vector<layout::ThreadCache*> caches;
+  std::deque<Client> threads;
+  for (int i = 0; i < 20; ++i) {
+    threads.emplace_back(*box.engine);
+    use(threads.back());
+    caches.push_back(threads.back().cache());
+    ASSERT_GT(bytes_in(*caches.back()), size_t{100} << 10);
+  }
+  for (Client& thread : threads) thread.park();
+  size_t kept = 0;
+  for (layout::ThreadCache* cache : caches) kept += bytes_in(*cache);
+  EXPECT_GT(kept, 0u);
+  EXPECT_LE(kept, size_t{2} << 20);
+  // Who takes one over has its share back to give.
+  Client next(*box.engine);
+  use(next);
+  next.park();
+  box.client.purge();
+  for (layout::ThreadCache* cache : caches) EXPECT_EQ(bytes_in(*cache), 0u);
   heap::Stats stats;
   box.engine->collect_stats(stats);
   EXPECT_EQ(stats.live_blocks, 0u);

@@ -35,6 +35,17 @@ TEST(SizeClasses, EveryClassIsTheClassOfItsSize) {
   }
 }
 
+TEST(SizeClasses, AlignedRequestsGetAlignedClasses) {
+  for (size_t alignment = 1; alignment <= kMidMaxBytes; alignment *= 2) {
+    for (size_t bytes = 0; bytes <= kMidMaxBytes; bytes += bytes < 2000 ? 1 : 61) {
+      const size_t wanted = bytes_aligned(alignment, bytes);
+      ASSERT_GE(wanted, bytes);
+      ASSERT_LE(wanted, kMidMaxBytes);
+      ASSERT_EQ(class_bytes(class_of(wanted)) % alignment, 0u) << alignment << " " << bytes;
+    }
+  }
+}
+
 TEST(SizeClasses, TablesAgreeWithTheFormulas) {
   for (size_t bytes = 0; bytes <= kSmallMaxBytes; ++bytes) {
     ASSERT_EQ(kSmallClassTable[bytes], class_of(bytes)) << bytes;

@@ -1,0 +1,153 @@
+// Spans in thread caches: at hand again at once, bounded, and known as free by everyone.
+#include "heap/span_cache.h"
+
+#include <gtest/gtest.h>
+#include <cstring>
+#include <set>
+#include <vector>
+
+#include "tests/unit/engine_client.h"
+
+namespace tide::tests {
+namespace {
+
+constexpr size_t kKiB = 1024;
+using Kind = heap::PointerInfo::Kind;
+
+TEST(SpanCache, TheSameSizeComesBack) {
+  StartedBox box;
+  for (const size_t bytes : {65 * kKiB, 300 * kKiB, 2048 * kKiB}) {
+    void* const first = box.client.allocate(bytes);
+    ASSERT_NE(first, nullptr);
+    ASSERT_EQ(box.client.release(first), heap::Released::kDone);
+    EXPECT_EQ(box.client.allocate(bytes), first);
+    ASSERT_EQ(box.client.release(first), heap::Released::kDone);
+    EXPECT_EQ(box.client.allocate_aligned(4096, bytes), first);
+    box.client.release(first);
+  }
+  box.engine->verify();
+}
+
+TEST(SpanCache, NoBlockMuchLongerThanAskedFor) {
+  StartedBox box;
+  void* const block = box.client.allocate(1024 * kKiB);
+  box.client.release(block);
+  EXPECT_NE(box.client.allocate(800 * kKiB), block);
+  EXPECT_EQ(box.client.allocate(960 * kKiB), block);
+  EXPECT_GE(box.engine->usable_bytes(block), 960 * kKiB);
+}
+
+TEST(SpanCache, TheBestFitOfSeveral) {
+  StartedBox box;
+  std::vector<void*> blocks;
+  for (const size_t pages : {100, 106, 103}) blocks.push_back(box.client.allocate(pages * 4096));
+  for (void* block : blocks) box.client.release(block);
+  EXPECT_EQ(box.client.allocate(101 * 4096), blocks[2]);
+  EXPECT_EQ(box.client.allocate(104 * 4096), blocks[1]);
+  EXPECT_EQ(box.client.allocate(100 * 4096), blocks[0]);
+}
+
+TEST(SpanCache, ASecondFreeIsFound) {
+  StartedBox box;
+  Client other(*box.engine);
+  void* const block = box.client.allocate(200 * kKiB);
+  ASSERT_EQ(box.client.release(block), heap::Released::kDone);
+  EXPECT_EQ(box.client.release(block), heap::Released::kBad);
+  EXPECT_EQ(other.release(block), heap::Released::kBad);
+  EXPECT_EQ(box.engine->usable_bytes(block), 0u);
+  EXPECT_EQ(box.engine->describe(block).kind, Kind::kFree);
+  EXPECT_EQ(box.client.release(static_cast<char*>(block) + 4096), heap::Released::kBad);
+}
+
+TEST(SpanCache, BoundedInBytesAndInNumber) {
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = 4096 * kKiB;
+  StartedBox box({}, config);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 200; ++i) blocks.push_back(box.client.allocate((65 + i * 7) * kKiB));
+  for (void* block : blocks) {
+    ASSERT_EQ(box.client.release(block), heap::Released::kDone);
+    const layout::CachedSpans& spans = box.client.cache()->spans;
+    ASSERT_LE(spans.count, layout::CachedSpans::kMost);
+    ASSERT_LE(spans.pages * size_t{4096}, config.thread_cache_bytes);
+    uint32_t pages = 0;
+    std::set<uint32_t> seen;
+    for (uint32_t i = 0; i < spans.count; ++i) {
+      pages += spans.spans[i].pages;
+      ASSERT_TRUE(seen.insert(spans.spans[i].page).second);
+    }
+    ASSERT_EQ(pages, spans.pages);
+  }
+  box.engine->verify();
+  // With no room nothing is kept.
+  heap::Config none = config;
+  none.thread_cache_bytes = 0;
+  StartedBox small({}, none);
+  void* const block = small.client.allocate(100 * kKiB);
+  EXPECT_EQ(small.client.release(block), heap::Released::kDone);
+  EXPECT_EQ(small.client.cache()->spans.count, 0u);
+}
+
+TEST(SpanCache, CountsAsCachedAndGoesBackWithPurgeAndAtTheEnd) {
+  StartedBox box;
+  Client other(*box.engine);
+  void* const mine = box.client.allocate(512 * kKiB);
+  void* const its = other.allocate(256 * kKiB);
+  box.client.release(mine);
+  other.release(its);
+  heap::Stats stats;
+  box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.large_live_blocks, 0u);
+  EXPECT_EQ(stats.large_live_bytes, 0u);
+  EXPECT_EQ(stats.cached_bytes, 768 * kKiB);
+  bool any = false;
+  const auto visit = [](const heap::BlockInfo&, void* found) {
+    return *static_cast<bool*>(found) = true;
+  };
+  box.engine->visit_blocks(visit, &any);
+  EXPECT_FALSE(any);
+  other.park();
+  box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.cached_bytes, 512 * kKiB) << "nothing stays behind in a thread that has ended";
+  EXPECT_GE(box.client.purge(), 768 * kKiB);
+  box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.cached_bytes, 0u);
+  box.engine->verify();
+}
+
+TEST(SpanCache, HeapsOfTheirOwnKeepTheirs) {
+  StartedBox box;
+  FakeHeap* const heap = box.engine->heap_create(SIZE_MAX);
+  void* const block = box.engine->heap_allocate(heap, 100 * kKiB, 16, false);
+  ASSERT_EQ(box.client.release(block), heap::Released::kDone);
+  EXPECT_EQ(box.client.cache()->spans.count, 0u);
+  EXPECT_EQ(box.engine->heap_use(heap).live_blocks, 0u);
+}
+
+// calloc of what was used before: by writing, or where little is resident by giving the pages back.
+TEST(SpanCache, ZeroedWhateverIsInIt) {
+  for (const bool sparse : {false, true}) {
+    FakeOs::Options options;
+    options.sparse = sparse;
+    StartedBox box(options);
+    for (const size_t bytes : {70 * kKiB, 200 * kKiB + 5, 1000 * kKiB, 40'000 * kKiB}) {
+      void* block = box.client.allocate(bytes);
+      memset(block, 0x5a, bytes);
+      box.client.release(block);
+      const uint64_t purges = box.os.calls(VmCall::kPurge);
+      block = box.client.allocate_zeroed(bytes);
+      EXPECT_EQ(box.os.calls(VmCall::kPurge) - purges, sparse && bytes > 128 * kKiB ? 1u : 0u);
+      for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(static_cast<char*>(block)[i], 0) << i;
+      box.client.release(block);
+    }
+    box.os.fail_kind(VmCall::kPurge);
+    void* block = box.client.allocate(300 * kKiB);
+    memset(block, 0x5a, 300 * kKiB);
+    box.client.release(block);
+    block = box.client.allocate_zeroed(300 * kKiB);
+    EXPECT_EQ(static_cast<char*>(block)[200 * kKiB], 0) << "the system may refuse";
+  }
+}
+
+}  // namespace
+}  // namespace tide::tests
