@@ -68,7 +68,7 @@ class CachePool {
     drain(space, heap, cache);
     // The next thread starts small again: what this one needed says nothing about it.
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      cache.limit[c] = layout::stack_bottom(cache, c);
+      cache.top[c] = cache.limit[c] = layout::short_bottom(cache, c);
     }
     cache.bound_bytes = 0;
     const ds::LockGuard guard(lock_);
@@ -152,7 +152,9 @@ class CachePool {
     parked_bytes_ = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
       cache->parked_bytes = 0;
-      if (cache != mine) park_locked(*cache);
+      if (cache == mine) continue;
+      repair(*cache);
+      park_locked(*cache);
     }
     if (mine != nullptr) mine->owner = sys::thread_number();
   }
@@ -200,7 +202,7 @@ class CachePool {
   static void prepare(ThreadCache& cache) {
     for (uint32_t c = 0; c < layout::kCacheStacks; ++c) {
       uintptr_t* bottom =
-          c != 0 && c < layout::kClassCount ? layout::stack_bottom(cache, c) : &cache.null_slot;
+          c != 0 && c < layout::kClassCount ? layout::short_bottom(cache, c) : &cache.null_slot;
       cache.top[c] = bottom;
       cache.limit[c] = bottom;
     }
@@ -257,14 +259,33 @@ class CachePool {
       more = room / block_bytes * block_bytes;
       wanted = capacity + static_cast<uint32_t>(room / block_bytes);
     }
+    if (wanted > layout::kShortSlots) move_to_long(cache, c);
     cache.limit[c] = layout::stack_bottom(cache, c) + wanted;
     cache.bound_bytes += more;
   }
 
-  // Room for twice the blocks that share a cache line of state bytes, at least for two.
+  static void move_to_long(ThreadCache& cache, uint32_t c) {
+    uintptr_t* const from = layout::stack_bottom(cache, c);
+    uintptr_t* const to = layout::long_bottom(cache, c);
+    if (from == to) return;
+    const uint32_t count = layout::stack_count(cache, c);
+    memcpy(to + 1, from + 1, count * sizeof *to);
+    // A fork between these finds a top outside of its stack, and empties it: adopt_vanished().
+    std::atomic_signal_fence(std::memory_order_release);
+    base::racy_store(cache.limit[c], to + (cache.limit[c] - from));
+    base::racy_store(cache.top[c], to + count);
+  }
+
+  // A vanished thread may have been between two stores.
+  static void repair(ThreadCache& cache) {
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      uintptr_t* const bottom = layout::stack_bottom(cache, c);
+      if (cache.top[c] < bottom || cache.top[c] > cache.limit[c]) cache.top[c] = bottom;
+    }
+  }
+
   static uint32_t first_capacity(uint32_t c) {
-    const uint32_t sharing = 64u / layout::kClassInfo[c].granules;
-    return sharing < 1 ? 2 : 2 * sharing;
+    return layout::is_small_class(c) ? layout::kShortSlots : 2;
   }
 
   // Takes unused capacity away from other stacks until `bytes` are free or all had their turn.

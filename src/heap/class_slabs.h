@@ -22,6 +22,7 @@ class ClassSlabs {
   void reset() {
     for (uint32_t& head : heads_) head = 0;
     base::racy_store(slab_count_, 0u);
+    base::racy_store(capacity_, uint64_t{0});
     base::racy_store(used_, uint64_t{0});
   }
 
@@ -123,6 +124,7 @@ class ClassSlabs {
   }
 
   uint64_t used_blocks() const { return base::racy_load(used_); }
+  uint64_t capacity() const { return base::racy_load(capacity_); }  // blocks
   uint32_t slab_count() const { return base::racy_load(slab_count_); }
   uint32_t head(uint32_t bin) const { return heads_[bin] - 1; }
 
@@ -139,7 +141,7 @@ class ClassSlabs {
   static void mark_carved(Zone<Vm>& zone, uint32_t index, uint32_t end) {
     layout::Slab& slab = zone.slab(index);
     if (!layout::is_small_class(slab.size_class)) {
-      const uint8_t state = slab.fresh ? layout::kFreeZero : layout::kNotLive;
+      const uint8_t state = slab.used_before ? layout::kNotLive : layout::kFreeZero;
       for (uint32_t i = slab.carved; i < end; ++i) {
         base::racy_store(
             zone.state(size_t{index} * layout::kGranulesPerSlab + size_t{i} * slab.granules),
@@ -154,17 +156,22 @@ class ClassSlabs {
     layout::Slab& slab = zone.slab(index);
     zone.set_class(index, slab.size_class);
     slab.free.rebuild_summary();
-    slab.used = slab.carved - slab.free.count();
+    slab.used = slab.carved - slab.first - slab.free.count();
     add(zone, index);
   }
 
  private:
+  static uint32_t capacity_of(const layout::Slab& slab) {
+    return uint32_t{slab.blocks} - slab.first;
+  }
+
   static uint8_t bin_of(const layout::Slab& slab) {
     // A quarter each, by compares: this is in the way of every batch.
     static_assert(layout::kFullBin == 4);
     const uint32_t used = 4 * slab.used;
-    return static_cast<uint8_t>((used >= slab.blocks) + (used >= 2 * slab.blocks) +
-                                (used >= 3 * slab.blocks) + (used >= 4 * slab.blocks));
+    const uint32_t all = capacity_of(slab);
+    return static_cast<uint8_t>((used >= all) + (used >= 2 * all) + (used >= 3 * all) +
+                                (used >= 4 * all));
   }
 
   // A slab of the fullest list before `bin` that has any.
@@ -179,6 +186,9 @@ class ClassSlabs {
     layout::Slab& slab = zone.slab(index);
     slab.granules = layout::kClassInfo[c].granules;
     slab.blocks = layout::kClassInfo[c].blocks_per_slab;
+    // Of a slab that was used before every page can be given back only when all are blocks' pages.
+    slab.first = static_cast<uint16_t>(slab.used_before ? 0 : layout::first_block(index, c));
+    base::racy_store(slab.carved, uint32_t{slab.first});
     base::racy_store(slab.owner, owner);
     base::racy_store(slab.home, home);
     zone.set_class(index, c);
@@ -189,13 +199,16 @@ class ClassSlabs {
   void add(Zone<Vm>& zone, uint32_t index) {
     const layout::Slab& slab = zone.slab(index);
     base::racy_store(slab_count_, slab_count_ + 1);
+    base::racy_store(capacity_, capacity_ + capacity_of(slab));
     base::racy_store(used_, used_ + slab.used);
     link(zone, index, bin_of(slab));
   }
   void remove(Zone<Vm>& zone, uint32_t index) {
+    const layout::Slab& slab = zone.slab(index);
     unlink(zone, index);
     base::racy_store(slab_count_, slab_count_ - 1);
-    base::racy_store(used_, used_ - zone.slab(index).used);
+    base::racy_store(capacity_, capacity_ - capacity_of(slab));
+    base::racy_store(used_, used_ - slab.used);
   }
 
   uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
@@ -247,7 +260,7 @@ class ClassSlabs {
   void release(Zone<Vm>& zone, uint32_t index) {
     remove(zone, index);
     const layout::Slab& slab = zone.slab(index);
-    zone.release(index, slab.fresh && slab.carved == 0);
+    zone.release(index, !slab.used_before && slab.carved == slab.first);
   }
 
   void link(Zone<Vm>& zone, uint32_t index, uint8_t bin) {
@@ -271,6 +284,7 @@ class ClassSlabs {
 
   uint32_t heads_[layout::kFillBins] = {};  // index + 1; 0: none
   uint32_t slab_count_ = 0;
+  uint64_t capacity_ = 0;
   uint64_t used_ = 0;
 };
 

@@ -3,7 +3,10 @@
 //
 // One word says which slots hold a batch and which are claimed, that is, being filled or emptied by
 // the thread whose compare-and-swap set the bit. A vanished thread in a forked child may leave a
-// claim behind: drop_claims() there. All zero is empty, so that untouched depots cost no memory.
+// claim behind: drop_claims() there.
+//
+// Words and batches lie apart (ProcessHeap has both; all zero is empty): whether there is anything
+// in a depot is asked often, and of many depots, and must not touch a page of each.
 #pragma once
 
 #include <atomic>
@@ -14,11 +17,20 @@
 
 namespace tide::heap {
 
-class alignas(64) Depot {
+class Depot {
  public:
   static constexpr uint32_t kSlots = 8;
 
-  constexpr Depot() = default;
+  using Word = std::atomic<uint32_t>;
+  struct Batch {
+    uint32_t count = 0;
+    void* blocks[layout::kMaxBatch] = {};
+  };
+  struct alignas(64) Batches {
+    Batch slots[kSlots];
+  };
+
+  Depot(Word& word, Batches& batches) : word_(word), batches_(batches.slots) {}
 
   // Uses the first `slots` slots only, which bounds the depot in bytes. False when they are taken.
   bool put(void* const* blocks, uint32_t count, uint32_t slots) {
@@ -78,11 +90,6 @@ class alignas(64) Depot {
   }
 
  private:
-  struct Batch {
-    uint32_t count = 0;
-    void* blocks[layout::kMaxBatch] = {};
-  };
-
   static constexpr uint32_t full_bits(uint32_t word) { return word & 0xff; }
   static constexpr uint32_t claimed_bits(uint32_t word) { return (word >> 8) & 0xff; }
   static constexpr uint32_t vacant_bits(uint32_t word, uint32_t slots) {
@@ -91,8 +98,8 @@ class alignas(64) Depot {
   static constexpr uint32_t full_bit(uint32_t slot) { return uint32_t{1} << slot; }
   static constexpr uint32_t claim_bit(uint32_t slot) { return uint32_t{1} << (slot + 8); }
 
-  std::atomic<uint32_t> word_{0};
-  Batch batches_[kSlots];
+  Word& word_;
+  Batch* const batches_;
 };
 
 }  // namespace tide::heap

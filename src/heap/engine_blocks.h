@@ -15,6 +15,7 @@ bool Engine<Vm>::start(const Config& config) {
   if (config_.huge_threshold_bytes > layout::kLargeMaxBytes) {
     config_.huge_threshold_bytes = layout::kLargeMaxBytes;
   }
+  process_.start(config_.homes);
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
@@ -37,7 +38,7 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
     if (block == nullptr) return nullptr;
   }
   uint8_t& state = zone.state_of_any(block);
-  zeroed = base::racy_load(state) == layout::kFreeZero;
+  zeroed = !layout::is_small_class(c) && base::racy_load(state) == layout::kFreeZero;
   base::racy_store(state, static_cast<uint8_t>(c));
   return block;
 }
@@ -279,7 +280,8 @@ PointerInfo Engine<Vm>::describe(const void* p) {
     const uintptr_t offset = base::address_of(p) - zone->slab_address(index);
     const auto number = static_cast<uint32_t>(offset / block_bytes);
     const uint32_t known = emptied ? layout::kClassInfo[c].blocks_per_slab : slab.carved;
-    if (number >= known) return {Kind::kUnused, false, c, 0, 0};
+    if (number >= known || (!emptied && number < slab.first))
+      return {Kind::kUnused, false, c, 0, 0};
     const uintptr_t block = zone->slab_address(index) + number * block_bytes;
     const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
     const bool live = state != layout::kNotLive && state != layout::kFreeZero;

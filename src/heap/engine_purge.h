@@ -47,14 +47,14 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
   const size_t unit = zone.purge_unit_bytes();
-  if (!slab.fresh && slab.carved < slab.blocks) {
+  if (slab.used_before && slab.carved < slab.blocks) {
     // What was never handed out may be resident from the slab's last use: free blocks like others.
     const uint32_t carved = slab.carved;
     const uint32_t end = carve_to(zone, slab, slab.blocks);
     for (uint32_t block = carved; block < end; ++block) slab.free.set(block * slab.granules);
   }
   uint32_t count = 0;
-  uint32_t i = 0;
+  uint32_t i = slab.first;
   while (i < slab.carved && count < kMostRuns) {
     if (!slab.free.test(i * slab.granules)) {
       ++i;
@@ -97,7 +97,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
   {
     const ds::LockGuard guard(lock);
     if (base::published_load(slab.size_class) != c || base::racy_load(slab.owner) != owner ||
-        slab.used == slab.carved) {
+        slab.first + slab.used == slab.carved) {
       return false;
     }
     count = take_free_runs(zone, slab, runs);

@@ -30,10 +30,12 @@ void Engine<Vm>::collect_stats(Stats& stats) {
     entry.cached_blocks = cached[c];
     uint64_t used = 0;
     uint64_t slabs = 0;
+    uint64_t capacity = 0;
     for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
       entry.cached_blocks += process_.depot(c, home).count();
       used += process_.slabs(c, home).used_blocks();
       slabs += process_.slabs(c, home).slab_count();
+      capacity += process_.slabs(c, home).capacity();
     }
     if (entry.cached_blocks > used) entry.cached_blocks = used;
     entry.live_blocks = used - entry.cached_blocks;
@@ -42,9 +44,9 @@ void Engine<Vm>::collect_stats(Stats& stats) {
       entry.live_blocks += own.used_blocks();
       used += own.used_blocks();
       slabs += own.slab_count();
+      capacity += own.capacity();
     }
     entry.slabs = static_cast<uint32_t>(slabs);
-    const uint64_t capacity = slabs * layout::kClassInfo[c].blocks_per_slab;
     entry.free_blocks = capacity > used ? capacity - used : 0;
     stats.live_blocks += entry.live_blocks;
     stats.live_bytes += entry.live_blocks * entry.block_bytes;
@@ -57,7 +59,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
       const uint32_t c = base::racy_load(slab.size_class);
       if (c == 0) continue;
       const uint32_t carved = base::racy_load(slab.carved);
-      const uint32_t used = base::racy_load(slab.used);
+      const uint32_t used = slab.first + base::racy_load(slab.used);
       if (carved <= used) continue;
       const size_t free_bytes = (carved - used) * size_t{layout::kClassInfo[c].bytes};
       const auto units = static_cast<size_t>(std::popcount(base::racy_load(slab.purged[0])) +
@@ -101,7 +103,7 @@ bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), v
       if (c == 0) continue;
       const uint32_t carved = base::racy_load(slab.carved);
       const size_t block_bytes = layout::kClassInfo[c].bytes;
-      for (uint32_t i = 0; i < carved; ++i) {
+      for (uint32_t i = slab.first; i < carved; ++i) {
         const uintptr_t block = zone->slab_address(index) + i * block_bytes;
         const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
         if (state == layout::kNotLive || state == layout::kFreeZero) continue;

@@ -17,12 +17,16 @@ void Engine<Vm>::verify() {
       TIDE_ASSERT(Zone<Vm>::class_at(zone->states(), size_t{index} * layout::kGranulesPerSlab) ==
                       slab.size_class,
                   "I-SLAB-4: the class map repeats the slab's class");
-      TIDE_ASSERT(slab.carved <= slab.blocks && slab.used <= slab.carved, "I-SLAB-1: counts");
-      TIDE_ASSERT(slab.used + slab.free.count() == slab.carved, "I-SLAB-1: used + free == carved");
+      TIDE_ASSERT(slab.carved <= slab.blocks && slab.first + slab.used <= slab.carved,
+                  "I-SLAB-1: counts");
+      TIDE_ASSERT(slab.first + slab.used + slab.free.count() == slab.carved,
+                  "I-SLAB-1: first + used + free == carved");
       uint32_t not_free = 0;
       for (uint32_t granule = 0; granule < layout::kGranulesPerSlab; ++granule) {
         const uint8_t state = zone->state(size_t{index} * layout::kGranulesPerSlab + granule);
-        const bool start = granule % slab.granules == 0 && granule / slab.granules < slab.carved;
+        const uint32_t number = granule / slab.granules;
+        const bool start =
+            granule % slab.granules == 0 && number >= slab.first && number < slab.carved;
         const bool live = state != layout::kNotLive && state != layout::kFreeZero;
         TIDE_ASSERT(!live || start, "I-SLAB-2: a live state byte where no block starts");
         TIDE_ASSERT(!live || state == layout::kLiveSpecial || state == slab.size_class,

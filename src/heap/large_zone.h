@@ -259,7 +259,7 @@ class LargeZone {
 
   // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
   void rebuild() {
-    for (SpanLists& lists : lists_) lists.start(entries_);
+    for (SpanLists& lists : lists_) lists.reset();
     live_pages_ = live_blocks_ = 0;
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
       Entry& entry = entries_[page];

@@ -21,6 +21,9 @@ class ProcessHeap {
  public:
   constexpr ProcessHeap() = default;
 
+  // Homes from `homes` on are never used: 1 to layout::kHomes. Before anything else.
+  void start(uint32_t homes) { homes_ = homes; }
+
   // Up to `count` <= kMaxBatch blocks of class `c`. A batch from the depot may hold more than asked
   // for: `out` has room for kMaxBatch. 0: no memory.
   uint32_t take(Space<Vm>& space, uint8_t home, uint32_t c, void** out, uint32_t count) {
@@ -50,7 +53,7 @@ class ProcessHeap {
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
       if (!depot(c, home).has_room(depot_slots(c))) return give_to_slabs(space, c, blocks, count);
       const uint32_t here =
-          homes_of(c) == 1 ? count : split_by_home(zone, c, home, blocks, count, others);
+          !layout::is_small_class(c) ? count : split_by_home(zone, c, home, blocks, count, others);
       if (here == 1 || !depot(c, home).put(blocks, here, depot_slots(c))) {
         give_to_slabs(space, c, blocks, here);
       }
@@ -85,21 +88,20 @@ class ProcessHeap {
   ds::Lock& lock(uint32_t c) { return locks_[c].lock; }
   // Blocks of the mid zone share no cache line, nor do their state bytes as a rule: one home for
   // all.
-  static constexpr uint32_t homes_of(uint32_t c) {
-    return layout::is_small_class(c) ? layout::kHomes : 1;
-  }
+  uint32_t homes_of(uint32_t c) const { return layout::is_small_class(c) ? homes_ : 1; }
   ClassSlabs<Vm>& slabs(uint32_t c, uint32_t home) {
-    return layout::is_small_class(c) ? small_slabs_[c][home] : mid_slabs_[mid_index(c)];
+    return layout::is_small_class(c) ? small_slabs_[home][c] : mid_slabs_[mid_index(c)];
   }
-  Depot& depot(uint32_t c, uint32_t home) {
-    return layout::is_small_class(c) ? small_depots_[home][c] : mid_depots_[mid_index(c)];
+  Depot depot(uint32_t c, uint32_t home) {
+    if (layout::is_small_class(c)) return {small_depots_[home].words[c], small_batches_[home][c]};
+    return {mid_depots_[mid_index(c)], mid_batches_[mid_index(c)]};
   }
 
  private:
   static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
 
   static uint8_t home_of(const Zone<Vm>& zone, uint32_t c, uint32_t slab) {
-    return homes_of(c) == 1 ? uint8_t{0} : base::racy_load(zone.slab(slab).home);
+    return layout::is_small_class(c) ? base::racy_load(zone.slab(slab).home) : uint8_t{0};
   }
 
   // Blocks of `home` come first in `blocks`, the rest goes to `others`. Returns how many are here.
@@ -150,10 +152,18 @@ class ProcessHeap {
     ds::Lock lock;
   };
   ClassLock locks_[layout::kClassCount];
-  ClassSlabs<Vm> small_slabs_[layout::kSmallClasses + 1][layout::kHomes];
-  ClassSlabs<Vm> mid_slabs_[layout::kClassCount - layout::kSmallClasses - 1];
-  Depot small_depots_[layout::kHomes][layout::kSmallClasses + 1];
-  Depot mid_depots_[layout::kClassCount - layout::kSmallClasses - 1];
+  uint32_t homes_ = 0;
+  static constexpr uint32_t kMidClasses = layout::kClassCount - layout::kSmallClasses - 1;
+  ClassSlabs<Vm> small_slabs_[layout::kHomes][layout::kSmallClasses + 1];
+  ClassSlabs<Vm> mid_slabs_[kMidClasses];
+  // Those of a home together: what its threads touch is on few pages and lines.
+  struct alignas(64) HomeWords {
+    Depot::Word words[layout::kSmallClasses + 1];
+  };
+  HomeWords small_depots_[layout::kHomes];
+  Depot::Word mid_depots_[kMidClasses];
+  Depot::Batches small_batches_[layout::kHomes][layout::kSmallClasses + 1];
+  Depot::Batches mid_batches_[kMidClasses];
 };
 
 }  // namespace tide::heap

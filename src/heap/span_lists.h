@@ -14,11 +14,12 @@ class SpanLists {
  public:
   constexpr SpanLists() = default;
 
-  // All zero is not yet empty, see Config.
-  void start(layout::SpanEntry* entries) {
-    entries_ = entries;
+  void start(layout::SpanEntry* entries) { entries_ = entries; }
+
+  // Forgets all spans; also what all bytes zero are.
+  void reset() {
     used_[0] = used_[1] = used_[2] = 0;
-    for (uint32_t& head : heads_) head = layout::kNoPage;
+    for (uint32_t& head : heads_) head = 0;
     base::racy_store(pages_, uint64_t{0});
   }
 
@@ -26,9 +27,9 @@ class SpanLists {
     layout::SpanEntry& entry = entries_[page];
     const uint32_t bin = bin_of(entry.pages);
     entry.previous = layout::kNoPage;
-    entry.next = heads_[bin];
+    entry.next = head(bin);
     if (entry.next != layout::kNoPage) entries_[entry.next].previous = page;
-    heads_[bin] = page;
+    heads_[bin] = page + 1;
     used_[bin / 64] |= uint64_t{1} << (bin % 64);
     base::racy_store(pages_, pages_ + entry.pages);
   }
@@ -37,7 +38,7 @@ class SpanLists {
     layout::SpanEntry& entry = entries_[page];
     const uint32_t bin = bin_of(entry.pages);
     if (entry.previous == layout::kNoPage) {
-      heads_[bin] = entry.next;
+      heads_[bin] = entry.next + 1;
       if (entry.next == layout::kNoPage) used_[bin / 64] &= ~(uint64_t{1} << (bin % 64));
     } else {
       entries_[entry.previous].next = entry.next;
@@ -51,7 +52,7 @@ class SpanLists {
   uint32_t find(uint32_t pages) const {
     constexpr int kSearch = 16;
     const uint32_t exact = bin_of(pages);
-    uint32_t candidate = heads_[exact];
+    uint32_t candidate = head(exact);
     uint32_t best = layout::kNoPage;
     for (int i = 0; i < kSearch && candidate != layout::kNoPage; ++i) {
       const layout::SpanEntry& entry = entries_[candidate];
@@ -64,7 +65,7 @@ class SpanLists {
     if (best != layout::kNoPage) return best;
     for (uint32_t bin = exact + 1; bin < kBins; bin = (bin / 64 + 1) * 64) {
       const uint64_t rest = used_[bin / 64] >> (bin % 64);
-      if (rest != 0) return heads_[bin + static_cast<uint32_t>(std::countr_zero(rest))];
+      if (rest != 0) return head(bin + static_cast<uint32_t>(std::countr_zero(rest)));
     }
     return layout::kNoPage;
   }
@@ -73,7 +74,7 @@ class SpanLists {
   uint32_t any_long() const {
     for (uint32_t word = 3; word-- != 0;) {
       if (used_[word] != 0) {
-        return heads_[word * 64 + 63 - static_cast<uint32_t>(std::countl_zero(used_[word]))];
+        return head(word * 64 + 63 - static_cast<uint32_t>(std::countl_zero(used_[word])));
       }
     }
     return layout::kNoPage;
@@ -83,6 +84,9 @@ class SpanLists {
 
  private:
   static constexpr uint32_t kBins = 192;
+
+  // kNoPage + 1 is 0.
+  uint32_t head(uint32_t bin) const { return heads_[bin] - 1; }
 
   // Lengths 1..8 have a bin each, then eight to a doubling.
   static uint32_t bin_of(uint32_t pages) {
@@ -94,7 +98,7 @@ class SpanLists {
 
   layout::SpanEntry* entries_ = nullptr;
   uint64_t used_[3] = {};
-  uint32_t heads_[kBins] = {};
+  uint32_t heads_[kBins] = {};  // page + 1; 0: none
   uint64_t pages_ = 0;
 };
 

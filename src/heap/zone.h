@@ -29,6 +29,7 @@ class Zone {
     dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
     zone_.place(vm, zone, window_bytes);
     limit_ = 0;
+    untouched_ = 0;
     classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes);
     states_window_.place(vm, states, window_bytes >> shift_);
     slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
@@ -116,15 +117,15 @@ class Zone {
   // memory.
   uint32_t acquire(Vm& vm) {
     const ds::LockGuard guard(lock_);
-    if (dirty_pool_ == layout::kNoSlab && clean_pool_ == layout::kNoSlab && !map_again(vm)) {
+    if (dirty_pool_ == layout::kNoSlab && clean_pool_ == layout::kNoSlab) {
+      if (untouched_ != slab_count()) return untouched_++;
+      if (map_again(vm)) return pop(clean_pool_);
       const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
       const uint32_t most = static_cast<uint32_t>((size_t{32} << 20) / slab_bytes());
       if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
+      return untouched_++;
     }
-    uint32_t& pool = dirty_pool_ != layout::kNoSlab ? dirty_pool_ : clean_pool_;
-    const uint32_t index = pool;
-    base::racy_store(pool, slabs_[index].next);
-    return index;
+    return pop(dirty_pool_ != layout::kNoSlab ? dirty_pool_ : clean_pool_);
   }
 
   // Takes back an empty slab. `clean`: all of it reads as zero.
@@ -133,7 +134,7 @@ class Zone {
     slab.free.reset();
     base::racy_store(slab.carved, 0u);
     base::racy_store(slab.used, 0u);
-    slab.fresh = clean;
+    slab.used_before = !clean;
     base::racy_store(slab.purged[0], uint64_t{0});
     base::racy_store(slab.purged[1], uint64_t{0});
     slab.last_class = slab.size_class;
@@ -155,7 +156,7 @@ class Zone {
       lock_.unlock();
       if (index == layout::kNoSlab) return total;
       const bool clean = vm.purge(reinterpret_cast<void*>(slab_address(index)), slab_bytes());
-      slabs_[index].fresh = clean;
+      slabs_[index].used_before = !clean;
       const ds::LockGuard guard(lock_);
       if (!clean) {
         push(index, false);
@@ -171,6 +172,7 @@ class Zone {
   // elsewhere. Returns bytes.
   size_t unmap_pools(Vm& vm) {
     const ds::LockGuard guard(lock_);
+    push_untouched();
     size_t total = 0;
     for (uint32_t* pool : {&dirty_pool_, &clean_pool_}) {
       uint32_t index = *pool;
@@ -186,7 +188,7 @@ class Zone {
           total += slab_bytes();
         } else {
           slabs_[index].slot = layout::Slot::kMapped;
-          push(index, slabs_[index].fresh != 0);
+          push(index, !slabs_[index].used_before);
         }
         index = next;
       }
@@ -197,11 +199,11 @@ class Zone {
   // In a forked child whose parent may have been in here: the pools are made anew from the records.
   void rebuild_pools() {
     dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
-    for (uint32_t index = slab_count(); index-- != 0;) {
+    for (uint32_t index = untouched_; index-- != 0;) {
       layout::Slab& slab = slabs_[index];
       if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
       if (slab.slot == layout::Slot::kMapped) {
-        push(index, slab.fresh != 0);
+        push(index, !slab.used_before);
       } else {
         slab.next = unmapped_;
         unmapped_ = index;
@@ -213,7 +215,7 @@ class Zone {
   size_t pool_bytes(bool dirty) {
     const ds::LockGuard guard(lock_);
     if (slab_count() == 0) return 0;
-    size_t slabs = 0;
+    size_t slabs = dirty ? 0 : slab_count() - untouched_;
     uint32_t index = dirty ? dirty_pool_ : clean_pool_;
     for (; index != layout::kNoSlab; index = slabs_[index].next) ++slabs;
     return slabs * slab_bytes();
@@ -229,6 +231,18 @@ class Zone {
     base::racy_store(pool, index);
   }
 
+  uint32_t pop(uint32_t& pool) {
+    const uint32_t index = pool;
+    base::racy_store(pool, slabs_[index].next);
+    return index;
+  }
+
+  // Slabs behind the last one that was ever taken are in no list, and their records not touched.
+  void push_untouched() {
+    for (uint32_t index = slab_count(); index-- != untouched_;) push(index, true);
+    untouched_ = slab_count();
+  }
+
   // Maps a slab again that was given up. False: there is none, or no memory.
   bool map_again(Vm& vm) {
     while (unmapped_ != layout::kNoSlab) {
@@ -242,7 +256,7 @@ class Zone {
         continue;
       }
       slab.slot = layout::Slot::kMapped;
-      slab.fresh = 1;
+      slab.used_before = 0;
       base::racy_store(unmapped_bytes_, unmapped_bytes_ - slab_bytes());
       push(index, true);
       return true;
@@ -265,10 +279,13 @@ class Zone {
       const bool taken = result == sys::MapResult::kTaken;
       if (taken && first == 0) return false;  // better to plan another place
       if (taken && !zone_.skip(slabs * slab_bytes())) return false;
-      for (uint32_t index = static_cast<uint32_t>(count); index-- != first;) {
-        slabs_[index].slot = taken ? layout::Slot::kTaken : layout::Slot::kMapped;
-        slabs_[index].fresh = 1;
-        if (!taken) push(index, true);
+      if (taken) {
+        // New records are all zero: mapped and clean. Those before the hole must not be stranded.
+        push_untouched();
+        for (uint32_t index = first; index < count; ++index) {
+          slabs_[index].slot = layout::Slot::kTaken;
+        }
+        untouched_ = static_cast<uint32_t>(count);
       }
       base::published_store(limit_, count * layout::kGranulesPerSlab);
       if (!taken) return true;
@@ -288,6 +305,7 @@ class Zone {
   uint32_t dirty_pool_ = 0;
   uint32_t clean_pool_ = 0;
   uint32_t unmapped_ = 0;
+  uint32_t untouched_ = 0;
   size_t unmapped_bytes_ = 0;
   Window<Vm> zone_;
   Window<Vm> classes_window_;

@@ -60,6 +60,17 @@ constexpr uint32_t granules_per_block(uint32_t c) {
 // What is left at the end of a slab is address space that no block touches.
 constexpr uint32_t blocks_per_slab(uint32_t c) { return kGranulesPerSlab / granules_per_block(c); }
 
+// The first block that a slab uses, by the slab's number: slabs begin at different offsets, or the
+// first blocks of all classes, and their state bytes, would meet in one set of the CPU's caches. A
+// step is a cache line of state bytes; what is passed over, at most a sixteenth, stays untouched.
+constexpr uint32_t first_block(uint32_t slab, uint32_t c) {
+  constexpr uint32_t kOffsets = 8;
+  const uint32_t step = (63 + granules_per_block(c)) / granules_per_block(c);
+  const uint32_t first = slab % kOffsets * step;
+  const uint32_t most = blocks_per_slab(c) / 16;
+  return first < most ? first : most;
+}
+
 // Most blocks of a class that a thread cache may hold.
 constexpr uint32_t cache_slots(uint32_t c) {
   constexpr size_t kBytes = size_t{1} << 20;

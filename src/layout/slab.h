@@ -1,7 +1,7 @@
 // A slab: 4,096 granules of the small or the mid zone that hold blocks of one size class. This
 // record lives out of line, in an array indexed by the slab's number.
 //
-//   | block 0 | block 1 | ... | block carved-1 | never used ... | rest of a block |
+//   | not used | block first | ... | block carved-1 | never used ... | rest of a block |
 //
 // A block is in one of these states:
 //   live       state byte 1..80 or kLiveSpecial
@@ -9,8 +9,8 @@
 //              transfer holds it
 //   free       bit in `free` set
 //   uncarved   index >= carved
-// Invariants: I-SLAB-1 used + free.count() == carved; I-SLAB-2 a set bit is the granule where a
-// carved block starts, and its state byte is kNotLive or kFreeZero.
+// Invariants: I-SLAB-1 first + used + free.count() == carved; I-SLAB-2 a set bit is the granule
+// where a carved block starts, and its state byte is kNotLive or kFreeZero.
 #pragma once
 
 #include <cstddef>
@@ -42,14 +42,15 @@ enum class Slot : uint8_t {
 struct alignas(64) Slab {
   uint8_t size_class;  // 0: in the zone's pool
   uint8_t bin;         // the list it is on
-  uint8_t fresh;      // memory from `carved` on was never touched or has been purged: reads as zero
-  Slot slot;          // whether its addresses are ours
-  uint16_t owner;     // 0: the process's heap; else the id of a first-class heap
-  uint16_t granules;  // per block
-  uint32_t blocks;    // capacity
-  uint32_t carved;    // blocks [0, carved) were handed out at least once
-  uint32_t used;      // blocks that are live or cached
-  uint32_t next;      // on its list or in the pool, kNoSlab at the end
+  bool used_before;    // else memory from `carved` on reads as zero
+  Slot slot;           // whether its addresses are ours
+  uint16_t owner;      // 0: the process's heap; else the id of a first-class heap
+  uint16_t granules;   // per block
+  uint16_t first;      // blocks before this one are not used, see first_block()
+  uint16_t blocks;     // the end of those that are
+  uint32_t carved;     // blocks [first, carved) were handed out at least once
+  uint32_t used;       // blocks that are live or cached
+  uint32_t next;       // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
   uint8_t last_class;                 // the class before the slab went to the pool, for messages
   uint8_t home;                       // of the threads that use it, see thread_cache.h

@@ -9,6 +9,9 @@
 //                              ^ top[c]      ^ limit[c]
 //
 // An empty stack's top is its slot of 0, so that malloc learns "empty" from the word that it pops.
+// A stack begins as a short one; all short ones lie together, so that a thread that needs little of
+// each class touches few pages. One that outgrows it moves to its long place for good.
+//
 // A cache that may not be used (none made yet, thread ended) has every stack empty and full at
 // once.
 #pragma once
@@ -36,6 +39,9 @@ inline constexpr auto kCacheSlotOffset = [] {
   offsets[kClassCount] = static_cast<uint16_t>(next);
   return offsets;
 }();
+// Most blocks in a short stack.
+inline constexpr uint32_t kShortSlots = 8;
+
 inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
 
 // Threads of different homes take small blocks from different slabs, so that they do not write the
@@ -75,6 +81,7 @@ struct ThreadCache : CacheFront {
   ThreadCache* next;    // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
+  uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
   uintptr_t slots[kCacheSlots];
 };
 
@@ -91,8 +98,15 @@ static_assert(kCacheStacks > kLiveSpecial);
 static_assert(sizeof(ThreadCache) <= size_t{160} << 10, "address space; touched as it is used");
 
 // The null slot below the stack of class `c`.
-inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t c) {
+inline uintptr_t* short_bottom(ThreadCache& cache, uint32_t c) {
+  return &cache.short_slots[c * (kShortSlots + 1)];
+}
+inline uintptr_t* long_bottom(ThreadCache& cache, uint32_t c) {
   return &cache.slots[kCacheSlotOffset[c]];
+}
+inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t c) {
+  return base::racy_load(cache.limit[c]) < cache.slots ? short_bottom(cache, c)
+                                                       : long_bottom(cache, c);
 }
 
 inline uint32_t stack_count(ThreadCache& cache, uint32_t c) {

@@ -10,33 +10,41 @@
 namespace tide::heap {
 namespace {
 
+struct OwnDepot {
+  Depot::Word word{0};
+  Depot::Batches batches;
+  Depot depot{word, batches};
+
+  Depot* operator->() { return &depot; }
+};
+
 void* block(uintptr_t number) { return reinterpret_cast<void*>(number * 16); }
 
 TEST(Depot, GivesBackWhatWasPut) {
-  auto depot = std::make_unique<Depot>();
+  auto depot = std::make_unique<OwnDepot>();
   void* out[layout::kMaxBatch];
-  EXPECT_EQ(depot->take(out), 0u);
+  EXPECT_EQ((*depot)->take(out), 0u);
   void* in[3] = {block(1), block(2), block(3)};
-  ASSERT_TRUE(depot->put(in, 3, Depot::kSlots));
-  EXPECT_EQ(depot->count(), 3u);
-  ASSERT_EQ(depot->take(out), 3u);
+  ASSERT_TRUE((*depot)->put(in, 3, Depot::kSlots));
+  EXPECT_EQ((*depot)->count(), 3u);
+  ASSERT_EQ((*depot)->take(out), 3u);
   EXPECT_TRUE(std::equal(in, in + 3, out));
-  EXPECT_EQ(depot->take(out), 0u);
-  EXPECT_EQ(depot->count(), 0u);
+  EXPECT_EQ((*depot)->take(out), 0u);
+  EXPECT_EQ((*depot)->count(), 0u);
 }
 
 TEST(Depot, HoldsAsManyBatchesAsItsSlots) {
   for (uint32_t slots = 1; slots <= Depot::kSlots; ++slots) {
-    auto depot = std::make_unique<Depot>();
+    auto depot = std::make_unique<OwnDepot>();
     void* in[layout::kMaxBatch] = {};
     for (uint32_t i = 0; i < slots; ++i) {
-      EXPECT_TRUE(depot->put(in, layout::kMaxBatch, slots)) << slots;
+      EXPECT_TRUE((*depot)->put(in, layout::kMaxBatch, slots)) << slots;
     }
-    EXPECT_FALSE(depot->put(in, 1, slots));
-    EXPECT_EQ(depot->count(), slots * layout::kMaxBatch);
+    EXPECT_FALSE((*depot)->put(in, 1, slots));
+    EXPECT_EQ((*depot)->count(), slots * layout::kMaxBatch);
     void* out[layout::kMaxBatch];
-    for (uint32_t i = 0; i < slots; ++i) EXPECT_EQ(depot->take(out), layout::kMaxBatch);
-    EXPECT_EQ(depot->take(out), 0u);
+    for (uint32_t i = 0; i < slots; ++i) EXPECT_EQ((*depot)->take(out), layout::kMaxBatch);
+    EXPECT_EQ((*depot)->take(out), 0u);
   }
 }
 
@@ -45,7 +53,7 @@ TEST(Depot, HoldsAsManyBatchesAsItsSlots) {
 TEST(Depot, ConcurrentlyNothingIsLostOrDoubled) {
   constexpr uint32_t kThreads = 4;
   constexpr uint32_t kBatches = 20'000;
-  auto depot = std::make_unique<Depot>();
+  auto depot = std::make_unique<OwnDepot>();
   std::vector<std::vector<void*>> taken(kThreads);
   std::vector<std::vector<void*>> refused(kThreads);
   std::vector<std::thread> threads;
@@ -56,17 +64,18 @@ TEST(Depot, ConcurrentlyNothingIsLostOrDoubled) {
         const uint32_t size = 1 + i % 7;
         void* in[7];
         for (uint32_t j = 0; j < size; ++j) in[j] = block(1 + (t * kBatches + i) * 7 + j);
-        if (!depot->put(in, size, 1 + (t + i) % Depot::kSlots)) {
+        if (!(*depot)->put(in, size, 1 + (t + i) % Depot::kSlots)) {
           refused[t].insert(refused[t].end(), in, in + size);
         }
-        const uint32_t count = depot->take(out);
+        const uint32_t count = (*depot)->take(out);
         taken[t].insert(taken[t].end(), out, out + count);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   void* out[layout::kMaxBatch];
-  while (const uint32_t count = depot->take(out)) taken[0].insert(taken[0].end(), out, out + count);
+  while (const uint32_t count = (*depot)->take(out))
+    taken[0].insert(taken[0].end(), out, out + count);
   std::set<void*> seen;
   size_t total = 0;
   for (uint32_t t = 0; t < kThreads; ++t) {
@@ -84,12 +93,12 @@ TEST(Depot, ConcurrentlyNothingIsLostOrDoubled) {
 TEST(Depot, ClaimsOfVanishedThreadsAreDropped) {
   // What take() leaves behind when its thread vanishes right after the claim can't be made with the
   // public functions; dropping without claims must change nothing.
-  auto depot = std::make_unique<Depot>();
+  auto depot = std::make_unique<OwnDepot>();
   void* in[2] = {block(1), block(2)};
-  ASSERT_TRUE(depot->put(in, 2, 8));
-  depot->drop_claims();
+  ASSERT_TRUE((*depot)->put(in, 2, 8));
+  (*depot)->drop_claims();
   void* out[layout::kMaxBatch];
-  EXPECT_EQ(depot->take(out), 2u);
+  EXPECT_EQ((*depot)->take(out), 2u);
 }
 
 }  // namespace

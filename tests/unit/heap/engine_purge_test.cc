@@ -52,7 +52,8 @@ TEST_F(EnginePurge, HolesGoLiveBlocksStay) {
     for (void* block : dead) ASSERT_EQ(box.client.release(block), Released::kDone);
     purged.clear();
     const size_t said = box.client.purge();
-    EXPECT_GT(said, 0u);
+    // Runs of the smallest blocks hold a whole page only by chance.
+    if (most > 64) EXPECT_GT(said, 0u);
     EXPECT_GE(said, purged_bytes());
     for (const auto& [begin, bytes] : purged) {
       auto it = live.upper_bound(reinterpret_cast<unsigned char*>(begin));

@@ -19,6 +19,7 @@ class ProcessHeapTest : public OsFixture, public testing::WithParamInterface<uin
   void SetUp() override {
     c = GetParam();
     ASSERT_TRUE(space->start());
+    heap->start(layout::kHomes);
     per_slab = layout::blocks_per_slab(c);
   }
 
@@ -122,7 +123,7 @@ TEST_P(ProcessHeapTest, ClassesOfTheMidZoneHaveOneHome) {
   EXPECT_EQ(heap->homes_of(c), layout::kHomes);
   EXPECT_EQ(heap->homes_of(kSmallClasses + 1), 1u);
   EXPECT_EQ(&heap->slabs(kSmallClasses + 1, 0), &heap->slabs(kSmallClasses + 1, 5));
-  EXPECT_EQ(&heap->depot(layout::kLastClass, 0), &heap->depot(layout::kLastClass, 15));
+  EXPECT_EQ(&heap->slabs(layout::kLastClass, 0), &heap->slabs(layout::kLastClass, 15));
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST_P(ZoneTest, SlabsAreAlignedToTheirSizeAndComeOnce) {
     ASSERT_LT(index, zone.slab_count());
     ASSERT_EQ(zone.slab_address(index) % zone.slab_bytes(), 0u);
     ASSERT_EQ(zone.index_of_address(reinterpret_cast<void*>(zone.slab_address(index))), index);
-    ASSERT_TRUE(zone.slab(index).fresh);
+    ASSERT_FALSE(zone.slab(index).used_before);
     ASSERT_TRUE(os.is_mapped(reinterpret_cast<void*>(zone.slab_address(index)), zone.slab_bytes()));
   }
   EXPECT_GE(seen.size(), most - 1) << "the window is used to its end";
@@ -89,9 +89,9 @@ TEST_P(ZoneTest, DirtySlabsComeBackBeforeCleanOnes) {
   zone.release(second, true);
   zone.release(first, false);
   EXPECT_EQ(zone.acquire(vm), first);
-  EXPECT_FALSE(zone.slab(first).fresh);
+  EXPECT_TRUE(zone.slab(first).used_before);
   EXPECT_EQ(zone.acquire(vm), second);
-  EXPECT_TRUE(zone.slab(second).fresh);
+  EXPECT_FALSE(zone.slab(second).used_before);
 }
 
 TEST_P(ZoneTest, PurgedPoolReadsAsZero) {
@@ -104,7 +104,7 @@ TEST_P(ZoneTest, PurgedPoolReadsAsZero) {
   EXPECT_EQ(zone.purge_pool(vm, purge_calls), zone.slab_bytes());
   EXPECT_EQ(zone.pool_bytes(true), 0u);
   EXPECT_EQ(zone.acquire(vm), index);
-  EXPECT_TRUE(zone.slab(index).fresh);
+  EXPECT_FALSE(zone.slab(index).used_before);
   for (size_t i = 0; i < zone.slab_bytes(); i += 64) ASSERT_EQ(bytes[i], 0);
 }
 

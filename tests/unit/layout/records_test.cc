@@ -38,11 +38,25 @@ TEST(Records, TopIsTheFirstThingInACache) {
 TEST(Records, StacksDoNotOverlap) {
   auto cache = std::make_unique<ThreadCache>();
   for (uint32_t c = 1; c < kClassCount; ++c) {
-    uintptr_t* const bottom = stack_bottom(*cache, c);
+    uintptr_t* const bottom = long_bottom(*cache, c);
     EXPECT_GE(bottom, cache->slots);
     EXPECT_LE(bottom + cache_slots(c), cache->slots + kCacheSlots - 1);
+    EXPECT_LT(short_bottom(*cache, c) + kShortSlots, cache->slots);
+    EXPECT_LE(kShortSlots, cache_slots(c));
     if (c < kLastClass) {
-      EXPECT_EQ(bottom + cache_slots(c) + 1, stack_bottom(*cache, c + 1));
+      EXPECT_EQ(bottom + cache_slots(c) + 1, long_bottom(*cache, c + 1));
+      EXPECT_EQ(short_bottom(*cache, c) + kShortSlots + 1, short_bottom(*cache, c + 1));
+    }
+    // The limit says which of the two it is, also where a stack has no room at all.
+    for (const uint32_t capacity : {0u, kShortSlots}) {
+      cache->limit[c] = short_bottom(*cache, c) + capacity;
+      EXPECT_EQ(stack_bottom(*cache, c), short_bottom(*cache, c));
+      EXPECT_EQ(stack_capacity(*cache, c), capacity);
+    }
+    for (const uint32_t capacity : {0u, cache_slots(c)}) {
+      cache->limit[c] = long_bottom(*cache, c) + capacity;
+      EXPECT_EQ(stack_bottom(*cache, c), long_bottom(*cache, c));
+      EXPECT_EQ(stack_capacity(*cache, c), capacity);
     }
   }
 }

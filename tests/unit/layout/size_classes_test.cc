@@ -46,6 +46,18 @@ TEST(SizeClasses, AlignedRequestsGetAlignedClasses) {
   }
 }
 
+TEST(SizeClasses, SlabsBeginAtDifferentOffsets) {
+  for (uint32_t c = 1; c < kClassCount; ++c) {
+    EXPECT_EQ(first_block(0, c), 0u);
+    for (uint32_t slab = 0; slab < 100; ++slab) {
+      EXPECT_LE(first_block(slab, c), blocks_per_slab(c) / 16);
+      EXPECT_EQ(first_block(slab, c), first_block(slab + 8, c));
+    }
+    // By a line of state bytes each, as long as there is room.
+    if (blocks_per_slab(c) >= 32) EXPECT_GE(first_block(1, c) * granules_per_block(c), 64u) << c;
+  }
+}
+
 TEST(SizeClasses, TablesAgreeWithTheFormulas) {
   for (size_t bytes = 0; bytes <= kSmallMaxBytes; ++bytes) {
     ASSERT_EQ(kSmallClassTable[bytes], class_of(bytes)) << bytes;
