@@ -116,6 +116,15 @@ class CachePool {
     return true;
   }
 
+  // Gives half of the blocks in the next `stacks` stacks back.
+  void trim(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stacks) {
+    for (uint32_t i = 0; i < stacks; ++i) {
+      cache.trim_cursor = static_cast<uint8_t>(cache.trim_cursor % layout::kLastClass + 1);
+      const uint32_t count = layout::stack_count(cache, cache.trim_cursor);
+      if (count != 0) give_back(space, heap, cache, cache.trim_cursor, (count + 1) / 2);
+    }
+  }
+
   // Gives all blocks of the cache back.
   void drain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {

@@ -30,7 +30,7 @@ class ClassSlabs {
   uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count) {
     uint32_t taken = 0;
     while ((taken += take_listed(zone, out + taken, count - taken)) < count) {
-      if (!adopt_pooled(vm, zone, c, owner, 0)) break;
+      if (adopt_pooled(vm, zone, c, owner, 0) == layout::kNoSlab) break;
     }
     return taken;
   }
@@ -46,12 +46,11 @@ class ClassSlabs {
     return taken;
   }
 
-  // Adds a slab of the zone's pool. False: no memory.
-  bool adopt_pooled(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, uint8_t home) {
+  // Adds a slab of the zone's pool and returns its number. kNoSlab: no memory.
+  uint32_t adopt_pooled(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, uint8_t home) {
     const uint32_t index = zone.acquire(vm);
-    if (index == layout::kNoSlab) return false;
-    adopt(zone, index, c, owner, home);
-    return true;
+    if (index != layout::kNoSlab) adopt(zone, index, c, owner, home);
+    return index;
   }
 
   // Adds a slab of `other` that is used up and by now more than half free, or, with `any`, one that
@@ -189,6 +188,7 @@ class ClassSlabs {
     // Of a slab that was used before every page can be given back only when all are blocks' pages.
     slab.first = static_cast<uint16_t>(slab.used_before ? 0 : layout::first_block(index, c));
     base::racy_store(slab.carved, uint32_t{slab.first});
+    base::racy_store(slab.used_at_sweep, slab.blocks);
     base::racy_store(slab.owner, owner);
     base::racy_store(slab.home, home);
     zone.set_class(index, c);
@@ -239,13 +239,15 @@ class ClassSlabs {
   }
 
   // The pages of blocks that are handed out count as resident again.
-  static void forget_purged(const Zone<Vm>& zone, layout::Slab& slab, uintptr_t address,
+  static void forget_purged(Zone<Vm>& zone, layout::Slab& slab, uintptr_t address,
                             void* const* blocks, uint32_t count) {
     const size_t block_bytes = size_t{slab.granules} << zone.shift();
     const size_t unit = zone.purge_unit_bytes();
     for (uint32_t i = 0; i < count; ++i) {
       const size_t offset = reinterpret_cast<uintptr_t>(blocks[i]) - address;
-      layout::set_purged(slab, offset / unit, (offset + block_bytes - 1) / unit + 1, false);
+      const size_t units =
+          layout::forget_purged(slab, offset / unit, (offset + block_bytes - 1) / unit + 1);
+      if (units != 0) zone.count_clean(units * unit);
     }
   }
 

@@ -111,14 +111,35 @@ class Engine {
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
+  void trade(ThreadCache& cache, size_t taken);
+  void sweep_one(size_t& total);
+  // Called when clean memory may have been taken.
+  void trade_if_due(ThreadCache* cache) {
+    const size_t taken =
+        space_.small.clean_taken() + space_.mid.clean_taken() + large_.clean_taken();
+    if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
+    trade(*cache, taken);
+  }
   void collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
-  bool purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t& total);
-  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, struct FreeRun* runs);
+  bool purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes,
+                  size_t& total);
+  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes,
+                          struct FreeRun* runs);
   void repair_classes();
   static uint32_t class_aligned(size_t alignment, size_t bytes);
   ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
   ClassSlabs<Vm>& slabs_of(const layout::Slab& slab);
+
+  // See engine_trade.h.
+  static constexpr size_t kTradeStep = size_t{1} << 20;
+  static constexpr size_t kMostTrade = size_t{1} << 40;
+  static constexpr size_t kPayment = 1;
+  static constexpr size_t kVisitsPerStep = 48;
+  static constexpr size_t kLeastSwept = size_t{16} << 10;  // shorter runs cost more than they bring
+  static constexpr uint32_t kTrimmedStacks = 4;
+  static constexpr size_t kKeptPoolBytes = size_t{1} << 20;
+  static constexpr size_t kKeptSpanBytes = size_t{8} << 20;
 
   // calloc of fewer bytes always writes them.
   static constexpr size_t kPurgeToZeroBytes = size_t{128} << 10;
@@ -133,6 +154,9 @@ class Engine {
   std::atomic<bool> started_{false};
   ds::Lock start_lock_;
   ds::Lock heap_purge_lock_;  // held while a slab of a first-class heap is purged
+  ds::Lock trade_lock_;
+  size_t traded_bytes_ = 0;
+  uint32_t sweep_cursor_ = 0;
   std::atomic<uint64_t> purge_calls_{0};
   std::atomic<uint64_t> purged_bytes_{0};
   CachePool<Vm> caches_;  // last: it is large

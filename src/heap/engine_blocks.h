@@ -32,6 +32,7 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
+      trade_if_due(cache);
     } else if (process_.take_from_slabs(space_, 0, c, &block, 1) == 0) {
       block = nullptr;
     }
@@ -64,7 +65,10 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
   void* block = nullptr;
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
-    if (block == nullptr) block = allocate_big(bytes, alignment, 0, zeroed);
+    if (block == nullptr) {
+      block = allocate_big(bytes, alignment, 0, zeroed);
+      trade_if_due(cache);
+    }
     if (TIDE_LIKELY(block != nullptr) || again || !surrender(cache, bytes)) return block;
   }
 }

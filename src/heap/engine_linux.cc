@@ -3,6 +3,7 @@
 #include "heap/engine_heaps.h"
 #include "heap/engine_purge.h"
 #include "heap/engine_survey.h"
+#include "heap/engine_trade.h"
 #include "heap/engine_verify.h"
 
 namespace tide::heap {

@@ -20,6 +20,7 @@ struct FreeRun {
 };
 
 inline constexpr uint32_t kMostRuns = 64;
+inline constexpr size_t kAnyPage = 1;
 
 template <sys::VmSource Vm>
 ds::Lock& Engine<Vm>::lock_of_slab(uint32_t c, uint16_t owner) {
@@ -40,10 +41,11 @@ uint32_t carve_to(Zone<Vm>& zone, layout::Slab& slab, size_t blocks) {
   return slab.carved;
 }
 
-// Takes runs of free blocks with at least one whole page in them that may be resident; at most
-// kMostRuns. The slab's lock is held.
+// Takes runs of free blocks with at least `least_bytes` of whole pages in them that may be
+// resident; at most kMostRuns. The slab's lock is held.
 template <sys::VmSource Vm>
-uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun* runs) {
+uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes,
+                                    FreeRun* runs) {
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
   const size_t unit = zone.purge_unit_bytes();
@@ -66,7 +68,7 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
     // Behind the last carved block nothing lives.
     const size_t end = i == slab.carved ? base::align_up(i * block_bytes, page)
                                         : base::align_down(i * block_bytes, page);
-    if (begin >= end || end > zone.slab_bytes() ||
+    if (begin + least_bytes > end || end > zone.slab_bytes() ||
         layout::all_purged(slab, begin / unit, end / unit)) {
       continue;
     }
@@ -86,7 +88,8 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, FreeRun*
 
 // True when there may be more to give back in this slab.
 template <sys::VmSource Vm>
-bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t& total) {
+bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes,
+                            size_t& total) {
   layout::Slab& slab = zone.slab(index);
   const uint32_t c = base::published_load(slab.size_class);
   if (c == 0) return false;
@@ -100,7 +103,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
         slab.first + slab.used == slab.carved) {
       return false;
     }
-    count = take_free_runs(zone, slab, runs);
+    count = take_free_runs(zone, slab, least_bytes, runs);
     uint32_t blocks = 0;
     for (uint32_t r = 0; r < count; ++r) blocks += runs[r].end - runs[r].first;
     slabs_of(slab).account_taken(zone, index, blocks);
@@ -166,12 +169,13 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     for (uint32_t index = 0; index < zone->slab_count(); ++index) {
       if (base::published_load(zone->slab(index).owner) == 0) {
-        while (purge_slab(*zone, index, 0, total)) {
+        while (purge_slab(*zone, index, 0, kAnyPage, total)) {
         }
       } else {
         // Its heap must not be destroyed meanwhile.
         const ds::LockGuard guard(heap_purge_lock_);
-        while (purge_slab(*zone, index, base::racy_load(zone->slab(index).owner), total)) {
+        const uint16_t owner = base::racy_load(zone->slab(index).owner);
+        while (purge_slab(*zone, index, owner, kAnyPage, total)) {
         }
       }
     }

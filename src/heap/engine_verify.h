@@ -92,6 +92,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   metadata_.lock().release_in_child();
   heaps_.lock().release_in_child();
   heap_purge_lock_.release_in_child();
+  trade_lock_.release_in_child();
   if (huge_.lock().release_in_child()) huge_.forget_kept();
   repair_classes();
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {

@@ -65,6 +65,8 @@ class LargeZone {
     trim_tail(page, pages, kind);
     Entry& entry = entries_[page];
     zeroed = kind == State::kClean;
+    if (zeroed)
+      base::racy_store(clean_taken_, clean_taken_ + (size_t{pages} << layout::kSpanPageShift));
     entry.owner = owner;
     entry.next = entry.previous = layout::kNoPage;
     base::racy_store(live_pages_, live_pages_ + pages);
@@ -182,17 +184,22 @@ class LargeZone {
     return true;
   }
 
-  // Gives the memory of dirty free spans back; the lock is not held meanwhile. Returns bytes.
-  size_t purge(Vm& vm, uint64_t& calls) {
+  // Gives the memory of dirty free spans back, about `most_bytes` at most; the lock is not held
+  // meanwhile. Returns bytes.
+  size_t purge(Vm& vm, uint64_t& calls, size_t most_bytes = SIZE_MAX) {
     size_t total = 0;
-    for (;;) {
+    while (total < most_bytes) {
       lock_.lock();
       const uint32_t page = dirty().any_long();
       uint32_t pages = 0;
       if (page != layout::kNoPage) {
         dirty().remove(page);
-        pages = entries_[page].pages;
         entries_[page].state = State::kBusy;
+        const size_t wanted = base::align_up(most_bytes - total, vm.page_size());
+        if (wanted >> layout::kSpanPageShift < entries_[page].pages && wanted != 0) {
+          trim_tail(page, static_cast<uint32_t>(wanted >> layout::kSpanPageShift), State::kDirty);
+        }
+        pages = entries_[page].pages;
       }
       lock_.unlock();
       if (page == layout::kNoPage) return total;
@@ -219,6 +226,7 @@ class LargeZone {
       }
       insert_free(inner, State::kClean);
     }
+    return total;
   }
 
   // Unmaps free spans, so that their share of the address-space limit can be used elsewhere.
@@ -296,6 +304,8 @@ class LargeZone {
   uint64_t live_blocks() const { return base::racy_load(live_blocks_); }
   uint64_t dirty_bytes() const { return lists_[0].pages() << layout::kSpanPageShift; }
   uint64_t clean_bytes() const { return lists_[1].pages() << layout::kSpanPageShift; }
+  // Bytes of spans that were clean when they were taken, ever.
+  size_t clean_taken() const { return base::racy_load(clean_taken_); }
   size_t mapped_bytes() const { return zone_.mapped() - base::racy_load(unmapped_bytes_); }
   size_t metadata_bytes() const { return entries_window_.mapped(); }
   uint32_t page_count() const { return base::racy_load(page_count_); }
@@ -462,6 +472,7 @@ class LargeZone {
   ds::Lock lock_;
   SpanLists lists_[3];  // dirty, clean, unmapped
   size_t unmapped_bytes_ = 0;
+  size_t clean_taken_ = 0;
   Window<Vm> zone_;
   Window<Vm> entries_window_;
 };

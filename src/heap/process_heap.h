@@ -35,12 +35,22 @@ class ProcessHeap {
   uint32_t take_from_slabs(Space<Vm>& space, uint8_t home, uint32_t c, void** out, uint32_t count) {
     Zone<Vm>& zone = space.zone_of_class(c);
     ClassSlabs<Vm>& own = slabs(c, home);
-    const ds::LockGuard guard(lock(c));
     uint32_t taken = 0;
-    while ((taken += own.take_listed(zone, out + taken, count - taken)) < count) {
-      if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
-      if (own.adopt_pooled(space.vm, zone, c, 0, home)) continue;
-      if (!adopt_from_others(zone, c, home, true)) break;
+    uint32_t grown = layout::kNoSlab;
+    {
+      const ds::LockGuard guard(lock(c));
+      while ((taken += own.take_listed(zone, out + taken, count - taken)) < count) {
+        if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
+        const uint32_t adopted = own.adopt_pooled(space.vm, zone, c, 0, home);
+        if (adopted != layout::kNoSlab) {
+          if (is_worth_populating(zone, own, c, adopted)) grown = adopted;
+          continue;
+        }
+        if (!adopt_from_others(zone, c, home, true)) break;
+      }
+    }
+    if (grown != layout::kNoSlab) {
+      space.vm.populate(reinterpret_cast<void*>(zone.slab_address(grown)), zone.slab_bytes());
     }
     return taken;
   }
@@ -129,6 +139,14 @@ class ProcessHeap {
       }
     }
     return here;
+  }
+
+  // Of small blocks no page stays untouched. A class that has some slabs will fill this one, too,
+  // or nearly: what is made resident in vain is at most an eighth of it.
+  static bool is_worth_populating(const Zone<Vm>& zone, const ClassSlabs<Vm>& own, uint32_t c,
+                                  uint32_t slab) {
+    constexpr uint32_t kSlabs = 8;
+    return layout::is_small_class(c) && own.slab_count() > kSlabs && !zone.slab(slab).used_before;
   }
 
   // Takes over a slab of another home: a sparse one before the zone grows, any when it can't.

@@ -5,6 +5,7 @@
 // they only ever grow, and limit is published after what it makes reachable.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -117,7 +118,9 @@ class Zone {
   // memory.
   uint32_t acquire(Vm& vm) {
     const ds::LockGuard guard(lock_);
-    if (dirty_pool_ == layout::kNoSlab && clean_pool_ == layout::kNoSlab) {
+    if (dirty_pool_ != layout::kNoSlab) return pop_dirty();
+    count_clean(slab_bytes());
+    if (clean_pool_ == layout::kNoSlab) {
       if (untouched_ != slab_count()) return untouched_++;
       if (map_again(vm)) return pop(clean_pool_);
       const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
@@ -125,7 +128,7 @@ class Zone {
       if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
       return untouched_++;
     }
-    return pop(dirty_pool_ != layout::kNoSlab ? dirty_pool_ : clean_pool_);
+    return pop(clean_pool_);
   }
 
   // Takes back an empty slab. `clean`: all of it reads as zero.
@@ -145,14 +148,18 @@ class Zone {
     push(index, clean);
   }
 
-  // Gives the memory of pooled slabs back. Returns the bytes given back; counts madvise calls.
-  size_t purge_pool(Vm& vm, uint64_t& calls) {
+  // Bytes that were clean when they were taken, ever: what may have become resident.
+  size_t clean_taken() const { return clean_taken_.load(std::memory_order_relaxed); }
+  void count_clean(size_t bytes) { clean_taken_.fetch_add(bytes, std::memory_order_relaxed); }
+
+  // Gives the memory of pooled slabs back until `most_bytes` are or `kept` slabs are left. Returns
+  // the bytes given back; counts madvise calls.
+  size_t purge_pool(Vm& vm, uint64_t& calls, uint32_t kept = 0, size_t most_bytes = SIZE_MAX) {
     size_t total = 0;
-    for (;;) {
+    while (total < most_bytes && base::racy_load(dirty_slabs_) > kept) {
       // One at a time and outside of the lock: nobody waits for madvise.
       lock_.lock();
-      const uint32_t index = dirty_pool_;
-      if (index != layout::kNoSlab) base::racy_store(dirty_pool_, slabs_[index].next);
+      const uint32_t index = dirty_pool_ == layout::kNoSlab ? layout::kNoSlab : pop_dirty();
       lock_.unlock();
       if (index == layout::kNoSlab) return total;
       const bool clean = vm.purge(reinterpret_cast<void*>(slab_address(index)), slab_bytes());
@@ -166,6 +173,7 @@ class Zone {
       total += slab_bytes();
       ++calls;
     }
+    return total;
   }
 
   // Unmaps the slabs in the pools, so that their share of the address-space limit can be used
@@ -173,6 +181,7 @@ class Zone {
   size_t unmap_pools(Vm& vm) {
     const ds::LockGuard guard(lock_);
     push_untouched();
+    base::racy_store(dirty_slabs_, 0u);
     size_t total = 0;
     for (uint32_t* pool : {&dirty_pool_, &clean_pool_}) {
       uint32_t index = *pool;
@@ -199,6 +208,7 @@ class Zone {
   // In a forked child whose parent may have been in here: the pools are made anew from the records.
   void rebuild_pools() {
     dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
+    dirty_slabs_ = 0;
     for (uint32_t index = untouched_; index-- != 0;) {
       layout::Slab& slab = slabs_[index];
       if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
@@ -227,10 +237,15 @@ class Zone {
 
   void push(uint32_t index, bool clean) {
     uint32_t& pool = clean ? clean_pool_ : dirty_pool_;
+    if (!clean) base::racy_store(dirty_slabs_, dirty_slabs_ + 1);
     slabs_[index].next = pool;
     base::racy_store(pool, index);
   }
 
+  uint32_t pop_dirty() {
+    base::racy_store(dirty_slabs_, dirty_slabs_ - 1);
+    return pop(dirty_pool_);
+  }
   uint32_t pop(uint32_t& pool) {
     const uint32_t index = pool;
     base::racy_store(pool, slabs_[index].next);
@@ -303,6 +318,8 @@ class Zone {
 
   ds::Lock lock_;
   uint32_t dirty_pool_ = 0;
+  uint32_t dirty_slabs_ = 0;  // in it
+  std::atomic<size_t> clean_taken_{0};
   uint32_t clean_pool_ = 0;
   uint32_t unmapped_ = 0;
   uint32_t untouched_ = 0;

@@ -40,17 +40,18 @@ enum class Slot : uint8_t {
 };
 
 struct alignas(64) Slab {
-  uint8_t size_class;  // 0: in the zone's pool
-  uint8_t bin;         // the list it is on
-  bool used_before;    // else memory from `carved` on reads as zero
-  Slot slot;           // whether its addresses are ours
-  uint16_t owner;      // 0: the process's heap; else the id of a first-class heap
-  uint16_t granules;   // per block
-  uint16_t first;      // blocks before this one are not used, see first_block()
-  uint16_t blocks;     // the end of those that are
-  uint32_t carved;     // blocks [first, carved) were handed out at least once
-  uint32_t used;       // blocks that are live or cached
-  uint32_t next;       // on its list or in the pool, kNoSlab at the end
+  uint8_t size_class;      // 0: in the zone's pool
+  uint8_t bin;             // the list it is on
+  bool used_before;        // else memory from `carved` on reads as zero
+  Slot slot;               // whether its addresses are ours
+  uint16_t owner;          // 0: the process's heap; else the id of a first-class heap
+  uint16_t granules;       // per block
+  uint16_t first;          // blocks before this one are not used, see first_block()
+  uint16_t blocks;         // the end of those that are
+  uint16_t used_at_sweep;  // see engine_trade.h
+  uint32_t carved;         // blocks [first, carved) were handed out at least once
+  uint32_t used;           // blocks that are live or cached
+  uint32_t next;           // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
   uint8_t last_class;                 // the class before the slab went to the pool, for messages
   uint8_t home;                       // of the threads that use it, see thread_cache.h
@@ -75,6 +76,14 @@ inline void set_purged(Slab& slab, size_t first, size_t end, bool value) {
     const uint64_t word = slab.purged[unit / 64];
     base::racy_store(slab.purged[unit / 64], value ? word | bit : word & ~bit);
   }
+}
+
+// Takes it back for all of them. Returns for how many it was known.
+inline size_t forget_purged(Slab& slab, size_t first, size_t end) {
+  size_t known = 0;
+  for (size_t unit = first; unit < end; ++unit) known += all_purged(slab, unit, unit + 1);
+  if (known != 0) set_purged(slab, first, end, false);
+  return known;
 }
 
 }  // namespace tide::layout

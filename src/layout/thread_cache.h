@@ -74,6 +74,7 @@ struct ThreadCache : CacheFront {
   CacheState state;
   int32_t owner;         // the system's number of its thread
   uint8_t steal_cursor;  // where the next search for an idle stack begins
+  uint8_t trim_cursor;   // the last stack that was trimmed
   uint8_t home;          // whose slabs of small blocks it draws from
   CachedSpans spans;
   size_t parked_bytes;  // in the stacks when it was parked

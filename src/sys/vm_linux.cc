@@ -23,6 +23,11 @@ constexpr uintptr_t kLowestAddress =
 #define MREMAP_DONTUNMAP 4
 #endif
 
+// Linux 5.14.
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 class ErrnoKeeper {
  public:
   ErrnoKeeper() : saved_(errno) {}
@@ -108,6 +113,11 @@ bool LinuxVm::unmap(void* address, size_t bytes) {
 bool LinuxVm::purge(void* address, size_t bytes) {
   const ErrnoKeeper keeper;
   return madvise(address, bytes, MADV_DONTNEED) == 0;
+}
+
+void LinuxVm::populate(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  madvise(address, bytes, MADV_POPULATE_WRITE);  // older kernels say EINVAL, which costs little
 }
 
 bool LinuxVm::is_sparse(void* address, size_t bytes) {

@@ -147,6 +147,7 @@ class FakeOs {
   uint64_t calls() const { return calls_; }
   uint64_t calls(VmCall call) const { return calls_of_[static_cast<size_t>(call)]; }
   uint64_t failures() const { return failures_; }
+  size_t populated_bytes() const { return populated_; }
   size_t mapped_bytes() {
     const std::lock_guard guard(mutex_);
     return mapped_.bytes();
@@ -223,6 +224,12 @@ class FakeOs {
       require_ours(p, bytes, "purge");
     }
     return verdict != Verdict::kFail && madvise(p, bytes, MADV_DONTNEED) == 0;
+  }
+
+  void populate(void* p, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    require_ours(p, bytes, "populate");
+    populated_ += bytes;
   }
 
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
@@ -333,6 +340,7 @@ class FakeOs {
   uint64_t calls_ = 0;
   uint64_t calls_of_[kVmCalls] = {};
   uint64_t failures_ = 0;
+  size_t populated_ = 0;
   uint64_t fail_first_ = 0, fail_count_ = 0, fail_period_ = 0;
   uint64_t take_first_ = 0, take_count_ = 0;
   bool fail_kind_[kVmCalls] = {};
@@ -350,6 +358,7 @@ class FakeVm {
   uintptr_t find_free(size_t bytes) { return os_->find_free(bytes); }
   bool unmap(void* p, size_t bytes) { return os_->unmap(p, bytes); }
   bool purge(void* p, size_t bytes) { return os_->purge(p, bytes); }
+  void populate(void* p, size_t bytes) { os_->populate(p, bytes); }
   bool is_sparse(void*, size_t) { return os_->options().sparse; }
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
     return os_->remap(p, old_bytes, new_bytes);

@@ -1,0 +1,59 @@
+// Definition of Engine::trade. Included where an Engine is instantiated.
+//
+// What is free in one zone or class is of no use to another, so a program whose sizes drift would
+// hold its memory twice. Growth therefore pays: for each MiB of clean memory that is taken, as much
+// of what lies idle is given back, as far as there is any: empty slabs, pages in the middle of
+// sparse slabs, free spans. A program that does not grow pays nothing.
+#pragma once
+
+#include "heap/engine.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
+  // Held across madvise, but nobody waits for it.
+  if (!trade_lock_.try_lock()) return;
+  size_t debt = kPayment * (taken - traded_bytes_);
+  base::racy_store(traded_bytes_, taken);
+  if (debt > kMostTrade) debt = 0;  // two threads at once, the other was later
+  // Blocks of sizes that the thread has left behind hold slabs.
+  caches_.trim(space_, process_, cache, kTrimmedStacks);
+  size_t total = 0;
+  uint64_t calls = 0;
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    if (total >= debt) break;
+    const auto kept = static_cast<uint32_t>(kKeptPoolBytes / zone->slab_bytes());
+    total += zone->purge_pool(space_.vm, calls, kept, debt - total);
+  }
+  const size_t dirty = large_.dirty_bytes();
+  const size_t kept = kKeptSpanBytes + large_.live_bytes();
+  if (total < debt && dirty > kept) {
+    const size_t excess = dirty - kept;
+    total += large_.purge(space_.vm, calls, excess < debt - total ? excess : debt - total);
+  }
+  purge_calls_.fetch_add(calls, std::memory_order_relaxed);
+  const size_t visits = debt / kTradeStep * kVisitsPerStep;
+  for (size_t i = 0; i < visits && total < debt; ++i) sweep_one(total);
+  purged_bytes_.fetch_add(total, std::memory_order_relaxed);
+  trade_lock_.unlock();
+}
+
+// Gives back the free pages of the next slab that is at most half full and has had blocks freed
+// since the last time.
+template <sys::VmSource Vm>
+void Engine<Vm>::sweep_one(size_t& total) {
+  const uint32_t small_slabs = space_.small.slab_count();
+  if (++sweep_cursor_ >= small_slabs + space_.mid.slab_count()) sweep_cursor_ = 0;
+  const bool in_small = sweep_cursor_ < small_slabs;
+  Zone<Vm>& zone = in_small ? space_.small : space_.mid;
+  const uint32_t index = in_small ? sweep_cursor_ : sweep_cursor_ - small_slabs;
+  layout::Slab& slab = zone.slab(index);
+  const uint32_t used = base::racy_load(slab.used);
+  if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return;
+  if (used > slab.blocks / 2u || used >= base::racy_load(slab.used_at_sweep)) return;
+  base::racy_store(slab.used_at_sweep, static_cast<uint16_t>(used));
+  purge_slab(zone, index, 0, kLeastSwept, total);
+}
+
+}  // namespace tide::heap

@@ -1,0 +1,104 @@
+// Growth pays with what lies idle; what does not grow pays nothing.
+#include <gtest/gtest.h>
+#include <cstring>
+#include <vector>
+
+#include "tests/unit/engine_client.h"
+
+namespace tide::tests {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+heap::Stats stats_of(FakeEngine& engine) {
+  heap::Stats stats;
+  engine.collect_stats(stats);
+  return stats;
+}
+
+std::vector<void*> fill(Client& client, size_t bytes, size_t total) {
+  std::vector<void*> blocks;
+  for (size_t sum = 0; sum < total; sum += bytes) {
+    void* const block = client.allocate(bytes);
+    EXPECT_NE(block, nullptr);
+    memset(block, 0x5a, bytes);
+    blocks.push_back(block);
+  }
+  return blocks;
+}
+
+void release_all(Client& client, const std::vector<void*>& blocks) {
+  for (void* block : blocks) ASSERT_EQ(client.release(block), heap::Released::kDone);
+}
+
+TEST(EngineTrade, AnotherZonesGrowthGivesEmptySlabsBack) {
+  StartedBox box;
+  release_all(box.client, fill(box.client, 200, 40 * kMiB));
+  EXPECT_EQ(stats_of(*box.engine).purged_bytes, 0u);
+  const auto blocks = fill(box.client, 4000, 30 * kMiB);
+  const heap::Stats stats = stats_of(*box.engine);
+  EXPECT_GE(stats.purged_bytes, 25 * kMiB);
+  EXPECT_LE(stats.purged_bytes, 40 * kMiB);
+  release_all(box.client, blocks);
+  box.engine->verify();
+}
+
+TEST(EngineTrade, PagesInTheMiddleOfSparseSlabsGo) {
+  StartedBox box;
+  const auto blocks = fill(box.client, 200, 40 * kMiB);
+  std::vector<void*> kept;
+  std::vector<void*> others;
+  for (size_t i = 0; i < blocks.size(); ++i) (i % 320 == 0 ? kept : others).push_back(blocks[i]);
+  release_all(box.client, others);
+  release_all(box.client, fill(box.client, 4000, 30 * kMiB));
+  EXPECT_GE(stats_of(*box.engine).purged_bytes, 20 * kMiB);
+  for (void* block : kept) {
+    for (size_t i = 0; i < 200; ++i) ASSERT_EQ(static_cast<char*>(block)[i], 0x5a);
+  }
+  box.engine->verify();
+  // What was given back and is used again counts as growth: the other side pays in its turn.
+  const uint64_t before = stats_of(*box.engine).purged_bytes;
+  const auto again = fill(box.client, 200, 30 * kMiB);
+  EXPECT_GE(stats_of(*box.engine).purged_bytes - before, 15 * kMiB);
+  release_all(box.client, again);
+  release_all(box.client, kept);
+  box.engine->verify();
+}
+
+TEST(EngineTrade, AHeapThatDoesNotGrowGivesNothingBack) {
+  StartedBox box;
+  for (int round = 0; round < 10; ++round) {
+    const auto small = fill(box.client, 200, 10 * kMiB);
+    const auto mid = fill(box.client, 4000, 10 * kMiB);
+    const auto large = fill(box.client, 200'000, 10 * kMiB);
+    release_all(box.client, small);
+    release_all(box.client, mid);
+    release_all(box.client, large);
+  }
+  EXPECT_EQ(box.os.calls(VmCall::kPurge), 0u);
+}
+
+TEST(EngineTrade, ARefusedPurgeIsNoHarm) {
+  StartedBox box;
+  box.os.fail_kind(VmCall::kPurge);
+  release_all(box.client, fill(box.client, 200, 20 * kMiB));
+  release_all(box.client, fill(box.client, 4000, 20 * kMiB));
+  EXPECT_GT(box.os.calls(VmCall::kPurge), 0u);
+  EXPECT_EQ(stats_of(*box.engine).purged_bytes, 0u);
+  box.engine->verify();
+}
+
+TEST(EngineTrade, ClassesThatFillSlabAfterSlabGetThemPopulated) {
+  StartedBox box;
+  fill(box.client, 200, 300'000);
+  EXPECT_EQ(box.os.populated_bytes(), 0u) << "a small heap is not made larger";
+  fill(box.client, 200, 10 * kMiB);
+  EXPECT_GE(box.os.populated_bytes(), 8 * kMiB);
+  EXPECT_LE(box.os.populated_bytes(), 11 * kMiB);
+  const size_t before = box.os.populated_bytes();
+  fill(box.client, 4000, 10 * kMiB);
+  EXPECT_EQ(box.os.populated_bytes(), before) << "larger blocks may never be touched as a whole";
+}
+
+}  // namespace
+}  // namespace tide::tests
