@@ -72,6 +72,7 @@ function(tide_layer folder)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(${target} PUBLIC TIDE_CHECK=${TIDE_CHECK}
+                                              TIDE_DETECTION=$<BOOL:${TIDE_DETECTION}>
                                               TIDE_VERSION="${PROJECT_VERSION}")
 endfunction()
 

@@ -45,6 +45,12 @@ TIDE_INLINE void release(void* p) {
   release_slow(p);
 }
 
+// The same for a block that was asked for with `bytes`.
+TIDE_INLINE void release_with_size(void* p, size_t bytes) {
+  if (TIDE_LIKELY(heap::release_fast_sized(g_engine.space(), *t_front, p, bytes))) return;
+  release_slow(p);
+}
+
 void* allocate_zeroed_slow(size_t bytes);
 void* allocate_aligned_slow(size_t alignment, size_t bytes);
 

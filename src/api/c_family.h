@@ -52,10 +52,18 @@ void* allocate_whole_pages(size_t bytes);
 // free_sized, free_aligned_sized and the sized operator delete. From check level 1 on a size that
 // the block can't have had ends the process with one line.
 [[noreturn]] void wrong_size(const void* p, size_t bytes);
-TIDE_INLINE void release_sized(void* p, [[maybe_unused]] size_t bytes) {
+TIDE_INLINE void check_size([[maybe_unused]] const void* p, [[maybe_unused]] size_t bytes) {
   if constexpr (TIDE_CHECK >= 1) {
     if (p != nullptr && usable_size(p) < bytes) wrong_size(p, bytes);
   }
+}
+TIDE_INLINE void release_sized(void* p, size_t bytes) {
+  check_size(p, bytes);
+  release_with_size(p, bytes);
+}
+// What an aligned block was asked for does not say its class.
+TIDE_INLINE void release_aligned_sized(void* p, size_t bytes) {
+  check_size(p, bytes);
   release(p);
 }
 

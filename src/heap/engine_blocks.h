@@ -39,7 +39,8 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
     if (block == nullptr) return nullptr;
   }
   uint8_t& state = zone.state_of_any(block);
-  zeroed = !layout::is_small_class(c) && base::racy_load(state) == layout::kFreeZero;
+  zeroed =
+      layout::kDetects && !layout::is_small_class(c) && base::racy_load(state) == layout::kFreeZero;
   base::racy_store(state, static_cast<uint8_t>(c));
   return block;
 }
@@ -146,7 +147,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return Released::kBad;
     uint8_t& state = zone->state(granule);
-    const uint32_t c = base::racy_load(state);
+    const uint32_t c = zone->state_or_class(granule);
     if (c == layout::kLiveSpecial) return release_special(*zone, p);
     if (c == layout::kNotLive || c >= layout::kClassCount) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
@@ -188,7 +189,7 @@ size_t Engine<Vm>::usable_bytes(const void* p) {
   if (Zone<Vm>* zone = space_.zone_of(p)) {
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return 0;
-    const uint32_t state = base::racy_load(zone->state(granule));
+    const uint32_t state = zone->state_or_class(granule);
     if (state == layout::kLiveSpecial) {
       return layout::kClassInfo[zone->slab(zone->index_of_address(p)).size_class].bytes;
     }

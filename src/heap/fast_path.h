@@ -54,7 +54,9 @@ TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size
   if (block == 0) __builtin_unreachable();
   TIDE_PIN(top);
   base::racy_store(front.top[c], top - 1);
-  base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(c));
+  if constexpr (layout::kDetects) {
+    base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(c));
+  }
   return reinterpret_cast<void*>(block);
 }
 
@@ -72,19 +74,26 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
   return nullptr;
 }
 
+// Pushes a block that must be live and of class `c`.
+TIDE_INLINE bool release_as(uint8_t* states, CacheFront& front, size_t granule, size_t c,
+                            void* block) {
+  uintptr_t* const top = front.top[c];
+  TIDE_PIN(c);
+  if (TIDE_UNLIKELY(top == front.limit[c])) return false;
+  if constexpr (layout::kDetects) {
+    if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
+    TIDE_PIN(granule);
+    base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
+  }
+  push(front, c, top, block);
+  return true;
+}
+
 template <class Vm>
 TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule,
                                  void* block) {
   uint8_t* const states = zone.states();
-  size_t c = Zone<Vm>::class_at(states, granule);
-  uintptr_t* const top = front.top[c];
-  TIDE_PIN(c);
-  if (TIDE_UNLIKELY(top == front.limit[c])) return false;
-  if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
-  TIDE_PIN(granule);
-  base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
-  push(front, c, top, block);
-  return true;
+  return release_as(states, front, granule, Zone<Vm>::class_at(states, granule), block);
 }
 
 // False: nothing has changed, the slow path must look at the pointer.
@@ -93,6 +102,24 @@ TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* b
   const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
   if (TIDE_LIKELY(small < space.small.limit())) {
     return release_in_zone(space.small, front, small, block);
+  }
+  const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
+  if (TIDE_LIKELY(mid < space.mid.limit())) {
+    return release_in_zone(space.mid, front, mid, block);
+  }
+  return false;
+}
+
+// The same for a block that was asked for with `bytes`: the class comes from the table, without a
+// test whether `bytes` is in it. A wrong one, or one cut off, fails at the state byte.
+template <class Vm>
+TIDE_INLINE bool release_fast_sized(const Space<Vm>& space, CacheFront& front, void* block,
+                                    size_t bytes) {
+  if constexpr (!layout::kDetects) return release_fast(space, front, block);
+  const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
+  if (TIDE_LIKELY(small < space.small.limit())) {
+    const size_t c = front.small_class[bytes % sizeof front.small_class];
+    return release_as(space.small.states(), front, small, c, block);
   }
   const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
   if (TIDE_LIKELY(mid < space.mid.limit())) {

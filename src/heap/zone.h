@@ -74,6 +74,11 @@ class Zone {
 
   // --- slow path -------------------------------------------------------------------------------
 
+  // What is known of the block at `granule`, below limit().
+  uint8_t state_or_class(size_t granule) const {
+    return layout::kDetects ? base::racy_load(states_[granule]) : class_at(states_, granule);
+  }
+
   size_t granule_of_any(const void* p) const {
     const uintptr_t offset = base::address_of(p) - base_;
     return (offset >> shift_) | (offset << (sizeof(uintptr_t) * 8 - shift_));

@@ -34,6 +34,13 @@ static_assert((size_t{1} << kSmallGranuleShift) == kMinAlignment,
 // begins, so that one address serves both: class of slab i = state map [i - kClassMapBytes].
 inline constexpr size_t kClassMapBytes = size_t{16} << 20;
 
+#ifndef TIDE_DETECTION
+#define TIDE_DETECTION 1
+#endif
+// Whether every double and invalid free is detected. Without it the state map is not kept: only to
+// measure what that costs, see docs/design/01-heap.md.
+inline constexpr bool kDetects = TIDE_DETECTION != 0;
+
 // One byte per granule of the small and the mid zone: the state map. It answers four questions with
 // one load: is this ours, does a block start here, is it live, which size class.
 enum BlockState : uint8_t {

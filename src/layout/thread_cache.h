@@ -66,8 +66,9 @@ enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 struct CacheFront {
   uintptr_t* top[kCacheStacks];  // first, so that its index needs no displacement
   uintptr_t* limit[kCacheStacks];
-  // Bytes -> class for small sizes. All zero sends every small malloc to the slow path.
-  uint8_t small_class[1032];
+  // Bytes -> class for small sizes. All zero sends every small malloc to the slow path. A power of
+  // two, so that any number can be cut to an index.
+  uint8_t small_class[2048];
 };
 
 struct ThreadCache : CacheFront {

@@ -52,7 +52,7 @@ TIDE_EXPORT void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
 TIDE_EXPORT void free_sized(void* p, size_t bytes) noexcept { api::release_sized(p, bytes); }
 
 TIDE_EXPORT void free_aligned_sized(void* p, size_t /*alignment*/, size_t bytes) noexcept {
-  api::release_sized(p, bytes);
+  api::release_aligned_sized(p, bytes);
 }
 
 TIDE_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) noexcept {

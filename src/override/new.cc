@@ -69,9 +69,9 @@ TIDE_EXPORT void operator delete[](void* p, std::align_val_t, const std::nothrow
 }
 
 TIDE_EXPORT void operator delete(void* p, size_t bytes, std::align_val_t) noexcept {
-  api::release_sized(p, bytes);
+  api::release_aligned_sized(p, bytes);
 }
 
 TIDE_EXPORT void operator delete[](void* p, size_t bytes, std::align_val_t) noexcept {
-  api::release_sized(p, bytes);
+  api::release_aligned_sized(p, bytes);
 }
