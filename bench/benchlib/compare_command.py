@@ -44,6 +44,7 @@ def parser():
     add("--json", metavar="FILE", help="write everything as JSON; - for standard output, instead of the tables")
     add("--ledger", metavar="FILE", help="append the raw samples here instead of bench/ledger")
     add("--no-ledger", action="store_true", help="keep no record")
+    add("--no-calls", action="store_true", help="do not count system calls in one more run of each")
     add("--programs", type=Path, metavar="DIR", help="where the workload programs lie (build/release/bench)")
     add("--list", action="store_true", help="list workloads, groups and allocators")
     return result
@@ -97,8 +98,12 @@ def workload_jobs(options, seed):
                 print("bench/compare: no 'micro' without Google Benchmark: apt-get install libbenchmark-dev",
                       file=sys.stderr)
                 continue
+            if workload.unit is None:
+                print(f"bench/compare: no '{workload.name}' without {argv[0]}", file=sys.stderr)
+                continue
             raise UsageError(f"no program {argv[0]}: build the target tide_bench")
-        jobs.append(Job(workload.name, workload.about, argv, shown_command(argv), workload.unit, workload.is_micro))
+        jobs.append(Job(workload.name, workload.about, argv, shown_command(argv), workload.unit, workload.is_micro,
+                        in_scratch=workload.unit is None))
     if not jobs:
         raise UsageError("nothing to run")
     return jobs
@@ -136,7 +141,11 @@ def run(options, command):
         print(f"bench/compare: {warning}", file=sys.stderr)
 
     ledger = Ledger(False if options.no_ledger else Path(options.ledger) if options.ledger else None)
-    session = Session(jobs, peers, options.reps, seed, options.timeout, ledger, options.warmup)
+    with_calls = not options.no_calls and not command
+    if with_calls and not shutil.which("strace"):
+        print("bench/compare: system calls are not counted without strace: apt-get install strace", file=sys.stderr)
+        with_calls = False
+    session = Session(jobs, peers, options.reps, seed, options.timeout, ledger, options.warmup, with_calls)
     record = ledger.begin(shown_command(["bench/compare", *sys.argv[1:]]), peers,
                           {"reps": options.reps, "warmup": options.warmup, "seed": seed})
     begin = time.monotonic()

@@ -122,6 +122,42 @@ def run(command, peer, timeout_s=120.0, directory=None):
             errors=errors.read())
 
 
+# What an allocator asks of the system's memory.
+MEMORY_CALLS = ("mmap", "munmap", "mremap", "madvise", "brk", "mprotect")
+
+
+def parse_call_table(text):
+    """Name -> calls, from the table that strace -c writes."""
+    calls = {}
+    for line in text.splitlines():
+        words = line.split()
+        # % time, seconds, usecs/call, calls, errors (may be missing), name
+        if len(words) in (5, 6) and words[3].isdigit() and words[-1] != "total":
+            calls[words[-1]] = int(words[3])
+    return calls
+
+
+def count_calls(command, peer, timeout_s=120.0, directory=None):
+    """System calls of one run by name, threads and children included; None when that can't be had.
+
+    The run is slowed down by being watched, so nothing else of it is a figure."""
+    if not shutil.which("strace"):
+        return None
+    own = {name: value for name, value in os.environ.items() if name not in peer.environment()
+           or peer.environment()[name] == value}
+    given = [f"{name}={value}" for name, value in peer.environment().items() if own.get(name) != value]
+    with tempfile.NamedTemporaryFile("r") as table:
+        words = ["strace", "-f", "-c", "-o", table.name]
+        for assignment in given:
+            words += ["-E", assignment]
+        try:
+            done = subprocess.run([*words, *command], env=own, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, timeout=timeout_s, check=False, cwd=directory)
+        except subprocess.TimeoutExpired:
+            return None
+        return parse_call_table(table.read()) if done.returncode == 0 else None
+
+
 def status_text(status):
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)

@@ -4,7 +4,7 @@ from . import summary
 from .text import bold, number, render, times
 
 METRICS = ("wall", "cpu", "peak_kib", "end_kib", "faults", "live_rss_kib", "parked_rss_kib", "child_rss_kib",
-           "live_kib")
+           "live_kib", "system_calls", "memory_calls")
 OWN_COLUMNS = (("live_rss_kib", "full MiB"), ("parked_rss_kib", "parked MiB"), ("child_rss_kib", "child MiB"))
 
 
@@ -36,6 +36,8 @@ def plain_table(row, peers, base):
     header = ["", f"wall {row.unit}", "95 % interval", f"vs {base}", "vs best", "CPU", "peak MiB", "vs least"]
     header += ["end MiB"] if with_end else []
     header += [title for _, title in own] + ["faults"]
+    with_calls = bool(row.values.get("system_calls"))
+    header += ["calls", "mm calls"] if with_calls else []
     lines = []
     for peer in peers:
         samples = row.of("wall", peer)
@@ -52,6 +54,9 @@ def plain_table(row, peers, base):
         cells += [mib(row, "end_kib", peer)] if with_end else []
         cells += [mib(row, metric, peer) for metric, _ in own]
         cells.append(number(summary.estimate(list(row.of("faults", peer).values())).median))
+        for metric in ("system_calls", "memory_calls") if with_calls else ():
+            counts = list(row.of(metric, peer).values())
+            cells.append(number(counts[0]) if counts else "-")
         lines.append(cells)
     return render(header, lines)
 

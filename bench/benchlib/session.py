@@ -5,7 +5,9 @@ for each job and round from the printed seed, so no allocator always runs first 
 neighbour.
 """
 
+import contextlib
 import random
+import tempfile
 import time
 from dataclasses import dataclass, field
 
@@ -21,6 +23,7 @@ class Job:
     shown: str                 # the command as the ledger and tables show it
     unit: str | None           # what an operation is; None: a command, timed whole
     is_micro: bool = False
+    in_scratch: bool = False   # runs in a new empty folder: it writes files
 
 
 @dataclass
@@ -44,9 +47,14 @@ class Row:
         return f"{self.job.name}/{self.case}" if self.case else self.job.name
 
 
+def scratch_folder(job):
+    return tempfile.TemporaryDirectory(prefix="tide-bench-") if job.in_scratch else contextlib.nullcontext()
+
+
 def measure(job, peer, timeout_s):
     """One run, as the record that goes into the ledger."""
-    outcome = process.run(job.argv, peer, timeout_s)
+    with scratch_folder(job) as folder:
+        outcome = process.run(job.argv, peer, timeout_s, folder)
     record = {"status": outcome.status, "process_wall_s": round(outcome.wall_s, 6)}
     own = process.last_json_line(outcome.output) if job.unit and not job.is_micro else None
     if not outcome.is_ok:
@@ -96,15 +104,19 @@ SCALES = ((1e-6, 1e9, "ns"), (1e-3, 1e6, "us"), (1.0, 1e3, "ms"))
 
 
 class Session:
-    def __init__(self, jobs, peers, reps, seed, timeout_s, ledger, warmup=0):
+    def __init__(self, jobs, peers, reps, seed, timeout_s, ledger, warmup=0, with_calls=False):
         self.jobs, self.peers, self.reps, self.seed = jobs, peers, reps, seed
         self.timeout_s, self.ledger, self.warmup = timeout_s, ledger, warmup
         self.samples = []      # (job, peer name, round, record)
+        self.with_calls = with_calls
+        self.calls = {}        # (job name, peer name) -> system calls by name, of one more run
 
     def run(self):
         """All rounds. What was collected stays when the caller is interrupted."""
         shuffle = random.Random(self.seed)
-        progress = Progress(len(self.jobs) * len(self.peers) * (self.reps + self.warmup))
+        counted = [job for job in self.jobs if self.with_calls and not job.is_micro]
+        pairs = len(self.jobs) * len(self.peers)
+        progress = Progress(pairs * (self.reps + self.warmup) + len(counted) * len(self.peers))
         begin = time.monotonic()
         try:
             for round_number in range(-self.warmup, self.reps):
@@ -119,6 +131,14 @@ class Session:
                             continue
                         self.ledger.sample(job.name, job.shown, peer, round_number, record)
                         self.samples.append((job, peer.name, round_number, record))
+            for job in counted:
+                for peer in self.peers:
+                    progress.show(f"system calls: {job.name} on {peer.name}")
+                    with scratch_folder(job) as folder:
+                        self.calls[job.name, peer.name] = process.count_calls(job.argv, peer, self.timeout_s, folder)
+                    progress.step()
+                    self.ledger.sample(job.name, job.shown, peer, self.reps,
+                                       {"status": "ok", "system_calls": self.calls[job.name, peer.name]})
         finally:
             progress.clear()
 
@@ -129,6 +149,12 @@ class Session:
             mine = [sample for sample in self.samples if sample[0] is job]
             if mine:
                 result += micro_rows(job, mine) if job.is_micro else [plain_row(job, mine)]
+        for row in result:
+            for peer in self.peers:
+                calls = self.calls.get((row.job.name, peer.name))
+                if calls:
+                    row.add("system_calls", peer.name, 0, sum(calls.values()))
+                    row.add("memory_calls", peer.name, 0, sum(calls.get(n, 0) for n in process.MEMORY_CALLS))
         return result
 
 

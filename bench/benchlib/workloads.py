@@ -16,17 +16,24 @@ class Workload:
     name: str
     about: str
     command: tuple          # program name, then arguments
-    unit: str               # what one operation is
+    unit: str | None        # what one operation is; None: a command, timed whole
     groups: tuple
     is_micro: bool = False
 
     def argv(self, programs, seed):
+        if self.unit is None:
+            return [word.replace("bench/", f"{ROOT}/bench/", 1) if "bench/" in word else word for word in self.command]
         extra = () if self.is_micro else ("--seed", str(seed))
         return [str(programs / self.command[0]), *self.command[1:], *extra]
 
 
 def churn(name, about, arguments, groups=("churn", "default")):
     return Workload(name, about, ("churn", *arguments.split()), "call", groups)
+
+
+def command(name, about, words):
+    """A real program, timed as a whole."""
+    return Workload(name, about, tuple(words.split()), None, ("programs",))
 
 
 WORKLOADS = (
@@ -45,6 +52,8 @@ WORKLOADS = (
           "--threads 2 --slots 8 --min 1M --max 32M --touch pages --seconds 0.5"),
     Workload("producer_consumer", "1 producer, 1 consumer: every free is remote",
              ("producer_consumer", "--pairs", "1", "--seconds", "0.5"), "message", ("threads", "default")),
+    Workload("asymmetric", "1 thread allocates, another frees, in lists of 512",
+             ("asymmetric", "--freeing", "1", "--seconds", "0.5"), "block", ("threads", "default")),
     Workload("server", "4 handlers that come and go and leave blocks for others to free",
              ("server", "--handlers", "4", "--requests", "200000"), "request", ("threads", "default")),
     Workload("false_sharing", "2 threads write small blocks of their own",
@@ -57,6 +66,8 @@ WORKLOADS = (
              ("threads_many", "--threads", "200", "--seconds", "0.5"), "call", ("threads", "default")),
     Workload("ageing", "96 MiB live, the size mix drifts",
              ("ageing", "--live", "96M", "--operations", "4M"), "block", ("long", "default")),
+    Workload("lifetimes", "blocks of all ages, a size mix that changes", ("lifetimes", "--operations", "6M", "--oldest", "512K"), "block",
+             ("long", "default")),
     Workload("cache", "a 128 MiB cache, filled and evicted", ("cache", "--operations", "1M"), "look-up", ("long", "default")),
     Workload("burst", "bursts of 64 MiB over 64 MiB that stay", ("burst", "--bursts", "16"), "block", ("long", "default")),
     Workload("grow15", "realloc growth to 1 GiB by 1.5x",
@@ -64,13 +75,21 @@ WORKLOADS = (
     Workload("grow20", "realloc growth to 1 GiB by 2x",
              ("grow", "--factor", "200", "--times", "1"), "growth", ("big",)),
     Workload("zeroed", "calloc of 1 GiB in a loop", ("zeroed", "--times", "4"), "calloc", ("big", "default")),
+    Workload("containers", "2 threads: maps, strings and vectors of the C++ library",
+             ("containers", "--threads", "2", "--steps", "500K"), "step", ("programs", "default")),
+    command("python", "an object graph built and dropped twice, PYTHONMALLOC=malloc",
+            "/usr/bin/env PYTHONMALLOC=malloc PYTHONHASHSEED=1 /usr/bin/python3 -S bench/inputs/object_graph.py"),
+    command("sqlite", "load and query in memory and in a file",
+            "/usr/bin/sqlite3 -batch -init bench/inputs/sqlite_load.sql :memory: .quit"),
+    command("compiler", "g++ -O1 of a C++ file",
+            "/usr/bin/g++ -std=c++20 -O1 -Ibench/workloads -c bench/workloads/containers.cc -o /dev/null"),
     Workload("start", "200 processes one after the other", ("start", "--times", "200"), "process",
              ("start", "default")),
     Workload("micro", "single calls by size (Google Benchmark)",
              ("micro", "--benchmark_format=json", "--benchmark_min_time=0.05"), "pair", ("micro",), True),
 )
 
-GROUPS = ("default", "all", "churn", "threads", "long", "big", "start", "micro")
+GROUPS = ("default", "all", "churn", "threads", "long", "big", "programs", "start", "micro")
 
 
 def find(names):

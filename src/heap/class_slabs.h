@@ -245,9 +245,7 @@ class ClassSlabs {
     const size_t unit = zone.purge_unit_bytes();
     for (uint32_t i = 0; i < count; ++i) {
       const size_t offset = reinterpret_cast<uintptr_t>(blocks[i]) - address;
-      const size_t units =
-          layout::forget_purged(slab, offset / unit, (offset + block_bytes - 1) / unit + 1);
-      if (units != 0) zone.count_clean(units * unit);
+      zone.set_purged(slab, offset / unit, (offset + block_bytes - 1) / unit + 1, false);
     }
   }
 

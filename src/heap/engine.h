@@ -112,6 +112,7 @@ class Engine {
   Released release_special(Zone<Vm>& zone, void* p);
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
   void trade(ThreadCache& cache, size_t taken);
+  void sweep(ThreadCache& cache, size_t debt, size_t& total);
   void sweep_one(size_t& total);
   // Called when clean memory may have been taken.
   void trade_if_due(ThreadCache* cache) {
@@ -134,8 +135,7 @@ class Engine {
   // See engine_trade.h.
   static constexpr size_t kTradeStep = size_t{1} << 20;
   static constexpr size_t kMostTrade = size_t{1} << 40;
-  static constexpr size_t kPayment = 1;
-  static constexpr size_t kVisitsPerStep = 48;
+  static constexpr size_t kVisitsPerStep = 96;
   static constexpr size_t kLeastSwept = size_t{16} << 10;  // shorter runs cost more than they bring
   static constexpr uint32_t kTrimmedStacks = 4;
   static constexpr size_t kKeptPoolBytes = size_t{1} << 20;

@@ -78,8 +78,8 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
     // Blocks just carved were never touched.
     const size_t untouched = base::align_up(i * block_bytes, page);
     const size_t known = untouched > zone.slab_bytes() ? zone.slab_bytes() : untouched;
-    layout::set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit,
-                       true);
+    zone.set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit,
+                    true);
     for (uint32_t block = first; block < i; ++block) slab.free.clear(block * slab.granules);
     runs[count++] = {first, i, begin, end};
   }
@@ -120,7 +120,7 @@ bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size
     }
     const ds::LockGuard guard(lock);
     const size_t unit = zone.purge_unit_bytes();
-    if (!gone) layout::set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
+    if (!gone) zone.set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
     for (uint32_t i = run.first; i < run.end; ++i) {
       void* const block = reinterpret_cast<void*>(address + i * block_bytes);
       if (gone && !layout::is_small_class(c) && i * block_bytes >= run.page_begin &&

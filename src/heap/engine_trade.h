@@ -14,11 +14,9 @@ template <sys::VmSource Vm>
 TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
   // Held across madvise, but nobody waits for it.
   if (!trade_lock_.try_lock()) return;
-  size_t debt = kPayment * (taken - traded_bytes_);
+  size_t debt = taken - traded_bytes_;
   base::racy_store(traded_bytes_, taken);
   if (debt > kMostTrade) debt = 0;  // two threads at once, the other was later
-  // Blocks of sizes that the thread has left behind hold slabs.
-  caches_.trim(space_, process_, cache, kTrimmedStacks);
   size_t total = 0;
   uint64_t calls = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
@@ -33,10 +31,25 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
     total += large_.purge(space_.vm, calls, excess < debt - total ? excess : debt - total);
   }
   purge_calls_.fetch_add(calls, std::memory_order_relaxed);
-  const size_t visits = debt / kTradeStep * kVisitsPerStep;
-  for (size_t i = 0; i < visits && total < debt; ++i) sweep_one(total);
+  if (total < debt) sweep(cache, debt, total);
   purged_bytes_.fetch_add(total, std::memory_order_relaxed);
   trade_lock_.unlock();
+}
+
+// Holes are filled again sooner or later, and then cost page faults: they are given back only as
+// far as they are more than half of what is in use.
+template <sys::VmSource Vm>
+void Engine<Vm>::sweep(ThreadCache& cache, size_t debt, size_t& total) {
+  const auto use = process_.use();
+  const size_t returned = space_.small.returned() + space_.mid.returned();
+  const size_t kept = use.used_bytes / 2 + kKeptSpanBytes + returned;
+  if (use.free_bytes <= kept) return;
+  // Blocks of sizes that the thread has left behind hold slabs.
+  caches_.trim(space_, process_, cache, kTrimmedStacks);
+  const size_t excess = use.free_bytes - kept;
+  const size_t wanted = excess < debt ? excess : debt;
+  const size_t visits = debt / kTradeStep * kVisitsPerStep;
+  for (size_t i = 0; i < visits && total < wanted; ++i) sweep_one(total);
 }
 
 // Gives back the free pages of the next slab that is at most half full and has had blocks freed

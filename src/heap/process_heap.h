@@ -95,6 +95,25 @@ class ProcessHeap {
     }
   }
 
+  struct Use {
+    size_t used_bytes;
+    size_t free_bytes;  // in slabs that have a class, never used ones included
+  };
+  // As good as a moment's look can tell.
+  Use use() {
+    Use sum{0, 0};
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      for (uint32_t home = 0; home < homes_of(c); ++home) {
+        const ClassSlabs<Vm>& own = slabs(c, home);
+        const uint64_t used = own.used_blocks();
+        const uint64_t capacity = own.capacity();
+        sum.used_bytes += used * layout::kClassInfo[c].bytes;
+        if (capacity > used) sum.free_bytes += (capacity - used) * layout::kClassInfo[c].bytes;
+      }
+    }
+    return sum;
+  }
+
   ds::Lock& lock(uint32_t c) { return locks_[c].lock; }
   // Blocks of the mid zone share no cache line, nor do their state bytes as a rule: one home for
   // all.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -143,8 +144,13 @@ class Zone {
     base::racy_store(slab.carved, 0u);
     base::racy_store(slab.used, 0u);
     slab.used_before = !clean;
-    base::racy_store(slab.purged[0], uint64_t{0});
-    base::racy_store(slab.purged[1], uint64_t{0});
+    if ((slab.purged[0] | slab.purged[1]) != 0) {
+      const auto units =
+          static_cast<size_t>(std::popcount(slab.purged[0]) + std::popcount(slab.purged[1]));
+      returned_.fetch_sub(units * purge_unit_bytes(), std::memory_order_relaxed);
+      base::racy_store(slab.purged[0], uint64_t{0});
+      base::racy_store(slab.purged[1], uint64_t{0});
+    }
     slab.last_class = slab.size_class;
     set_class(index, 0);
     // Last: who sees no owner must see no class either, or would take the slab for the process's.
@@ -156,6 +162,16 @@ class Zone {
   // Bytes that were clean when they were taken, ever: what may have become resident.
   size_t clean_taken() const { return clean_taken_.load(std::memory_order_relaxed); }
   void count_clean(size_t bytes) { clean_taken_.fetch_add(bytes, std::memory_order_relaxed); }
+
+  // Units [first, end) of a slab are given back, or in use again; the slab's lock is held.
+  void set_purged(layout::Slab& slab, size_t first, size_t end, bool value) {
+    const size_t bytes = layout::set_purged(slab, first, end, value) * purge_unit_bytes();
+    if (bytes == 0) return;
+    if (!value) count_clean(bytes);
+    returned_.fetch_add(value ? bytes : 0 - bytes, std::memory_order_relaxed);
+  }
+  // Bytes of free blocks in slabs that are given back now.
+  size_t returned() const { return returned_.load(std::memory_order_relaxed); }
 
   // Gives the memory of pooled slabs back until `most_bytes` are or `kept` slabs are left. Returns
   // the bytes given back; counts madvise calls.
@@ -325,6 +341,7 @@ class Zone {
   uint32_t dirty_pool_ = 0;
   uint32_t dirty_slabs_ = 0;  // in it
   std::atomic<size_t> clean_taken_{0};
+  std::atomic<size_t> returned_{0};
   uint32_t clean_pool_ = 0;
   uint32_t unmapped_ = 0;
   uint32_t untouched_ = 0;

@@ -69,21 +69,16 @@ inline bool all_purged(const Slab& slab, size_t first, size_t end) {
   return true;
 }
 
-// Says so of them, or takes it back.
-inline void set_purged(Slab& slab, size_t first, size_t end, bool value) {
+// Says so of them, or takes it back. Returns for how many this is news.
+inline size_t set_purged(Slab& slab, size_t first, size_t end, bool value) {
+  size_t changed = 0;
   for (size_t unit = first; unit < end; ++unit) {
     const uint64_t bit = uint64_t{1} << (unit % 64);
     const uint64_t word = slab.purged[unit / 64];
+    changed += ((word & bit) != 0) != value;
     base::racy_store(slab.purged[unit / 64], value ? word | bit : word & ~bit);
   }
-}
-
-// Takes it back for all of them. Returns for how many it was known.
-inline size_t forget_purged(Slab& slab, size_t first, size_t end) {
-  size_t known = 0;
-  for (size_t unit = first; unit < end; ++unit) known += all_purged(slab, unit, unit + 1);
-  if (known != 0) set_purged(slab, first, end, false);
-  return known;
+  return changed;
 }
 
 }  // namespace tide::layout
