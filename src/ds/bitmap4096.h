@@ -12,6 +12,7 @@ namespace tide::ds {
 
 struct Bitmap4096 {
   static constexpr uint32_t kBits = 4096;
+  static constexpr uint32_t kWords = kBits / 64;
 
   uint64_t summary;
   uint64_t words[64];

@@ -67,35 +67,24 @@ class ClassSlabs {
   }
 
   // Takes back a block that is not live (its state byte says so).
-  void give(Zone<Vm>& zone, void* block) { give(zone, zone.index_of_address(block), &block, 1); }
+  void give(Zone<Vm>& zone, void* block) {
+    const size_t granule = zone.granule_of_any(block);
+    give(zone, granule / 64, uint64_t{1} << (granule % 64), 1);
+  }
 
-  // The same for the first of `count` blocks and those after it that lie in its slab, `index`.
-  // Returns how many these are: blocks that were freed one after the other are often neighbours.
-  uint32_t give(Zone<Vm>& zone, uint32_t index, void* const* blocks, uint32_t count) {
+  // The same for `count` blocks that start in 64 granules of the zone, numbered `word`.
+  void give(Zone<Vm>& zone, size_t word, uint64_t bits, uint32_t count) {
+    const auto index = static_cast<uint32_t>(word / ds::Bitmap4096::kWords);
+    const auto word_in_slab = static_cast<uint32_t>(word % ds::Bitmap4096::kWords);
     layout::Slab& slab = zone.slab(index);
-    const uintptr_t start = zone.slab_address(index);
-    const size_t slab_bytes = zone.slab_bytes();
-    const unsigned shift = zone.shift();
-    uintptr_t offset = base::address_of(blocks[0]) - start;
-    uint32_t given = 0;
-    while (given < count && offset < slab_bytes) {
-      // Blocks of one word of the bitmap are written with one store.
-      const auto word = static_cast<uint32_t>(offset >> shift) / 64;
-      uint64_t bits = 0;
-      do {
-        bits |= uint64_t{1} << ((offset >> shift) % 64);
-        if (++given == count) break;
-        offset = base::address_of(blocks[given]) - start;
-      } while (offset >> shift >> 6 == word);
-      TIDE_ASSERT((slab.free.words[word] & bits) == 0,
-                  "I-SLAB-1: a block came back that its slab has already");
-      slab.free.set_in_word(word, bits);
-    }
-    base::racy_store(slab.used, slab.used - given);
-    base::racy_store(used_, used_ - given);
+    TIDE_ASSERT((slab.free.words[word_in_slab] & bits) == 0,
+                "I-SLAB-1: a block came back that its slab has already");
+    slab.free.set_in_word(word_in_slab, bits);
+    base::racy_store(slab.used, slab.used - count);
+    base::racy_store(used_, used_ - count);
+    if (slab.used >= slab.list_floor) return;
     refile(zone, index);
     if (slab.used == 0 && slab_count_ > 1) release(zone, index);
-    return given;
   }
 
   // Hands every slab back to the zone, live blocks and all: what a destroyed heap does.
@@ -266,6 +255,8 @@ class ClassSlabs {
   void link(Zone<Vm>& zone, uint32_t index, uint8_t bin) {
     layout::Slab& slab = zone.slab(index);
     slab.bin = bin;
+    const uint32_t floor = (bin * capacity_of(slab) + layout::kFullBin - 1) / layout::kFullBin;
+    slab.list_floor = static_cast<uint16_t>(floor == 0 ? 1 : floor);
     slab.previous = layout::kNoSlab;
     slab.next = head(bin);
     if (slab.next != layout::kNoSlab) zone.slab(slab.next).previous = index;

@@ -25,7 +25,7 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
     total += zone->purge_pool(space_.vm, calls, kept, debt - total);
   }
   const size_t dirty = large_.dirty_bytes();
-  const size_t kept = kKeptSpanBytes + large_.live_bytes();
+  const size_t kept = kKeptSpanBytes + large_.live_bytes() / 2;
   if (total < debt && dirty > kept) {
     const size_t excess = dirty - kept;
     total += large_.purge(space_.vm, calls, excess < debt - total ? excess : debt - total);

@@ -76,8 +76,18 @@ class ProcessHeap {
     Zone<Vm>& zone = space.zone_of_class(c);
     const ds::LockGuard guard(lock(c));
     for (uint32_t i = 0; i < count;) {
-      const uint32_t index = zone.index_of_address(blocks[i]);
-      i += slabs(c, home_of(zone, c, index)).give(zone, index, blocks + i, count - i);
+      // Neighbours share a word of their slab's bitmap, which is then written once.
+      size_t granule = zone.granule_of_any(blocks[i]);
+      const size_t word = granule / 64;
+      const uint32_t first = i;
+      uint64_t bits = 0;
+      do {
+        bits |= uint64_t{1} << (granule % 64);
+        if (++i == count) break;
+        granule = zone.granule_of_any(blocks[i]);
+      } while (granule / 64 == word);
+      const auto index = static_cast<uint32_t>(word / ds::Bitmap4096::kWords);
+      slabs(c, home_of(zone, c, index)).give(zone, word, bits, i - first);
     }
   }
 

@@ -49,6 +49,7 @@ struct alignas(64) Slab {
   uint16_t first;          // blocks before this one are not used, see first_block()
   uint16_t blocks;         // the end of those that are
   uint16_t used_at_sweep;  // see engine_trade.h
+  uint16_t list_floor;     // with fewer blocks in use it changes its list, or leaves
   uint32_t carved;         // blocks [first, carved) were handed out at least once
   uint32_t used;           // blocks that are live or cached
   uint32_t next;           // on its list or in the pool, kNoSlab at the end
