@@ -105,6 +105,18 @@ class Processes(unittest.TestCase):
         self.assertLess(small.peak_rss_kib, 8 << 10)
 
 
+    def test_system_calls_are_read_from_the_table(self):
+        table = """% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ------------------
+ 95.06    0.099538           4     24528           madvise
+  3.99    0.004176         464         9         2 read
+------ ----------- ----------- --------- --------- ------------------
+100.00    0.103714           4     24537         2 total
+"""
+        self.assertEqual(process.parse_call_table(table), {"madvise": 24528, "read": 9})
+        self.assertEqual(process.parse_call_table(""), {})
+
+
 class Rows(unittest.TestCase):
     JOB = Job("w", "about", ["w"], "w", "call")
 

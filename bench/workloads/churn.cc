@@ -52,6 +52,8 @@ int main(int argc, char** argv) {
   const size_t max_bytes = options.number("max", "512", "largest block");
   const std::string spread =
       options.text("spread", "log", "log: doublings equally likely; flat: bytes");
+  const size_t held = options.number(
+      "held", "0", "bytes of other blocks that are live meanwhile, never touched again");
   const double remote = options.real("remote", "0", "percent of frees done by the next thread");
   const double seconds = options.real("seconds", "1", "length of the measured phase");
   plan.touch = options.touch("ends");
@@ -73,6 +75,12 @@ int main(int argc, char** argv) {
       [&](uint32_t i) {
         Worker& self = workers[i];
         self.rng = bench::Rng(seed + i);
+        // They end with the process.
+        for (size_t total = 0; i == 0 && total < held;) {
+          const size_t bytes = sizes.pick(self.rng.next() >> 52);
+          bench::touch_block(bench::must(std::malloc(bytes)), bytes, plan.touch);
+          total += bytes;
+        }
         self.slots.resize(plan.slots);
         for (void*& slot : self.slots) {
           const size_t bytes = sizes.pick(self.rng.next() >> 52);

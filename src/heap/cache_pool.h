@@ -42,8 +42,8 @@ class CachePool {
                   : &first_;
       if (cache == nullptr) return nullptr;
       first_used_ = true;
-      prepare(*cache);
       cache->home = static_cast<uint8_t>(count_ % config.homes);
+      prepare(*cache);
       cache->next = all_;
       base::published_store(all_, cache);  // pairs with for_each()
       base::racy_store(count_, count_ + 1);
@@ -67,20 +67,19 @@ class CachePool {
     }
     drain(space, heap, cache);
     // The next thread starts small again: what this one needed says nothing about it.
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      cache.top[c] = cache.limit[c] = layout::short_bottom(cache, c);
-    }
+    layout::for_each_stack([&](uint32_t stack, uint32_t) { close(cache, stack); });
     cache.bound_bytes = 0;
     const ds::LockGuard guard(lock_);
     park_locked(cache);
   }
 
-  // After top[c] turned out to be empty: fetches a batch and returns one block, or null when there
-  // is no memory. The state byte is left to the caller.
+  // After the stack of class `c` turned out to be empty: fetches a batch and returns one block, or
+  // null when there is no memory. The state byte is left to the caller.
   void* refill(Space<Vm>& space, ProcessHeap<Vm>& heap, const Config& config, ThreadCache& cache,
                uint32_t c) {
     grow(config, cache, c);
-    const uint32_t capacity = layout::stack_capacity(cache, c);
+    const uint32_t stack = layout::own_stack(cache, c);
+    const uint32_t capacity = layout::stack_capacity(cache, stack);
     uint32_t wanted = (capacity + 1) / 2;
     if (wanted == 0) wanted = 1;
     if (wanted > layout::kMaxBatch) wanted = layout::kMaxBatch;
@@ -92,27 +91,36 @@ class CachePool {
       count = capacity + 1;
     }
     // The lowest address comes out first: fresh pages are touched in order.
-    uintptr_t* top = cache.top[c];
+    uintptr_t* top = cache.top[stack];
     for (uint32_t i = count; i-- > 1;) *++top = base::address_of(batch[i]);
     std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.top[c], top);
+    base::racy_store(cache.top[stack], top);
     return batch[0];
   }
 
-  // After stack `c` turned out to be full: makes room for at least one block.
+  // After a stack turned out to be full: makes room for at least one block.
   // False: the stack has no room at all, the block must go to the heap itself.
   bool make_room(Space<Vm>& space, ProcessHeap<Vm>& heap, const Config& config, ThreadCache& cache,
-                 uint32_t c) {
+                 uint32_t stack) {
+    const uint32_t c = layout::class_of_stack(stack);
+    const uint32_t before = layout::stack_capacity(cache, stack);
+    if (layout::is_foreign(cache, stack)) {
+      if (before == 0) {
+        base::racy_store(cache.limit[stack], cache.limit[stack] + layout::kForeignSlots);
+      } else {
+        give_back(space, heap, cache, stack, layout::stack_count(cache, stack));
+      }
+      return true;
+    }
     // Only a thread that also takes blocks is worth more room than a batch: see refill().
-    const uint32_t before = layout::stack_capacity(cache, c);
     if (before < kFewBlocks || (before < layout::kClassInfo[c].batch &&
                                 before * layout::kClassInfo[c].bytes < kOneWayBytes)) {
       grow(config, cache, c);
     }
-    const uint32_t capacity = layout::stack_capacity(cache, c);
-    if (layout::stack_count(cache, c) < capacity) return true;
+    const uint32_t capacity = layout::stack_capacity(cache, stack);
+    if (layout::stack_count(cache, stack) < capacity) return true;
     if (capacity == 0) return false;
-    give_back(space, heap, cache, c, (capacity + 1) / 2);
+    give_back(space, heap, cache, stack, (capacity + 1) / 2);
     return true;
   }
 
@@ -120,17 +128,18 @@ class CachePool {
   void trim(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stacks) {
     for (uint32_t i = 0; i < stacks; ++i) {
       cache.trim_cursor = static_cast<uint8_t>(cache.trim_cursor % layout::kLastClass + 1);
-      const uint32_t count = layout::stack_count(cache, cache.trim_cursor);
-      if (count != 0) give_back(space, heap, cache, cache.trim_cursor, (count + 1) / 2);
+      const uint32_t stack = layout::own_stack(cache, cache.trim_cursor);
+      const uint32_t count = layout::stack_count(cache, stack);
+      if (count != 0) give_back(space, heap, cache, stack, (count + 1) / 2);
     }
   }
 
   // Gives all blocks of the cache back.
   void drain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      const uint32_t count = layout::stack_count(cache, c);
-      if (count != 0) give_back(space, heap, cache, c, count);
-    }
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      const uint32_t count = layout::stack_count(cache, stack);
+      if (count != 0) give_back(space, heap, cache, stack, count);
+    });
   }
 
   // Also, by visit(cache), of what only the engine can give back.
@@ -188,9 +197,9 @@ class CachePool {
 
   static size_t bytes_in(ThreadCache& cache) {
     size_t total = 0;
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      total += size_t{layout::stack_count(cache, c)} * layout::kClassInfo[c].bytes;
-    }
+    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+      total += size_t{layout::stack_count(cache, stack)} * layout::kClassInfo[c].bytes;
+    });
     return total;
   }
 
@@ -209,15 +218,21 @@ class CachePool {
   }
 
   static void prepare(ThreadCache& cache) {
-    for (uint32_t c = 0; c < layout::kCacheStacks; ++c) {
-      uintptr_t* bottom =
-          c != 0 && c < layout::kClassCount ? layout::short_bottom(cache, c) : &cache.null_slot;
-      cache.top[c] = bottom;
-      cache.limit[c] = bottom;
-    }
+    for (uintptr_t*& top : cache.top) top = &cache.null_slot;
+    for (uintptr_t*& limit : cache.limit) limit = &cache.null_slot;
+    layout::for_each_stack([&](uint32_t stack, uint32_t) { close(cache, stack); });
     for (size_t i = 0; i < layout::kSmallTableEntries; ++i) {
-      cache.small_class[i] = layout::kSmallClassTable[i];
+      cache.small_class[i] = layout::stack_of(layout::kSmallClassTable[i], cache.home);
     }
+  }
+
+  // Makes an empty stack one without room.
+  static void close(ThreadCache& cache, uint32_t stack) {
+    uintptr_t* const bottom = layout::is_foreign(cache, stack)
+                                  ? layout::foreign_bottom(cache, stack)
+                                  : layout::short_bottom(cache, layout::class_of_stack(stack));
+    base::racy_store(cache.limit[stack], bottom);
+    base::racy_store(cache.top[stack], bottom);
   }
 
   void park_locked(ThreadCache& cache) {
@@ -226,13 +241,14 @@ class CachePool {
     parked_ = &cache;
   }
 
-  // The `count` oldest blocks of stack `c` leave; those used last stay.
-  void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t c,
+  // The `count` oldest blocks of a stack leave; those used last stay.
+  void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stack,
                  uint32_t count) {
-    uintptr_t* const bottom = layout::stack_bottom(cache, c);
-    const uint32_t left = layout::stack_count(cache, c) - count;
+    const uint32_t c = layout::class_of_stack(stack);
+    uintptr_t* const bottom = layout::stack_bottom(cache, stack);
+    const uint32_t left = layout::stack_count(cache, stack) - count;
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
-    base::racy_store(cache.top[c], bottom);
+    base::racy_store(cache.top[stack], bottom);
     std::atomic_signal_fence(std::memory_order_release);
     void* batch[layout::kMaxBatch];
     for (uint32_t done = 0; done < count;) {
@@ -246,13 +262,15 @@ class CachePool {
     }
     memmove(bottom + 1, bottom + 1 + count, left * sizeof *bottom);
     std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.top[c], bottom + left);
+    base::racy_store(cache.top[stack], bottom + left);
   }
 
-  // Doubles the capacity of stack `c`, as far as its slots and the cache's bound in bytes allow.
+  // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in
+  // bytes allow.
   void grow(const Config& config, ThreadCache& cache, uint32_t c) {
     const size_t block_bytes = layout::kClassInfo[c].bytes;
-    const uint32_t capacity = layout::stack_capacity(cache, c);
+    const uint32_t stack = layout::own_stack(cache, c);
+    const uint32_t capacity = layout::stack_capacity(cache, stack);
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
     if (wanted > layout::kClassInfo[c].cache_slots) wanted = layout::kClassInfo[c].cache_slots;
     if (wanted <= capacity) return;
@@ -269,28 +287,30 @@ class CachePool {
       wanted = capacity + static_cast<uint32_t>(room / block_bytes);
     }
     if (wanted > layout::kShortSlots) move_to_long(cache, c);
-    cache.limit[c] = layout::stack_bottom(cache, c) + wanted;
+    base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + wanted);
     cache.bound_bytes += more;
   }
 
   static void move_to_long(ThreadCache& cache, uint32_t c) {
-    uintptr_t* const from = layout::stack_bottom(cache, c);
+    const uint32_t stack = layout::own_stack(cache, c);
+    uintptr_t* const from = layout::stack_bottom(cache, stack);
     uintptr_t* const to = layout::long_bottom(cache, c);
     if (from == to) return;
-    const uint32_t count = layout::stack_count(cache, c);
+    const uint32_t count = layout::stack_count(cache, stack);
     memcpy(to + 1, from + 1, count * sizeof *to);
     // A fork between these finds a top outside of its stack, and empties it: adopt_vanished().
     std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.limit[c], to + (cache.limit[c] - from));
-    base::racy_store(cache.top[c], to + count);
+    base::racy_store(cache.limit[stack], to + (cache.limit[stack] - from));
+    base::racy_store(cache.top[stack], to + count);
   }
 
   // A vanished thread may have been between two stores.
   static void repair(ThreadCache& cache) {
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      uintptr_t* const bottom = layout::stack_bottom(cache, c);
-      if (cache.top[c] < bottom || cache.top[c] > cache.limit[c]) cache.top[c] = bottom;
-    }
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      uintptr_t* const bottom = layout::stack_bottom(cache, stack);
+      uintptr_t*& top = cache.top[stack];
+      if (top < bottom || top > cache.limit[stack]) top = bottom;
+    });
   }
 
   static uint32_t first_capacity(uint32_t c) {
@@ -304,11 +324,12 @@ class CachePool {
       cache.steal_cursor = static_cast<uint8_t>(cache.steal_cursor % layout::kLastClass + 1);
       const uint32_t victim = cache.steal_cursor;
       if (victim == c) continue;
-      const uint32_t capacity = layout::stack_capacity(cache, victim);
-      const uint32_t unused = capacity - layout::stack_count(cache, victim);
+      const uint32_t stack = layout::own_stack(cache, victim);
+      const uint32_t capacity = layout::stack_capacity(cache, stack);
+      const uint32_t unused = capacity - layout::stack_count(cache, stack);
       const uint32_t taken = (unused + 1) / 2;
       if (taken == 0) continue;
-      cache.limit[victim] -= taken;
+      base::racy_store(cache.limit[stack], cache.limit[stack] - taken);
       const size_t freed = size_t{taken} * layout::kClassInfo[victim].bytes;
       cache.bound_bytes -= freed;
       stolen += freed;

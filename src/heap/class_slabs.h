@@ -62,6 +62,7 @@ class ClassSlabs {
     if (!any && slab.carved != slab.blocks) return false;
     other.remove(zone, index);
     base::racy_store(slab.home, home);
+    zone.set_class(index, slab.size_class);
     add(zone, index);
     return true;
   }
@@ -173,9 +174,10 @@ class ClassSlabs {
   void adopt(Zone<Vm>& zone, uint32_t index, uint32_t c, uint16_t owner, uint8_t home) {
     layout::Slab& slab = zone.slab(index);
     slab.granules = layout::kClassInfo[c].granules;
-    slab.blocks = layout::kClassInfo[c].blocks_per_slab;
+    base::racy_store(slab.blocks, layout::kClassInfo[c].blocks_per_slab);
     // Of a slab that was used before every page can be given back only when all are blocks' pages.
-    slab.first = static_cast<uint16_t>(slab.used_before ? 0 : layout::first_block(index, c));
+    base::racy_store(slab.first,
+                     static_cast<uint16_t>(slab.used_before ? 0 : layout::first_block(index, c)));
     base::racy_store(slab.carved, uint32_t{slab.first});
     base::racy_store(slab.used_at_sweep, slab.blocks);
     base::racy_store(slab.owner, owner);

@@ -134,7 +134,6 @@ class Engine {
 
   // See engine_trade.h.
   static constexpr size_t kTradeStep = size_t{1} << 20;
-  static constexpr size_t kMostTrade = size_t{1} << 40;
   static constexpr size_t kVisitsPerStep = 96;
   static constexpr size_t kLeastSwept = size_t{16} << 10;  // shorter runs cost more than they bring
   static constexpr uint32_t kTrimmedStacks = 4;

@@ -26,9 +26,10 @@ bool Engine<Vm>::start(const Config& config) {
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed) {
   Zone<Vm>& zone = space_.zone_of_class(c);
-  void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[c]);
+  const uint32_t stack = cache == nullptr ? 0 : layout::own_stack(*cache, c);
+  void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[stack]);
   if (block != nullptr) {
-    base::racy_store(cache->top[c], cache->top[c] - 1);
+    base::racy_store(cache->top[stack], cache->top[stack] - 1);
   } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
@@ -41,7 +42,7 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   uint8_t& state = zone.state_of_any(block);
   zeroed =
       layout::kDetects && !layout::is_small_class(c) && base::racy_load(state) == layout::kFreeZero;
-  base::racy_store(state, static_cast<uint8_t>(c));
+  base::racy_store(state, Zone<Vm>::stack_at(zone.states(), zone.granule_of_any(block)));
   return block;
 }
 
@@ -147,12 +148,15 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return Released::kBad;
     uint8_t& state = zone->state(granule);
-    const uint32_t c = zone->state_or_class(granule);
-    if (c == layout::kLiveSpecial) return release_special(*zone, p);
-    if (c == layout::kNotLive || c >= layout::kClassCount) return Released::kBad;
+    const uint32_t value = zone->state_or_stack(granule);
+    if (value == layout::kLiveSpecial) return release_special(*zone, p);
+    const uint32_t c = layout::class_of_stack(value);
+    if (c == 0) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
-    if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, c)) {
-      push(*cache, c, cache->top[c], p);
+    // The slab may have another home than when the block was made.
+    const uint32_t stack = Zone<Vm>::stack_at(zone->states(), granule);
+    if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, stack)) {
+      push(*cache, stack, cache->top[stack], p);
     } else {
       process_.give_to_slabs(space_, c, &p, 1);
     }
@@ -189,11 +193,11 @@ size_t Engine<Vm>::usable_bytes(const void* p) {
   if (Zone<Vm>* zone = space_.zone_of(p)) {
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return 0;
-    const uint32_t state = zone->state_or_class(granule);
+    const uint32_t state = zone->state_or_stack(granule);
     if (state == layout::kLiveSpecial) {
       return layout::kClassInfo[zone->slab(zone->index_of_address(p)).size_class].bytes;
     }
-    return state < layout::kClassCount ? layout::kClassInfo[state].bytes : 0;
+    return layout::kClassInfo[layout::class_of_stack(state)].bytes;
   }
   if (large_.holds(p)) return large_.usable_bytes(p);
   return huge_.usable_bytes(p);

@@ -18,11 +18,11 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   caches_.for_each([&](ThreadCache& cache) {
     cached_spans += base::racy_load(cache.spans.count);
     cached_span_bytes += uint64_t{base::racy_load(cache.spans.pages)} << layout::kSpanPageShift;
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      const uint32_t count = layout::stack_count(cache, c);
+    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+      const uint32_t count = layout::stack_count(cache, stack);
       // A moment's look at a cache in use; a count out of range was caught in the middle.
       if (count <= layout::kClassInfo[c].cache_slots) cached[c] += count;
-    }
+    });
   });
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     ClassStats& entry = stats.classes[c];
@@ -59,7 +59,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
       const uint32_t c = base::racy_load(slab.size_class);
       if (c == 0) continue;
       const uint32_t carved = base::racy_load(slab.carved);
-      const uint32_t used = slab.first + base::racy_load(slab.used);
+      const uint32_t used = base::racy_load(slab.first) + base::racy_load(slab.used);
       if (carved <= used) continue;
       const size_t free_bytes = (carved - used) * size_t{layout::kClassInfo[c].bytes};
       const auto units = static_cast<size_t>(std::popcount(base::racy_load(slab.purged[0])) +
@@ -103,7 +103,7 @@ bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), v
       if (c == 0) continue;
       const uint32_t carved = base::racy_load(slab.carved);
       const size_t block_bytes = layout::kClassInfo[c].bytes;
-      for (uint32_t i = slab.first; i < carved; ++i) {
+      for (uint32_t i = base::racy_load(slab.first); i < carved; ++i) {
         const uintptr_t block = zone->slab_address(index) + i * block_bytes;
         const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
         if (state == layout::kNotLive || state == layout::kFreeZero) continue;

@@ -14,9 +14,9 @@ template <sys::VmSource Vm>
 TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
   // Held across madvise, but nobody waits for it.
   if (!trade_lock_.try_lock()) return;
-  size_t debt = taken - traded_bytes_;
+  if (taken <= traded_bytes_) return trade_lock_.unlock();  // somebody was quicker
+  const size_t debt = taken - traded_bytes_;
   base::racy_store(traded_bytes_, taken);
-  if (debt > kMostTrade) debt = 0;  // two threads at once, the other was later
   size_t total = 0;
   uint64_t calls = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
@@ -64,7 +64,8 @@ void Engine<Vm>::sweep_one(size_t& total) {
   layout::Slab& slab = zone.slab(index);
   const uint32_t used = base::racy_load(slab.used);
   if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return;
-  if (used > slab.blocks / 2u || used >= base::racy_load(slab.used_at_sweep)) return;
+  if (used > base::racy_load(slab.blocks) / 2u || used >= base::racy_load(slab.used_at_sweep))
+    return;
   base::racy_store(slab.used_at_sweep, static_cast<uint16_t>(used));
   purge_slab(zone, index, 0, kLeastSwept, total);
 }

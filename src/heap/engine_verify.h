@@ -14,8 +14,8 @@ void Engine<Vm>::verify() {
       const layout::Slab& slab = zone->slab(index);
       if (slab.size_class == 0) continue;
       TIDE_ASSERT(slab.size_class < layout::kClassCount, "a slab's size class is one of ours");
-      TIDE_ASSERT(Zone<Vm>::class_at(zone->states(), size_t{index} * layout::kGranulesPerSlab) ==
-                      slab.size_class,
+      TIDE_ASSERT(Zone<Vm>::stack_at(zone->states(), size_t{index} * layout::kGranulesPerSlab) ==
+                      layout::stack_of(slab.size_class, slab.home),
                   "I-SLAB-4: the class map repeats the slab's class");
       TIDE_ASSERT(slab.carved <= slab.blocks && slab.first + slab.used <= slab.carved,
                   "I-SLAB-1: counts");
@@ -29,8 +29,9 @@ void Engine<Vm>::verify() {
             granule % slab.granules == 0 && number >= slab.first && number < slab.carved;
         const bool live = state != layout::kNotLive && state != layout::kFreeZero;
         TIDE_ASSERT(!live || start, "I-SLAB-2: a live state byte where no block starts");
-        TIDE_ASSERT(!live || state == layout::kLiveSpecial || state == slab.size_class,
-                    "I-SLAB-3: a live block's state byte is its slab's size class");
+        TIDE_ASSERT(!live || state == layout::kLiveSpecial ||
+                        layout::class_of_stack(state) == slab.size_class,
+                    "I-SLAB-3: a live block's state byte is a stack of its slab's size class");
         TIDE_ASSERT(!slab.free.test(granule) || (start && !live),
                     "I-SLAB-2: a free bit where no free block starts");
         if (start && !slab.free.test(granule)) ++not_free;

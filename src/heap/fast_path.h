@@ -93,7 +93,7 @@ template <class Vm>
 TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t granule,
                                  void* block) {
   uint8_t* const states = zone.states();
-  return release_as(states, front, granule, Zone<Vm>::class_at(states, granule), block);
+  return release_as(states, front, granule, Zone<Vm>::stack_at(states, granule), block);
 }
 
 // False: nothing has changed, the slow path must look at the pointer.

@@ -50,7 +50,7 @@ class SpanCache {
     if (pages == 0 || pages > most_pages / 2 || pages > kMostSpanBytes >> layout::kSpanPageShift) {
       return false;
     }
-    if (list_.count == List::kMost || list_.pages + pages > most_pages) {
+    while (list_.count == List::kMost || (list_.count != 0 && list_.pages + pages > most_pages)) {
       give_back(list_.count / 2 + 1);
     }
     list_.spans[list_.count] = {zone_.enter_cache(p), pages};

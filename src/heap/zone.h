@@ -16,6 +16,7 @@
 #include "ds/lock.h"
 #include "heap/window.h"
 #include "layout/slab.h"
+#include "layout/stacks.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -61,8 +62,8 @@ class Zone {
   TIDE_INLINE uint8_t& state(size_t granule) const { return states_[granule]; }
   TIDE_INLINE uint8_t* states() const { return states_; }
 
-  // The size class of the slab that `granule` is in; `states` is states().
-  static TIDE_INLINE uint8_t class_at(const uint8_t* states, size_t granule) {
+  // The stack that blocks of the slab that `granule` is in belong to; `states` is states().
+  static TIDE_INLINE uint8_t stack_at(const uint8_t* states, size_t granule) {
     return base::racy_load(states[granule / layout::kGranulesPerSlab - layout::kClassMapBytes]);
   }
 
@@ -76,8 +77,8 @@ class Zone {
   // --- slow path -------------------------------------------------------------------------------
 
   // What is known of the block at `granule`, below limit().
-  uint8_t state_or_class(size_t granule) const {
-    return layout::kDetects ? base::racy_load(states_[granule]) : class_at(states_, granule);
+  uint8_t state_or_stack(size_t granule) const {
+    return layout::kDetects ? base::racy_load(states_[granule]) : stack_at(states_, granule);
   }
 
   size_t granule_of_any(const void* p) const {
@@ -98,11 +99,12 @@ class Zone {
   uint32_t index_of(const layout::Slab& slab) const {
     return static_cast<uint32_t>(&slab - slabs_);
   }
-  // The slab's own record and the class map that free reads say the same.
+  // The slab's own record and the class map that free reads say the same. After its home is set.
   void set_class(uint32_t index, uint32_t c) {
     // Who sees the class sees whose slab it is.
     base::published_store(slabs_[index].size_class, static_cast<uint8_t>(c));
-    base::racy_store(states_[index - layout::kClassMapBytes], static_cast<uint8_t>(c));
+    base::racy_store(states_[index - layout::kClassMapBytes],
+                     layout::stack_of(c, slabs_[index].home));
   }
   uint32_t index_of_address(const void* p) const {
     return static_cast<uint32_t>((base::address_of(p) - base_) >> slab_shift());

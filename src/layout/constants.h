@@ -45,7 +45,7 @@ inline constexpr bool kDetects = TIDE_DETECTION != 0;
 // one load: is this ours, does a block start here, is it live, which size class.
 enum BlockState : uint8_t {
   kNotLive = 0,  // no block starts here, or it is free, or cached
-  // 1 .. 80: a live block of that size class
+  // 1 .. 80 and above 83: a live block of that stack, see stacks.h
   kFreeZero = 81,     // a mid block that is not live and is known to read as zero
   kLiveSpecial = 82,  // a live block that must take the slow path: see Slab::owner
 };

@@ -1,4 +1,5 @@
-// A thread's cache: for each size class a stack of addresses of free blocks. (As integers:
+// A thread's cache: for each size class a stack of addresses of free blocks, and stacks for what it
+// frees for other homes, see stacks.h. (As integers:
 // compilers make a better malloc of them than of pointers.)
 //
 // Only its thread touches it (and, when that thread is gone, whoever takes it over). The order of
@@ -22,12 +23,9 @@
 
 #include "base/racy.h"
 #include "layout/size_classes.h"
+#include "layout/stacks.h"
 
 namespace tide::layout {
-
-// One stack per value of the state byte, so that free needs no test for "not live": the stacks of
-// 0, kFreeZero and kLiveSpecial are always full.
-inline constexpr uint32_t kCacheStacks = 84;
 
 inline constexpr auto kCacheSlotOffset = [] {
   std::array<uint16_t, kClassCount + 1> offsets{};
@@ -39,14 +37,11 @@ inline constexpr auto kCacheSlotOffset = [] {
   offsets[kClassCount] = static_cast<uint16_t>(next);
   return offsets;
 }();
-// Most blocks in a short stack.
+// Most blocks in a short stack, and in one for another home.
 inline constexpr uint32_t kShortSlots = 8;
+inline constexpr uint32_t kForeignSlots = 64;
 
 inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
-
-// Threads of different homes take small blocks from different slabs, so that they do not write the
-// same cache lines: neither of blocks nor of state bytes.
-inline constexpr uint32_t kHomes = 16;
 
 // Freed spans of the large zone, the oldest first.
 struct CachedSpan {
@@ -66,7 +61,7 @@ enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 struct CacheFront {
   uintptr_t* top[kCacheStacks];  // first, so that its index needs no displacement
   uintptr_t* limit[kCacheStacks];
-  // Bytes -> class for small sizes. All zero sends every small malloc to the slow path. A power of
+  // Bytes -> stack for small sizes. All zero sends every small malloc to the slow path. A power of
   // two, so that any number can be cut to an index.
   uint8_t small_class[2048];
 };
@@ -85,6 +80,7 @@ struct ThreadCache : CacheFront {
   uintptr_t null_slot;  // top[0] points here
   uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
   uintptr_t slots[kCacheSlots];
+  uintptr_t foreign_slots[kHomeStacks * (kForeignSlots + 1)];
 };
 
 // A front whose stacks are all empty and full, which sends everything to the slow path.
@@ -96,27 +92,46 @@ constexpr CacheFront closed_front(uintptr_t* null_slot) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_class));
-static_assert(kCacheStacks > kLiveSpecial);
-static_assert(sizeof(ThreadCache) <= size_t{160} << 10, "address space; touched as it is used");
+static_assert(sizeof(ThreadCache) <= size_t{176} << 10, "address space; touched as it is used");
 
-// The null slot below the stack of class `c`.
+// The null slot below the stack of class `c`, while it is short or long.
 inline uintptr_t* short_bottom(ThreadCache& cache, uint32_t c) {
   return &cache.short_slots[c * (kShortSlots + 1)];
 }
 inline uintptr_t* long_bottom(ThreadCache& cache, uint32_t c) {
   return &cache.slots[kCacheSlotOffset[c]];
 }
-inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t c) {
-  return base::racy_load(cache.limit[c]) < cache.slots ? short_bottom(cache, c)
-                                                       : long_bottom(cache, c);
+inline uintptr_t* foreign_bottom(ThreadCache& cache, uint32_t stack) {
+  return &cache.foreign_slots[(stack - kFirstHomeStack) * (kForeignSlots + 1)];
 }
 
-inline uint32_t stack_count(ThreadCache& cache, uint32_t c) {
-  return static_cast<uint32_t>(base::racy_load(cache.top[c]) - stack_bottom(cache, c));
+// The stack of class `c` that malloc takes from.
+inline uint32_t own_stack(const ThreadCache& cache, uint32_t c) { return stack_of(c, cache.home); }
+inline bool is_foreign(const ThreadCache& cache, uint32_t stack) {
+  return stack >= kFirstHomeStack && home_of_stack(stack) != cache.home;
 }
 
-inline uint32_t stack_capacity(ThreadCache& cache, uint32_t c) {
-  return static_cast<uint32_t>(cache.limit[c] - stack_bottom(cache, c));
+inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t stack) {
+  if (is_foreign(cache, stack)) return foreign_bottom(cache, stack);
+  const uint32_t c = class_of_stack(stack);
+  return base::racy_load(cache.limit[stack]) < cache.slots ? short_bottom(cache, c)
+                                                           : long_bottom(cache, c);
+}
+
+inline uint32_t stack_count(ThreadCache& cache, uint32_t stack) {
+  return static_cast<uint32_t>(base::racy_load(cache.top[stack]) - stack_bottom(cache, stack));
+}
+
+inline uint32_t stack_capacity(ThreadCache& cache, uint32_t stack) {
+  return static_cast<uint32_t>(cache.limit[stack] - stack_bottom(cache, stack));
+}
+
+// visit(stack, class) for every stack that may hold blocks.
+template <class Visit>
+void for_each_stack(Visit visit) {
+  for (uint32_t stack = 1; stack < kCacheStacks; ++stack) {
+    if (const uint32_t c = class_of_stack(stack)) visit(stack, c);
+  }
 }
 
 }  // namespace tide::layout

@@ -13,20 +13,21 @@ using layout::kClassCount;
 
 size_t bytes_in(layout::ThreadCache& cache) {
   size_t total = 0;
-  for (uint32_t c = 1; c < kClassCount; ++c) {
-    total += layout::stack_count(cache, c) * layout::class_bytes(c);
-  }
+  layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+    total += layout::stack_count(cache, stack) * layout::class_bytes(c);
+  });
   return total;
 }
 
 void check_cache(layout::ThreadCache& cache, size_t bound) {
   size_t capacity_bytes = 0;
-  for (uint32_t c = 1; c < kClassCount; ++c) {
-    ASSERT_LE(cache.top[c], cache.limit[c]) << c;
-    ASSERT_LE(layout::stack_capacity(cache, c), layout::cache_slots(c)) << c;
-    ASSERT_EQ(*layout::stack_bottom(cache, c), 0u) << c;
-    capacity_bytes += layout::stack_capacity(cache, c) * layout::class_bytes(c);
-  }
+  layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+    ASSERT_LE(cache.top[stack], cache.limit[stack]) << stack;
+    ASSERT_LE(layout::stack_capacity(cache, stack), layout::cache_slots(c)) << stack;
+    ASSERT_EQ(*layout::stack_bottom(cache, stack), 0u) << stack;
+    if (layout::is_foreign(cache, stack)) return;
+    capacity_bytes += layout::stack_capacity(cache, stack) * layout::class_bytes(c);
+  });
   EXPECT_EQ(cache.bound_bytes, capacity_bytes);
   EXPECT_LE(capacity_bytes, bound);
   for (const uint32_t stack : {0u, uint32_t{layout::kFreeZero}, uint32_t{layout::kLiveSpecial}}) {
@@ -119,7 +120,8 @@ TEST(CachePool, BusyClassGetsAsManySlotsAsItMay) {
   for (int i = 0; i < 2000; ++i) blocks.push_back(box.client.allocate(64));
   for (void* block : blocks) box.client.release(block);
   const uint32_t c = layout::class_of(64);
-  EXPECT_GE(layout::stack_capacity(*box.client.cache(), c), 2 * layout::batch_blocks(c));
+  EXPECT_GE(layout::stack_capacity(*box.client.cache(), layout::own_stack(*box.client.cache(), c)),
+            2 * layout::batch_blocks(c));
 }
 
 TEST(CachePool, BlocksFreedElsewhereComeBack) {
@@ -134,6 +136,56 @@ TEST(CachePool, BlocksFreedElsewhereComeBack) {
     if (round == 1) after_first = box.os.mapped_bytes();
   }
   EXPECT_EQ(box.os.mapped_bytes(), after_first);
+}
+
+// Blocks that share a cache line with others are never used again by a thread of another home.
+TEST(CachePool, SmallestBlocksGoBackToTheirHome) {
+  for (const size_t bytes : {16u, 32u, 48u}) {
+    StartedBox box;
+    Client other(*box.engine);
+    ASSERT_NE(box.client.cache()->home, other.cache()->home);
+    const auto line_of = [](void* block) { return base::address_of(block) / 64; };
+    std::set<uintptr_t> lines;
+    std::vector<void*> blocks;
+    for (int i = 0; i < 1000; ++i) {
+      blocks.push_back(box.client.allocate(bytes));
+      lines.insert(line_of(blocks.back()));
+    }
+    for (void* block : blocks) {
+      ASSERT_EQ(other.release(block), heap::Released::kDone);
+      ASSERT_EQ(other.release(block), heap::Released::kBad) << "and a second free is found";
+      ASSERT_EQ(lines.count(line_of(other.allocate(bytes))), 0u);
+    }
+    EXPECT_LE(bytes_in(*other.cache()), 64 * 320u) << "what is on its way is little";
+    size_t back = 0;
+    for (int i = 0; i < 1000; ++i) back += lines.count(line_of(box.client.allocate(bytes)));
+    EXPECT_GE(back, 500u) << "it comes back to its home";
+    other.park();
+    box.engine->verify();
+  }
+}
+
+TEST(CachePool, BlocksOfASlabThatChangedItsHomeAreFreedAsOthers) {
+  StartedBox box;
+  Client other(*box.engine);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 4096; ++i) blocks.push_back(box.client.allocate(16));
+  // Sparse, and full once: the other home takes the slab over before the zone grows.
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (i % 8 != 0) {
+      ASSERT_EQ(box.client.release(blocks[i]), heap::Released::kDone);
+    }
+  }
+  box.client.park();
+  std::vector<void*> its;
+  for (int i = 0; i < 3000; ++i) its.push_back(other.allocate(16));
+  for (size_t i = 0; i < blocks.size(); i += 8) {
+    EXPECT_EQ(box.engine->usable_bytes(blocks[i]), 16u);
+    ASSERT_EQ(other.release(blocks[i]), heap::Released::kDone);
+    ASSERT_EQ(other.release(blocks[i]), heap::Released::kBad);
+  }
+  for (void* block : its) ASSERT_EQ(other.release(block), heap::Released::kDone);
+  box.engine->verify();
 }
 
 TEST(CachePool, NoMemoryForACacheMeansNone) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <type_traits>
 
 #include "layout/constants.h"
@@ -48,15 +49,37 @@ TEST(Records, StacksDoNotOverlap) {
       EXPECT_EQ(short_bottom(*cache, c) + kShortSlots + 1, short_bottom(*cache, c + 1));
     }
     // The limit says which of the two it is, also where a stack has no room at all.
+    const uint32_t stack = own_stack(*cache, c);
     for (const uint32_t capacity : {0u, kShortSlots}) {
-      cache->limit[c] = short_bottom(*cache, c) + capacity;
-      EXPECT_EQ(stack_bottom(*cache, c), short_bottom(*cache, c));
-      EXPECT_EQ(stack_capacity(*cache, c), capacity);
+      cache->limit[stack] = short_bottom(*cache, c) + capacity;
+      EXPECT_EQ(stack_bottom(*cache, stack), short_bottom(*cache, c));
+      EXPECT_EQ(stack_capacity(*cache, stack), capacity);
     }
     for (const uint32_t capacity : {0u, cache_slots(c)}) {
-      cache->limit[c] = long_bottom(*cache, c) + capacity;
-      EXPECT_EQ(stack_bottom(*cache, c), long_bottom(*cache, c));
-      EXPECT_EQ(stack_capacity(*cache, c), capacity);
+      cache->limit[stack] = long_bottom(*cache, c) + capacity;
+      EXPECT_EQ(stack_bottom(*cache, stack), long_bottom(*cache, c));
+      EXPECT_EQ(stack_capacity(*cache, stack), capacity);
+    }
+  }
+}
+
+TEST(Records, EveryStackHasOneClass) {
+  EXPECT_EQ(class_of_stack(kNotLive), 0u);
+  EXPECT_EQ(class_of_stack(kFreeZero), 0u);
+  EXPECT_EQ(class_of_stack(kLiveSpecial), 0u);
+  EXPECT_EQ(class_of_stack(255), 0u);
+  EXPECT_EQ(stack_of(0, 5), 0u);
+  std::set<uint32_t> seen;
+  for (uint32_t home = 0; home < kHomes; ++home) {
+    for (uint32_t c = 1; c < kClassCount; ++c) {
+      const uint32_t stack = stack_of(c, home);
+      EXPECT_EQ(class_of_stack(stack), c);
+      if (c <= kSharingClasses) {
+        EXPECT_TRUE(seen.insert(stack).second) << "one of its own for each home";
+        EXPECT_EQ(home_of_stack(stack), home);
+      } else {
+        EXPECT_EQ(stack, c) << "the same for all homes";
+      }
     }
   }
 }
