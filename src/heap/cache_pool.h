@@ -105,6 +105,7 @@ class CachePool {
     const uint32_t c = layout::class_of_stack(stack);
     const uint32_t before = layout::stack_capacity(cache, stack);
     if (layout::is_foreign(cache, stack)) {
+      if (config.thread_cache_bytes == 0) return false;
       if (before == 0) {
         base::racy_store(cache.limit[stack], cache.limit[stack] + layout::kForeignSlots);
       } else {
@@ -222,7 +223,7 @@ class CachePool {
     for (uintptr_t*& limit : cache.limit) limit = &cache.null_slot;
     layout::for_each_stack([&](uint32_t stack, uint32_t) { close(cache, stack); });
     for (size_t i = 0; i < layout::kSmallTableEntries; ++i) {
-      cache.small_class[i] = layout::stack_of(layout::kSmallClassTable[i], cache.home);
+      cache.small_stack[i] = layout::stack_of(layout::kSmallClassTable[i], cache.home);
     }
   }
 

@@ -143,12 +143,8 @@ class Engine {
   // calloc of fewer bytes always writes them.
   static constexpr size_t kPurgeToZeroBytes = size_t{128} << 10;
 
+  // What every process touches comes first and lies together; the large tables follow.
   Space<Vm> space_;
-  Metadata<Vm> metadata_;
-  ProcessHeap<Vm> process_;
-  LargeZone<Vm> large_;
-  HugeBlocks<Vm> huge_;
-  HeapTable<Vm> heaps_;
   Config config_{};
   std::atomic<bool> started_{false};
   ds::Lock start_lock_;
@@ -158,7 +154,12 @@ class Engine {
   uint32_t sweep_cursor_ = 0;
   std::atomic<uint64_t> purge_calls_{0};
   std::atomic<uint64_t> purged_bytes_{0};
-  CachePool<Vm> caches_;  // last: it is large
+  Metadata<Vm> metadata_;
+  LargeZone<Vm> large_;
+  HugeBlocks<Vm> huge_;
+  CachePool<Vm> caches_;
+  ProcessHeap<Vm> process_;
+  HeapTable<Vm> heaps_;
 };
 
 extern template class Engine<sys::LinuxVm>;

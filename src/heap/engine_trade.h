@@ -56,14 +56,14 @@ void Engine<Vm>::sweep(ThreadCache& cache, size_t debt, size_t& total) {
 // since the last time.
 template <sys::VmSource Vm>
 void Engine<Vm>::sweep_one(size_t& total) {
-  const uint32_t small_slabs = space_.small.slab_count();
-  if (++sweep_cursor_ >= small_slabs + space_.mid.slab_count()) sweep_cursor_ = 0;
+  const uint32_t small_slabs = space_.small.slabs_seen();
+  if (++sweep_cursor_ >= small_slabs + space_.mid.slabs_seen()) sweep_cursor_ = 0;
   const bool in_small = sweep_cursor_ < small_slabs;
   Zone<Vm>& zone = in_small ? space_.small : space_.mid;
   const uint32_t index = in_small ? sweep_cursor_ : sweep_cursor_ - small_slabs;
   layout::Slab& slab = zone.slab(index);
-  const uint32_t used = base::racy_load(slab.used);
   if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return;
+  const uint32_t used = base::racy_load(slab.used);
   if (used > base::racy_load(slab.blocks) / 2u || used >= base::racy_load(slab.used_at_sweep))
     return;
   base::racy_store(slab.used_at_sweep, static_cast<uint16_t>(used));

@@ -1,7 +1,9 @@
 // malloc and free as they nearly always go: all of the fast path is in this file.
 //
-// malloc   table: size -> class; pop the class's stack; mark the block live.
-// free     pointer -> granule -> slab's class; check the state byte, mark not live; push.
+// malloc   table: size -> stack; pop it; mark the block live.
+// free     pointer -> granule -> slab's stack; check the state byte, mark not live; push.
+//
+// A stack's number is the size class, but for the smallest blocks (layout/stacks.h).
 //
 // What keeps them short:
 //  - the calling thread's front always exists: one whose stacks are empty and full at once stands
@@ -9,9 +11,9 @@
 //  - an empty stack's top is a slot with 0 in it, so popping finds out by itself;
 //  - one compare of the rotated offset with the zone's limit rejects foreign pointers and pointers
 //    that are not on a granule: those have their low bits at the top;
-//  - one compare of the state byte with the slab's class answers whether a live block of the
+//  - one compare of the state byte with the slab's stack answers whether a live block of the
 //    process heap starts here: not for a double free, the middle of a block, a special block;
-//  - the class comes from a byte per slab, which is in the CPU's cache, and the state byte is only
+//  - the stack comes from a byte per slab, which is in the CPU's cache, and the state byte is only
 //    compared: when it is not in the cache, the next operations go on meanwhile;
 //  - the shift that leads malloc to the state byte also says whether there was a block.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
@@ -35,27 +37,27 @@ namespace tide::heap {
 
 using layout::CacheFront;
 
-// Pushes a block that is not live on the stack of class `c`, which has room above `top`.
-TIDE_INLINE void push(CacheFront& front, size_t c, uintptr_t* top, void* block) {
+// Pushes a block that is not live on a stack that has room above `top`.
+TIDE_INLINE void push(CacheFront& front, size_t stack, uintptr_t* top, void* block) {
   ++top;
   TIDE_PIN(top);
   *top = base::address_of(block);
   std::atomic_signal_fence(std::memory_order_release);
-  base::racy_store(front.top[c], top);
+  base::racy_store(front.top[stack], top);
 }
 
-// Pops the stack of class `c` and marks the block live; null when the stack is empty.
+// Pops a stack and marks the block live; null when the stack is empty.
 template <unsigned kShift, class Vm>
-TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t c) {
-  uintptr_t* top = front.top[c];
+TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t stack) {
+  uintptr_t* top = front.top[stack];
   const uintptr_t block = *top;
   uintptr_t shifted = block;
   if (TIDE_UNLIKELY(sys::shift_right_is_zero<kShift>(shifted))) return nullptr;
   if (block == 0) __builtin_unreachable();
   TIDE_PIN(top);
-  base::racy_store(front.top[c], top - 1);
+  base::racy_store(front.top[stack], top - 1);
   if constexpr (layout::kDetects) {
-    base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(c));
+    base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(stack));
   }
   return reinterpret_cast<void*>(block);
 }
@@ -65,7 +67,7 @@ template <class Vm>
 TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_t bytes) {
   if (TIDE_LIKELY(bytes <= layout::kSmallMaxBytes)) {
     return allocate_in_zone<layout::kSmallGranuleShift>(space.small, front,
-                                                        front.small_class[bytes]);
+                                                        front.small_stack[bytes]);
   }
   if (TIDE_LIKELY(bytes <= layout::kMidMaxBytes)) {
     return allocate_in_zone<layout::kMidGranuleShift>(space.mid, front,
@@ -74,18 +76,19 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
   return nullptr;
 }
 
-// Pushes a block that must be live and of class `c`.
-TIDE_INLINE bool release_as(uint8_t* states, CacheFront& front, size_t granule, size_t c,
+// Pushes a block that must be live and belong to `stack`.
+TIDE_INLINE bool release_as(uint8_t* states, CacheFront& front, size_t granule, size_t stack,
                             void* block) {
-  uintptr_t* const top = front.top[c];
-  TIDE_PIN(c);
-  if (TIDE_UNLIKELY(top == front.limit[c])) return false;
+  uintptr_t* const top = front.top[stack];
+  TIDE_PIN(stack);
+  if (TIDE_UNLIKELY(top == front.limit[stack])) return false;
   if constexpr (layout::kDetects) {
-    if (TIDE_UNLIKELY(base::stale_load(states[granule]) != static_cast<uint8_t>(c))) return false;
+    const uint8_t live = static_cast<uint8_t>(stack);
+    if (TIDE_UNLIKELY(base::stale_load(states[granule]) != live)) return false;
     TIDE_PIN(granule);
     base::racy_store(states[granule], static_cast<uint8_t>(layout::kNotLive));
   }
-  push(front, c, top, block);
+  push(front, stack, top, block);
   return true;
 }
 
@@ -110,7 +113,7 @@ TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* b
   return false;
 }
 
-// The same for a block that was asked for with `bytes`: the class comes from the table, without a
+// The same for a block that was asked for with `bytes`: the stack comes from the table, without a
 // test whether `bytes` is in it. A wrong one, or one cut off, fails at the state byte.
 template <class Vm>
 TIDE_INLINE bool release_fast_sized(const Space<Vm>& space, CacheFront& front, void* block,
@@ -118,8 +121,8 @@ TIDE_INLINE bool release_fast_sized(const Space<Vm>& space, CacheFront& front, v
   if constexpr (!layout::kDetects) return release_fast(space, front, block);
   const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
   if (TIDE_LIKELY(small < space.small.limit())) {
-    const size_t c = front.small_class[bytes % sizeof front.small_class];
-    return release_as(space.small.states(), front, small, c, block);
+    const size_t stack = front.small_stack[bytes % sizeof front.small_stack];
+    return release_as(space.small.states(), front, small, stack, block);
   }
   const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
   if (TIDE_LIKELY(mid < space.mid.limit())) {

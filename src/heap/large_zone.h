@@ -139,11 +139,11 @@ class LargeZone {
     const ds::LockGuard guard(lock_);
     uint32_t page = 0;
     while (page < page_count()) {
-      const Entry entry = entries_[page];
+      const Entry& entry = entries_[page];
       uint32_t next = page + entry.pages;
-      if (entry.state == State::kLive && entry.owner == owner) {
+      if (state_of(page) == State::kLive && entry.owner == owner) {
         // The free span behind it may be merged into this one.
-        if (next < page_count() && entries_[next].state == State::kDirty) {
+        if (next < page_count() && state_of(next) == State::kDirty) {
           next += entries_[next].pages;
         }
         base::racy_store(live_pages_, live_pages_ - entry.pages);
@@ -166,11 +166,10 @@ class LargeZone {
       const uint32_t neighbour = page + before;
       if (neighbour >= page_count()) return false;
       Entry& next = entries_[neighbour];
-      if ((next.state != State::kDirty && next.state != State::kClean) ||
-          next.pages < pages - before) {
+      const State kind = state_of(neighbour);
+      if ((kind != State::kDirty && kind != State::kClean) || next.pages < pages - before) {
         return false;
       }
-      const State kind = next.state;
       lists_of(kind).remove(neighbour);
       next.state = State::kBusy;
       trim_tail(neighbour, pages - before, kind);
@@ -260,7 +259,7 @@ class LargeZone {
   template <class Visit>
   bool for_each_live(Visit visit) {
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
-      if (entries_[page].state == State::kLive && !visit(page, entries_[page])) return false;
+      if (state_of(page) == State::kLive && !visit(page, entries_[page])) return false;
     }
     return true;
   }
@@ -294,7 +293,7 @@ class LargeZone {
   // The head of the span that `p` lies in; for messages about bad pointers, so it may be slow.
   const Entry* head_before(const void* p, uintptr_t& address) const {
     uint32_t page = page_index(p);
-    while (page != 0 && entries_[page].state == State::kInside) --page;
+    while (page != 0 && state_of(page) == State::kInside) --page;
     address = address_of_page(page);
     return &entries_[page];
   }
@@ -313,6 +312,9 @@ class LargeZone {
   ds::Lock& lock() { return lock_; }
 
  private:
+  // Also under the lock: threads make live spans cached ones, and back, without it.
+  State state_of(uint32_t page) const { return base::racy_load(entries_[page].state); }
+
   uint32_t page_index(const void* p) const {
     return static_cast<uint32_t>((base::address_of(p) - base_) >> layout::kSpanPageShift);
   }
@@ -397,7 +399,7 @@ class LargeZone {
   void insert_free(uint32_t page, State state) {
     base::racy_store(entries_[page].state, state);
     const uint32_t after = page + entries_[page].pages;
-    if (after < page_count() && entries_[after].state == state) {
+    if (after < page_count() && state_of(after) == state) {
       lists_of(state).remove(after);
       base::racy_store(entries_[page].pages, entries_[page].pages + entries_[after].pages);
       std::atomic_signal_fence(std::memory_order_release);
@@ -421,13 +423,12 @@ class LargeZone {
   // free span repeats its length.
   uint32_t head_of_free_before(uint32_t page, State state) const {
     const Entry& last = entries_[page - 1];
-    if (last.state == state) return last.pages == 1 ? page - 1 : layout::kNoPage;
-    if (last.state != State::kInside || last.pages == 0 || last.pages > page) {
+    if (state_of(page - 1) == state) return last.pages == 1 ? page - 1 : layout::kNoPage;
+    if (state_of(page - 1) != State::kInside || last.pages == 0 || last.pages > page) {
       return layout::kNoPage;
     }
     const uint32_t head = page - last.pages;
-    return entries_[head].state == state && entries_[head].pages == last.pages ? head
-                                                                               : layout::kNoPage;
+    return state_of(head) == state && entries_[head].pages == last.pages ? head : layout::kNoPage;
   }
 
   bool grow(Vm& vm, uint32_t pages) {

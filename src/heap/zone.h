@@ -95,6 +95,10 @@ class Zone {
   unsigned slab_shift() const { return shift_ + layout::kSlabGranulesShift; }
   size_t slab_bytes() const { return size_t{1} << slab_shift(); }
   uint32_t slab_count() const { return static_cast<uint32_t>(limit() / layout::kGranulesPerSlab); }
+  // The same, for who reads the records of slabs that others have mapped.
+  uint32_t slabs_seen() const {
+    return static_cast<uint32_t>(base::published_load(limit_) / layout::kGranulesPerSlab);
+  }
   layout::Slab& slab(uint32_t index) const { return slabs_[index]; }
   uint32_t index_of(const layout::Slab& slab) const {
     return static_cast<uint32_t>(&slab - slabs_);

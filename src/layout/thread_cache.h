@@ -63,7 +63,7 @@ struct CacheFront {
   uintptr_t* limit[kCacheStacks];
   // Bytes -> stack for small sizes. All zero sends every small malloc to the slow path. A power of
   // two, so that any number can be cut to an index.
-  uint8_t small_class[2048];
+  uint8_t small_stack[2048];
 };
 
 struct ThreadCache : CacheFront {
@@ -91,7 +91,7 @@ constexpr CacheFront closed_front(uintptr_t* null_slot) {
   return front;
 }
 
-static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_class));
+static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
 static_assert(sizeof(ThreadCache) <= size_t{176} << 10, "address space; touched as it is used");
 
 // The null slot below the stack of class `c`, while it is short or long.
