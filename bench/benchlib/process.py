@@ -143,15 +143,16 @@ def count_calls(command, peer, timeout_s=120.0, directory=None):
     The run is slowed down by being watched, so nothing else of it is a figure."""
     if not shutil.which("strace"):
         return None
-    own = {name: value for name, value in os.environ.items() if name not in peer.environment()
-           or peer.environment()[name] == value}
-    given = [f"{name}={value}" for name, value in peer.environment().items() if own.get(name) != value]
+    # What is this allocator's alone must not reach strace itself.
+    environment = peer.environment()
+    given = {name: value for name, value in environment.items() if os.environ.get(name) != value}
+    shared = {name: value for name, value in environment.items() if name not in given}
     with tempfile.NamedTemporaryFile("r") as table:
         words = ["strace", "-f", "-c", "-o", table.name]
-        for assignment in given:
-            words += ["-E", assignment]
+        for name, value in given.items():
+            words += ["-E", f"{name}={value}"]
         try:
-            done = subprocess.run([*words, *command], env=own, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            done = subprocess.run([*words, *command], env=shared, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, timeout=timeout_s, check=False, cwd=directory)
         except subprocess.TimeoutExpired:
             return None

@@ -64,7 +64,6 @@ heap::Config config_of(const OptionSet& set) {
   config.huge_threshold_bytes = set.number(OptionId::huge_threshold);
   config.huge_cache_bytes = set.number(OptionId::huge_cache);
   config.remap_threshold_bytes = set.number(OptionId::remap_threshold);
-  config.homes = homes_for(sys::cpu_count());
   return config;
 }
 
@@ -102,6 +101,10 @@ OptionFault set_option(std::string_view name, std::string_view value) {
   return OptionFault::kNone;
 }
 
-heap::Config config_from_options() { return config_of(options()); }
+heap::Config config_from_options() {
+  heap::Config config = config_of(options());
+  config.homes = homes_for(sys::cpu_count());
+  return config;
+}
 
 }  // namespace tide::api

@@ -38,20 +38,14 @@ struct Bitmap4096 {
 
   bool empty() const { return summary == 0; }
 
-  // The lowest member; the set must not be empty.
-  uint32_t first() const {
-    const auto word = static_cast<uint32_t>(std::countr_zero(summary));
-    TIDE_CHECK1(word < 64 && words[word] != 0, "a bit of the summary stands for a word not zero");
-    return word * 64 + static_cast<uint32_t>(std::countr_zero(words[word]));
-  }
-
   // Takes the lowest members out, at most `most`, and calls visit(member) for each. Returns how
   // many.
   template <class Visit>
   uint32_t take_lowest(uint32_t most, Visit visit) {
     uint32_t taken = 0;
-    while (taken < most && summary != 0) {
+    while (taken < most && !empty()) {
       const auto word = static_cast<uint32_t>(std::countr_zero(summary));
+      TIDE_CHECK1(word < 64 && words[word] != 0, "a bit of the summary stands for a word not zero");
       uint64_t bits = words[word];
       for (; bits != 0 && taken < most; ++taken, bits &= bits - 1) {
         visit(word * 64 + static_cast<uint32_t>(std::countr_zero(bits)));

@@ -65,6 +65,8 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment,
                                bool& zeroed) {
   void* block = nullptr;
+  if (c == 0 && alignment <= layout::kSpanPageBytes) block = take_span(cache, bytes);
+  if (block != nullptr) return block;
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
     if (block == nullptr) {
@@ -78,18 +80,14 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
-  if (bytes <= layout::kMidMaxBytes) {
-    return allocate_any(cache, layout::class_of(bytes), bytes, 0, zeroed);
-  }
-  if (void* const block = take_span(cache, bytes)) return block;
-  return allocate_any(cache, 0, bytes, 0, zeroed);
+  const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
+  return allocate_any(cache, c, bytes, 0, zeroed);
 }
 
 // A span that the thread has at hand, or null.
 template <sys::VmSource Vm>
 void* Engine<Vm>::take_span(ThreadCache* cache, size_t bytes) {
-  if (cache == nullptr || cache->spans.count == 0 || bytes <= layout::kMidMaxBytes ||
-      bytes > SpanCache<Vm>::kMostSpanBytes) {
+  if (cache == nullptr || cache->spans.count == 0 || bytes > SpanCache<Vm>::kMostSpanBytes) {
     return nullptr;
   }
   return SpanCache<Vm>(large_, cache->spans).take(bytes);
@@ -99,20 +97,13 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_zeroed(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
   const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
-  void* block = c == 0 ? take_span(cache, bytes) : nullptr;
-  if (block == nullptr) block = allocate_any(cache, c, bytes, 0, zeroed);
-  if (block != nullptr && !zeroed) {
-    if (c != 0) {
-      memset(block, 0, bytes);
-    } else {
-      make_zero(block, bytes);
-    }
-  }
+  void* const block = allocate_any(cache, c, bytes, 0, zeroed);
+  if (block != nullptr && !zeroed) make_zero(block, bytes);
   return block;
 }
 
-// Of a block of whole pages: where few of them are resident it is cheaper to give these back than
-// to touch all.
+// Of a large block of whole pages: where few of them are resident it is cheaper to give these back
+// than to touch all.
 template <sys::VmSource Vm>
 void Engine<Vm>::make_zero(void* block, size_t bytes) {
   const size_t page = space_.vm.page_size();
@@ -136,9 +127,6 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes) {
   bool zeroed = false;
   const uint32_t c = class_aligned(alignment, bytes);
-  if (c == 0 && alignment <= layout::kSpanPageBytes) {
-    if (void* const block = take_span(cache, bytes)) return block;
-  }
   return allocate_any(cache, c, bytes, alignment, zeroed);
 }
 
@@ -289,8 +277,8 @@ PointerInfo Engine<Vm>::describe(const void* p) {
     const uintptr_t offset = base::address_of(p) - zone->slab_address(index);
     const auto number = static_cast<uint32_t>(offset / block_bytes);
     const uint32_t known = emptied ? layout::kClassInfo[c].blocks_per_slab : slab.carved;
-    if (number >= known || (!emptied && number < slab.first))
-      return {Kind::kUnused, false, c, 0, 0};
+    const uint32_t first = emptied ? 0 : slab.first;
+    if (number < first || number >= known) return {Kind::kUnused, false, c, 0, 0};
     const uintptr_t block = zone->slab_address(index) + number * block_bytes;
     const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
     const bool live = state != layout::kNotLive && state != layout::kFreeZero;

@@ -2,8 +2,6 @@
 // instantiated.
 #pragma once
 
-#include <cstring>
-
 #include "heap/engine.h"
 
 namespace tide::heap {
@@ -68,7 +66,7 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
     heap->use.live_bytes += usable;
     heap->use.live_bytes -= counted;
   }
-  if (zeroed && !known_zero) memset(block, 0, bytes);
+  if (zeroed && !known_zero) make_zero(block, bytes);
   return block;
 }
 

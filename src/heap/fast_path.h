@@ -99,6 +99,12 @@ TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t
   return release_as(states, front, granule, Zone<Vm>::stack_at(states, granule), block);
 }
 
+template <class Vm>
+TIDE_INLINE bool release_in_mid(const Space<Vm>& space, CacheFront& front, void* block) {
+  const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
+  return TIDE_LIKELY(mid < space.mid.limit()) && release_in_zone(space.mid, front, mid, block);
+}
+
 // False: nothing has changed, the slow path must look at the pointer.
 template <class Vm>
 TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* block) {
@@ -106,11 +112,7 @@ TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* b
   if (TIDE_LIKELY(small < space.small.limit())) {
     return release_in_zone(space.small, front, small, block);
   }
-  const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
-  if (TIDE_LIKELY(mid < space.mid.limit())) {
-    return release_in_zone(space.mid, front, mid, block);
-  }
-  return false;
+  return release_in_mid(space, front, block);
 }
 
 // The same for a block that was asked for with `bytes`: the stack comes from the table, without a
@@ -124,11 +126,7 @@ TIDE_INLINE bool release_fast_sized(const Space<Vm>& space, CacheFront& front, v
     const size_t stack = front.small_stack[bytes % sizeof front.small_stack];
     return release_as(space.small.states(), front, small, stack, block);
   }
-  const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
-  if (TIDE_LIKELY(mid < space.mid.limit())) {
-    return release_in_zone(space.mid, front, mid, block);
-  }
-  return false;
+  return release_in_mid(space, front, block);
 }
 
 }  // namespace tide::heap

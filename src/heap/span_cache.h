@@ -37,9 +37,9 @@ class SpanCache {
       if (slack == 0) break;
     }
     if (best == List::kMost) return nullptr;
-    const layout::CachedSpan span = list_.spans[best];
-    remove(best);
-    return zone_.leave_cache(span.page);
+    const uint32_t page = list_.spans[best].page;
+    take_out(best, 1);
+    return zone_.leave_cache(page);
   }
 
   // Keeps the live block that starts at `p`, which then is free; at most `most_bytes` in all.
@@ -64,38 +64,26 @@ class SpanCache {
   void give_back(uint32_t count) {
     if (count > list_.count) count = list_.count;
     if (count == 0) return;
-    const uint32_t left = list_.count - count;
     layout::CachedSpan leaving[List::kMost];
-    uint32_t pages = 0;
-    for (uint32_t i = 0; i < count; ++i) {
-      leaving[i] = list_.spans[i];
-      pages += leaving[i].pages;
-    }
-    // A fork in here finds an empty list: spans are lost there, never doubled.
-    base::racy_store(list_.count, 0u);
-    std::atomic_signal_fence(std::memory_order_release);
-    for (uint32_t i = 0; i < left; ++i) list_.spans[i] = list_.spans[count + i];
-    std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(list_.pages, list_.pages - pages);
-    base::racy_store(list_.count, left);
+    for (uint32_t i = 0; i < count; ++i) leaving[i] = list_.spans[i];
+    take_out(0, count);
     zone_.release_cached(leaving, count);
   }
 
   void drain() { give_back(list_.count); }
 
  private:
-  // As in give_back(): never an entry twice.
-  void remove(uint32_t index) {
-    const uint32_t count = list_.count - 1;
-    const uint32_t pages = list_.spans[index].pages;
-    if (index != count) {
-      base::racy_store(list_.count, 0u);
-      std::atomic_signal_fence(std::memory_order_release);
-      for (uint32_t i = index; i < count; ++i) list_.spans[i] = list_.spans[i + 1];
-      std::atomic_signal_fence(std::memory_order_release);
-    }
+  void take_out(uint32_t first, uint32_t count) {
+    const uint32_t left = list_.count - count;
+    uint32_t pages = 0;
+    for (uint32_t i = first; i < first + count; ++i) pages += list_.spans[i].pages;
+    // A fork in here finds an empty list: spans are lost there, never doubled.
+    base::racy_store(list_.count, 0u);
+    std::atomic_signal_fence(std::memory_order_release);
+    for (uint32_t i = first; i < left; ++i) list_.spans[i] = list_.spans[i + count];
+    std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(list_.pages, list_.pages - pages);
-    base::racy_store(list_.count, count);
+    base::racy_store(list_.count, left);
   }
 
   LargeZone<Vm>& zone_;
