@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
+#include "api/background.h"
 #include "api/startup.h"
 #include "base/text.h"
 #include "sys/libc_heap.h"
@@ -13,10 +15,21 @@ namespace tide::api {
 
 namespace {
 
-// Every stack empty and full: before a thread's first malloc, and after its end.
-uintptr_t g_null_slot = 0;
-constinit heap::CacheFront g_no_cache = layout::closed_front(&g_null_slot);
-constinit heap::CacheFront g_ended = layout::closed_front(&g_null_slot);
+// Every stack empty and full: before a thread's first malloc, and after its end. Many threads may
+// have moved a top of these for a moment, so there are null slots below for each of them.
+uintptr_t g_null_slots[size_t{64} << 10];
+uintptr_t* const kNullSlot = g_null_slots + std::size(g_null_slots) - 1;
+constinit heap::CacheFront g_no_cache =
+    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
+constinit heap::CacheFront g_ended =
+    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
+
+// Two threads that put a top back may leave it lower than it was.
+void right(heap::CacheFront& closed) {
+  for (uintptr_t*& top : closed.top) {
+    if (base::racy_load(top) != kNullSlot) base::racy_store(top, kNullSlot);
+  }
+}
 
 std::atomic<bool> g_fork_watched{false};
 
@@ -34,7 +47,10 @@ void thread_ended(void*) {
   if (cache != nullptr) g_engine.park_cache(*cache);
 }
 
-void child_after_fork() { g_engine.repair_in_child(cache_or_null()); }
+void child_after_fork() {
+  forget_background();
+  g_engine.repair_in_child(cache_or_null());
+}
 
 // Leaves a block of each size that a registration may ask for in the thread's own cache.
 bool can_register(heap::ThreadCache& cache) {
@@ -50,6 +66,7 @@ bool can_register(heap::ThreadCache& cache) {
 // memory.
 heap::ThreadCache* own_cache() {
   if (TIDE_LIKELY(has_cache())) return static_cast<heap::ThreadCache*>(t_front);
+  right(*t_front);
   if (t_front == &g_ended || !engine().started()) return nullptr;
   heap::ThreadCache* const cache = g_engine.acquire_cache();
   if (cache == nullptr) return nullptr;
@@ -101,8 +118,10 @@ TIDE_NOINLINE void* allocate_aligned_slow(size_t alignment, size_t bytes) {
 
 TIDE_NOINLINE void release_slow(void* p) {
   if (p == nullptr) return;
-  switch (g_engine.release_slow(own_cache(), p)) {
+  heap::ThreadCache* const cache = own_cache();
+  switch (g_engine.release_slow(cache, p)) {
     case heap::Released::kDone:
+      if (TIDE_UNLIKELY(g_engine.wants_look(cache))) wake_background();
       return;
     case heap::Released::kForeign:
       if (sys::libc_block_bytes(p) != 0) return sys::libc_free(p);

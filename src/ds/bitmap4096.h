@@ -36,6 +36,18 @@ struct Bitmap4096 {
     if (words[word] == 0) summary &= ~(uint64_t{1} << word);
   }
 
+  // The lowest member that is not below `from`; kBits when there is none.
+  uint32_t next_from(uint32_t from) const {
+    if (from >= kBits) return kBits;
+    const uint32_t word = from >> 6;
+    const uint64_t rest = words[word] >> (from & 63);
+    if (rest != 0) return from + static_cast<uint32_t>(std::countr_zero(rest));
+    const uint64_t above = word == kWords - 1 ? 0 : summary >> (word + 1) << (word + 1);
+    if (above == 0) return kBits;
+    const auto next = static_cast<uint32_t>(std::countr_zero(above));
+    return next * 64 + static_cast<uint32_t>(std::countr_zero(words[next]));
+  }
+
   bool empty() const { return summary == 0; }
 
   // Takes the lowest members out, at most `most`, and calls visit(member) for each. Returns how

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "ds/lock.h"
+#include "heap/cache_drain.h"
 #include "heap/config.h"
 #include "heap/metadata.h"
 #include "heap/process_heap.h"
@@ -155,6 +156,38 @@ class CachePool {
     parked_bytes_ = 0;
   }
 
+  // Sees which caches were used since the last time. Returns how many stacks were.
+  uint32_t look() {
+    const ds::LockGuard guard(drain_lock_);
+    uint32_t moved = 0;
+    for_each([&](ThreadCache& cache) {
+      if (base::racy_load(cache.state) == layout::CacheState::kOwned) {
+        moved += CacheDrain<Vm>::look(cache);
+      }
+    });
+    return moved;
+  }
+
+  // Takes idle blocks out of the caches of running threads: of those that have been idle for
+  // `looks` looks and have `least_bytes`, or of all. visit(cache) gives back what only the engine
+  // can. Returns how many caches were left out because their threads were in the engine.
+  template <class Visit>
+  uint32_t drain_running(Space<Vm>& space, ProcessHeap<Vm>& heap, Idle idle, size_t least_bytes,
+                         uint32_t looks, Visit visit) {
+    const ds::LockGuard guard(drain_lock_);
+    uint32_t busy = 0;
+    for_each([&](ThreadCache& cache) {
+      if (base::racy_load(cache.state) != layout::CacheState::kOwned) return;
+      if (idle == Idle::kAll ? bytes_in(cache) == 0 && base::racy_load(cache.spans.count) == 0
+                             : cache.idle_looks < looks || cache.idle_bytes < least_bytes) {
+        return;
+      }
+      CacheDrain<Vm> drain(space, heap, cache);
+      if (!drain.run(idle, visit)) ++busy;
+    });
+    return busy;
+  }
+
   // What of `bytes` one cache may use: less when there are many.
   size_t share(size_t bytes) const {
     constexpr size_t kFewCaches = 16;
@@ -171,9 +204,10 @@ class CachePool {
     parked_bytes_ = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
       cache->parked_bytes = 0;
-      if (cache == mine) continue;
+      cache->gate.store(layout::kGateOpen, std::memory_order_relaxed);
+      cache->busy = false;
       repair(*cache);
-      park_locked(*cache);
+      if (cache != mine) park_locked(*cache);
     }
     if (mine != nullptr) mine->owner = sys::thread_number();
   }
@@ -188,6 +222,7 @@ class CachePool {
 
   uint32_t count() const { return base::racy_load(count_); }
   ds::Lock& lock() { return lock_; }
+  ds::Lock& drain_lock() { return drain_lock_; }
 
  private:
   static constexpr uint32_t kFewBlocks = 4;
@@ -248,6 +283,7 @@ class CachePool {
     const uint32_t c = layout::class_of_stack(stack);
     uintptr_t* const bottom = layout::stack_bottom(cache, stack);
     const uint32_t left = layout::stack_count(cache, stack) - count;
+    cache.freed_bytes += count * size_t{layout::kClassInfo[c].bytes};
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
     base::racy_store(cache.top[stack], bottom);
     std::atomic_signal_fence(std::memory_order_release);
@@ -305,13 +341,21 @@ class CachePool {
     base::racy_store(cache.top[stack], to + count);
   }
 
-  // A vanished thread may have been between two stores.
+  // A vanished thread may have been between two stores, or have taken blocks out of this cache.
   static void repair(ThreadCache& cache) {
     layout::for_each_stack([&](uint32_t stack, uint32_t) {
       uintptr_t* const bottom = layout::stack_bottom(cache, stack);
       uintptr_t*& top = cache.top[stack];
-      if (top < bottom || top > cache.limit[stack]) top = bottom;
+      uintptr_t* last = bottom;
+      if (top <= cache.limit[stack]) {
+        for (uintptr_t* slot = bottom + 1 + cache.gone[stack]; slot <= top; ++slot) {
+          if (*slot != 0) *++last = *slot;
+        }
+      }
+      top = last;
+      cache.gone[stack] = 0;
     });
+    cache.has_gone = false;
   }
 
   static uint32_t first_capacity(uint32_t c) {
@@ -338,6 +382,7 @@ class CachePool {
   }
 
   ds::Lock lock_;
+  ds::Lock drain_lock_;  // held by who drains the caches of others
   ThreadCache* all_ = nullptr;
   ThreadCache* parked_ = nullptr;
   size_t parked_bytes_ = 0;

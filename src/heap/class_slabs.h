@@ -82,6 +82,7 @@ class ClassSlabs {
                 "I-SLAB-1: a block came back that its slab has already");
     slab.free.set_in_word(word_in_slab, bits);
     base::racy_store(slab.used, slab.used - count);
+    base::racy_store(slab.touched, true);
     base::racy_store(used_, used_ - count);
     if (slab.used >= slab.list_floor) return;
     refile(zone, index);
@@ -102,7 +103,10 @@ class ClassSlabs {
     }
   }
 
-  // Hands slabs without any block in use back to the zone.
+  // Hands a slab without any block in use back to the zone.
+  void drop_empty(Zone<Vm>& zone, uint32_t index) { release(zone, index); }
+
+  // The same with all of them.
   void drop_empty(Zone<Vm>& zone) {
     uint32_t index = head(0);
     while (index != layout::kNoSlab) {
@@ -224,6 +228,7 @@ class ClassSlabs {
     void** const first = out - taken;
     if ((slab.purged[0] | slab.purged[1]) != 0) forget_purged(zone, slab, address, first, taken);
     base::racy_store(slab.used, slab.used + taken);
+    base::racy_store(slab.touched, true);
     base::racy_store(used_, used_ + taken);
     refile(zone, index);
     return taken;

@@ -11,8 +11,8 @@
 // the thread that owns it; null stands for a thread that has none (it ended, or there is no
 // memory). All functions may be called from any thread and keep errno.
 //
-// Lock order: heap_purge_lock_ or the cache pool's, then a class's or a heap's lock, then a zone's;
-// nothing else nests.
+// Lock order: purge_lock_, then heap_purge_lock_ or one of the cache pool's, then a class's or a
+// heap's lock, then a zone's; nothing else nests.
 #pragma once
 
 #include <atomic>
@@ -21,13 +21,17 @@
 
 #include "ds/lock.h"
 #include "heap/cache_pool.h"
+#include "heap/cache_use.h"
 #include "heap/config.h"
+#include "heap/decay.h"
 #include "heap/fast_path.h"
+#include "heap/held_runs.h"
 #include "heap/huge_blocks.h"
 #include "heap/large_zone.h"
 #include "heap/metadata.h"
 #include "heap/private_heap.h"
 #include "heap/process_heap.h"
+#include "heap/purge_figures.h"
 #include "heap/space.h"
 #include "heap/span_cache.h"
 #include "heap/stats.h"
@@ -59,6 +63,7 @@ class Engine {
 
   ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_, config_); }
   void park_cache(ThreadCache& cache) {
+    const CacheUse use(&cache);
     SpanCache<Vm>(large_, cache.spans).drain();
     caches_.park(space_, process_, cache);
   }
@@ -90,9 +95,15 @@ class Engine {
 
   // --- the whole (engine_survey.h) -------------------------------------------------------------
 
-  // Gives free memory back to the system: the cache's, parked caches', depots', slabs', spans' and
-  // kept mappings'. Returns bytes.
+  // Gives free memory back to the system: all caches', depots', slabs', spans' and kept mappings'.
+  // Returns bytes.
   size_t purge(ThreadCache* cache);
+  // A look of the background at the heap: gives back what was not needed lately. To be called every
+  // Config::look_ns while it returns true; false when nothing is left to give back and nothing
+  // happens.
+  bool look();
+  // Whether enough was freed for the background to be of use; asked after slow frees.
+  bool wants_look(ThreadCache* cache);
   void collect_stats(Stats& stats);
   // Every live block. False when `visit` returned false and so ended it. `visit` must not allocate
   // large or huge blocks.
@@ -113,20 +124,28 @@ class Engine {
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
   void trade(ThreadCache& cache, size_t taken);
   void sweep(ThreadCache& cache, size_t debt, size_t& total);
-  void sweep_one(size_t& total);
+  size_t sweep_one();
+  // Bytes that were clean when they were taken, ever.
+  size_t clean_taken() const {
+    return space_.small.clean_taken() + space_.mid.clean_taken() + large_.clean_taken();
+  }
   // Called when clean memory may have been taken.
   void trade_if_due(ThreadCache* cache) {
-    const size_t taken =
-        space_.small.clean_taken() + space_.mid.clean_taken() + large_.clean_taken();
+    const size_t taken = clean_taken();
     if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
     trade(*cache, taken);
   }
   void collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
-  bool purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes,
-                  size_t& total);
-  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes,
-                          struct FreeRun* runs);
+  size_t purge_reserves(bool all);
+  size_t purge_holes(Zone<Vm>& zone, uint32_t looks);
+  size_t purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes);
+  size_t purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes);
+  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes);
+  size_t flush_held();
+  void put_back(Zone<Vm>& zone, HeldRun& run, bool gone);
+  void put_back_in_child(bool* broken);
+  bool holds_runs_of(uint16_t owner);
   void repair_classes();
   static uint32_t class_aligned(size_t alignment, size_t bytes);
   ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
@@ -140,6 +159,12 @@ class Engine {
   static constexpr size_t kKeptPoolBytes = size_t{1} << 20;
   static constexpr size_t kKeptSpanBytes = size_t{8} << 20;
 
+  // See engine_purge.h and engine_decay.h.
+  static constexpr size_t kAnyPage = 1;
+  static constexpr size_t kLeastDrained = size_t{16} << 10;
+  static constexpr size_t kNoticedBytes = size_t{256} << 10;
+  static constexpr size_t kWorthALook = size_t{2} << 20;
+
   // calloc of fewer bytes always writes them.
   static constexpr size_t kPurgeToZeroBytes = size_t{128} << 10;
 
@@ -149,17 +174,19 @@ class Engine {
   std::atomic<bool> started_{false};
   ds::Lock start_lock_;
   ds::Lock heap_purge_lock_;  // held while a slab of a first-class heap is purged
-  ds::Lock trade_lock_;
+  ds::Lock purge_lock_;       // held by who gives memory back
   size_t traded_bytes_ = 0;
   uint32_t sweep_cursor_ = 0;
-  std::atomic<uint64_t> purge_calls_{0};
-  std::atomic<uint64_t> purged_bytes_{0};
   Metadata<Vm> metadata_;
   LargeZone<Vm> large_;
   HugeBlocks<Vm> huge_;
   CachePool<Vm> caches_;
   ProcessHeap<Vm> process_;
   HeapTable<Vm> heaps_;
+  PurgeFigures purge_figures_;
+  Decay decay_;
+  size_t used_at_look_ = 0;
+  HeldRuns held_{};
 };
 
 extern template class Engine<sys::LinuxVm>;

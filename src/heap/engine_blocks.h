@@ -79,6 +79,7 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
+  const CacheUse use(cache);
   bool zeroed = false;
   const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
   return allocate_any(cache, c, bytes, 0, zeroed);
@@ -95,6 +96,7 @@ void* Engine<Vm>::take_span(ThreadCache* cache, size_t bytes) {
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_zeroed(ThreadCache* cache, size_t bytes) {
+  const CacheUse use(cache);
   bool zeroed = false;
   const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
   void* const block = allocate_any(cache, c, bytes, 0, zeroed);
@@ -125,6 +127,7 @@ uint32_t Engine<Vm>::class_aligned(size_t alignment, size_t bytes) {
 
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes) {
+  const CacheUse use(cache);
   bool zeroed = false;
   const uint32_t c = class_aligned(alignment, bytes);
   return allocate_any(cache, c, bytes, alignment, zeroed);
@@ -132,6 +135,7 @@ void* Engine<Vm>::allocate_aligned(ThreadCache* cache, size_t alignment, size_t 
 
 template <sys::VmSource Vm>
 Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
+  const CacheUse use(cache);
   if (Zone<Vm>* zone = space_.zone_of(p)) {
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return Released::kBad;
@@ -154,6 +158,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   size_t bytes = 0;
   if (cache != nullptr &&
       SpanCache<Vm>(large_, cache->spans).put(p, caches_.share(config_.thread_cache_bytes))) {
+    cache->freed_bytes += layout::kMidMaxBytes;  // or more
     return Released::kDone;
   }
   if (large_.holds(p)) {
@@ -168,6 +173,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     bytes = entry.bytes;
     if (!huge_.release(space_.vm, config_, p)) return Released::kBad;
   }
+  if (cache != nullptr) cache->freed_bytes += bytes;
   if (owner != 0) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(owner);
     const ds::LockGuard guard(heap->lock);

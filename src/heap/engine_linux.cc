@@ -1,5 +1,6 @@
 // The engine on the real operating system: its slow paths are compiled here, once.
 #include "heap/engine_blocks.h"
+#include "heap/engine_decay.h"
 #include "heap/engine_heaps.h"
 #include "heap/engine_purge.h"
 #include "heap/engine_survey.h"

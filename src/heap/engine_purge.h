@@ -3,24 +3,13 @@
 //
 // Any OS page without a live or cached block can go, also in the middle of a slab: the state of
 // free blocks is out of line, so nothing is lost with the page. While a run of free blocks is being
-// given back its bits are off, as if somebody had allocated the blocks; no lock is held across the
-// call.
+// given back its bits are off, as if somebody had allocated the blocks; no lock that an allocation
+// waits for is held across the call. Who gives back holds purge_lock_, one at a time.
 #pragma once
 
 #include "heap/engine.h"
 
 namespace tide::heap {
-
-// Blocks [first, end) of a slab and the whole OS pages in them, as offsets into the slab.
-struct FreeRun {
-  uint32_t first;
-  uint32_t end;
-  size_t page_begin;
-  size_t page_end;
-};
-
-inline constexpr uint32_t kMostRuns = 64;
-inline constexpr size_t kAnyPage = 1;
 
 template <sys::VmSource Vm>
 ds::Lock& Engine<Vm>::lock_of_slab(uint32_t c, uint16_t owner) {
@@ -42,10 +31,9 @@ uint32_t carve_to(Zone<Vm>& zone, layout::Slab& slab, size_t blocks) {
 }
 
 // Takes runs of free blocks with at least `least_bytes` of whole pages in them that may be
-// resident; at most kMostRuns. The slab's lock is held.
+// resident, as many as held_ has room for. Returns the number of blocks. The slab's lock is held.
 template <sys::VmSource Vm>
-uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes,
-                                    FreeRun* runs) {
+uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes) {
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
   const size_t unit = zone.purge_unit_bytes();
@@ -55,14 +43,13 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
     const uint32_t end = carve_to(zone, slab, slab.blocks);
     for (uint32_t block = carved; block < end; ++block) slab.free.set(block * slab.granules);
   }
-  uint32_t count = 0;
+  uint32_t taken = 0;
   uint32_t i = slab.first;
-  while (i < slab.carved && count < kMostRuns) {
-    if (!slab.free.test(i * slab.granules)) {
-      ++i;
-      continue;
-    }
-    const uint32_t first = i;
+  while (i < slab.carved && !held_.is_full()) {
+    const uint32_t granule = slab.free.next_from(i * slab.granules);
+    if (granule == ds::Bitmap4096::kBits) break;
+    const uint32_t first = granule / slab.granules;
+    i = first;
     while (i < slab.carved && slab.free.test(i * slab.granules)) ++i;
     const size_t begin = base::align_up(first * block_bytes, page);
     // Behind the last carved block nothing lives.
@@ -78,72 +65,121 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
     // Blocks just carved were never touched.
     const size_t untouched = base::align_up(i * block_bytes, page);
     const size_t known = untouched > zone.slab_bytes() ? zone.slab_bytes() : untouched;
+    held_.add({zone.index_of(slab), static_cast<uint16_t>(first), static_cast<uint16_t>(i),
+               static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
     zone.set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit,
                     true);
     for (uint32_t block = first; block < i; ++block) slab.free.clear(block * slab.granules);
-    runs[count++] = {first, i, begin, end};
+    taken += i - first;
   }
-  return count;
+  return taken;
 }
 
-// True when there may be more to give back in this slab.
+// Takes the free runs of one slab into held_; what was held goes back to the system on the way when
+// it is much. A slab without any block in use goes to the zone's pool instead. Slabs of one zone
+// come in ascending order, with flush_held() after the last. Returns the bytes given back.
 template <sys::VmSource Vm>
-bool Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes,
-                            size_t& total) {
+size_t Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes) {
   layout::Slab& slab = zone.slab(index);
   const uint32_t c = base::published_load(slab.size_class);
-  if (c == 0) return false;
-  const size_t before = total;
-  FreeRun runs[kMostRuns];
-  uint32_t count = 0;
-  ds::Lock& lock = lock_of_slab(c, owner);
-  {
-    const ds::LockGuard guard(lock);
-    if (base::published_load(slab.size_class) != c || base::racy_load(slab.owner) != owner ||
-        slab.first + slab.used == slab.carved) {
-      return false;
-    }
-    count = take_free_runs(zone, slab, least_bytes, runs);
-    uint32_t blocks = 0;
-    for (uint32_t r = 0; r < count; ++r) blocks += runs[r].end - runs[r].first;
-    slabs_of(slab).account_taken(zone, index, blocks);
-  }
-  const uintptr_t address = zone.slab_address(index);
-  const size_t block_bytes = layout::kClassInfo[c].bytes;
-  for (uint32_t r = 0; r < count; ++r) {
-    const FreeRun& run = runs[r];
-    const size_t bytes = run.page_end - run.page_begin;
-    const bool gone = space_.vm.purge(reinterpret_cast<void*>(address + run.page_begin), bytes);
-    if (gone) {
-      total += bytes;
-      purge_calls_.fetch_add(1, std::memory_order_relaxed);
-    }
-    const ds::LockGuard guard(lock);
-    const size_t unit = zone.purge_unit_bytes();
-    if (!gone) zone.set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
-    for (uint32_t i = run.first; i < run.end; ++i) {
-      void* const block = reinterpret_cast<void*>(address + i * block_bytes);
-      if (gone && !layout::is_small_class(c) && i * block_bytes >= run.page_begin &&
-          (i + 1) * block_bytes <= run.page_end) {
-        base::racy_store(zone.state_of_any(block), static_cast<uint8_t>(layout::kFreeZero));
+  if (c == 0) return 0;
+  held_.in_mid = &zone == &space_.mid;
+  size_t total = 0;
+  for (;;) {
+    {
+      const ds::LockGuard guard(lock_of_slab(c, owner));
+      if (base::published_load(slab.size_class) != c || base::racy_load(slab.owner) != owner) break;
+      if (slab.used == 0) {
+        slabs_of(slab).drop_empty(zone, index);
+        break;
       }
-      slabs_of(slab).give(zone, block);
+      if (slab.first + slab.used == slab.carved && !slab.used_before) break;
+      const uint32_t blocks = take_free_runs(zone, slab, least_bytes);
+      if (blocks == 0) break;
+      slabs_of(slab).account_taken(zone, index, blocks);
     }
+    if (held_.bytes < kPurgeBytes && !held_.is_full()) break;
+    const size_t gone = flush_held();
+    total += gone;
+    if (gone == 0) break;
   }
-  return count == kMostRuns && total != before;
+  return total;
 }
 
-// Brings all free blocks that can be reached back into their slabs, and empty slabs into the pools.
+// Gives back what is held, and the blocks to their slabs.
+template <sys::VmSource Vm>
+size_t Engine<Vm>::flush_held() {
+  if (held_.count == 0) return 0;
+  Zone<Vm>& zone = held_.in_mid ? space_.mid : space_.small;
+  PurgeBatch<Vm> batch(space_.vm, purge_figures_);
+  for (uint32_t r = 0; r < held_.count; ++r) {
+    const uintptr_t address = zone.slab_address(held_.runs[r].slab);
+    batch.add(address + held_.runs[r].page_begin, address + held_.runs[r].page_end);
+  }
+  batch.flush();
+  size_t total = 0;
+  for (uint32_t r = 0; r < held_.count; ++r) {
+    HeldRun& run = held_.runs[r];
+    const bool gone = batch.is_gone(zone.slab_address(run.slab) + run.page_end);
+    if (gone) total += run.page_end - run.page_begin;
+    layout::Slab& slab = zone.slab(run.slab);
+    const ds::LockGuard guard(lock_of_slab(slab.size_class, slab.owner));
+    put_back(zone, run, gone);
+  }
+  held_.clear();
+  return total;
+}
+
+// The blocks of a held run are free again; its slab's lock is held.
+template <sys::VmSource Vm>
+void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone) {
+  layout::Slab& slab = zone.slab(run.slab);
+  const uintptr_t address = zone.slab_address(run.slab);
+  const size_t block_bytes = layout::kClassInfo[slab.size_class].bytes;
+  const bool is_mid = !layout::is_small_class(slab.size_class);
+  const size_t unit = zone.purge_unit_bytes();
+  ClassSlabs<Vm>& slabs = slabs_of(slab);
+  if (!gone) zone.set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
+  const uint8_t age = slab.age;
+  for (uint32_t i = run.first; i < run.end; ++i) {
+    void* const block = reinterpret_cast<void*>(address + i * block_bytes);
+    if (gone && is_mid && i * block_bytes >= run.page_begin &&
+        (i + 1) * block_bytes <= run.page_end) {
+      base::racy_store(zone.state_of_any(block), static_cast<uint8_t>(layout::kFreeZero));
+    }
+    slabs.give(zone, block);
+  }
+  base::racy_store(slab.age, age);
+  run.end = run.first;
+}
+
+// Gives back the free pages of a slab of a first-class heap, which must not be destroyed meanwhile.
+template <sys::VmSource Vm>
+size_t Engine<Vm>::purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes) {
+  const ds::LockGuard guard(heap_purge_lock_);
+  const uint16_t owner = base::racy_load(zone.slab(index).owner);
+  size_t total = flush_held();
+  total += purge_slab(zone, index, owner, least_bytes);
+  return total + flush_held();
+}
+
+// Brings all free blocks that can be reached back into their slabs.
 template <sys::VmSource Vm>
 void Engine<Vm>::collect_free(ThreadCache* cache) {
+  const auto drain_spans = [this](ThreadCache& other) {
+    SpanCache<Vm>(large_, other.spans).drain();
+  };
   if (cache != nullptr) {
     caches_.drain(space_, process_, *cache);
-    SpanCache<Vm>(large_, cache->spans).drain();
+    drain_spans(*cache);
   }
-  caches_.drain_parked(space_, process_, [this](ThreadCache& parked) {
-    SpanCache<Vm>(large_, parked.spans).drain();
-  });
-  for (uint32_t c = 1; c < layout::kClassCount; ++c) process_.collect(space_, c);
+  caches_.drain_parked(space_, process_, drain_spans);
+  // Threads in the engine are soon out of it.
+  constexpr int kMostRounds = 3;
+  for (int round = 0; round < kMostRounds; ++round) {
+    if (caches_.drain_running(space_, process_, Idle::kAll, 0, 0, drain_spans) == 0) break;
+  }
+  process_.collect(space_);
 }
 
 // Memory has run out while `bytes` were wanted: gives up what is free anywhere, mappings and all,
@@ -154,7 +190,8 @@ bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
                         large_.mapped_bytes() + huge_.kept_bytes();
   if (bytes > mapped) return false;  // hopeless, and perhaps frequent: SIZE_MAX and the like
   collect_free(cache);
-  size_t total = huge_.purge(space_.vm, 0);
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) process_.drop_empty(space_, c);
+  size_t total = huge_.purge(space_.vm, purge_figures_, 0);
   total += space_.small.unmap_pools(space_.vm) + space_.mid.unmap_pools(space_.vm);
   total += large_.unmap_free(space_.vm);
   return total != 0;
@@ -163,28 +200,22 @@ bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
 template <sys::VmSource Vm>
 size_t Engine<Vm>::purge(ThreadCache* cache) {
   if (!started()) return 0;
+  const CacheUse use(cache);
+  const ds::LockGuard guard(purge_lock_);
   collect_free(cache);
   size_t total = 0;
-  uint64_t calls = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
-    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
-      if (base::published_load(zone->slab(index).owner) == 0) {
-        while (purge_slab(*zone, index, 0, kAnyPage, total)) {
-        }
-      } else {
-        // Its heap must not be destroyed meanwhile.
-        const ds::LockGuard guard(heap_purge_lock_);
-        const uint16_t owner = base::racy_load(zone->slab(index).owner);
-        while (purge_slab(*zone, index, owner, kAnyPage, total)) {
-        }
-      }
+    const uint32_t slabs = zone->slabs_seen();
+    for (uint32_t index = 0; index < slabs; ++index) {
+      total += base::published_load(zone->slab(index).owner) == 0
+                   ? purge_slab(*zone, index, 0, kAnyPage)
+                   : purge_slab_of_heap(*zone, index, kAnyPage);
     }
-    total += zone->purge_pool(space_.vm, calls);
+    total += flush_held();
+    total += zone->purge_pool(space_.vm, purge_figures_, UINT32_MAX);
   }
-  total += large_.purge(space_.vm, calls);
-  total += huge_.purge(space_.vm, 0);
-  purge_calls_.fetch_add(calls, std::memory_order_relaxed);
-  purged_bytes_.fetch_add(total, std::memory_order_relaxed);
+  total += large_.purge(space_.vm, purge_figures_);
+  total += huge_.purge(space_.vm, purge_figures_, 0);
   return total;
 }
 

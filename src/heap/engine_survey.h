@@ -90,8 +90,8 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.returned_bytes = stats.mapped_bytes > known ? stats.mapped_bytes - known : 0;
   stats.thread_caches = caches_.count();
   stats.heaps = heaps_.live_count();
-  stats.purge_calls = purge_calls_.load(std::memory_order_relaxed);
-  stats.purged_bytes = purged_bytes_.load(std::memory_order_relaxed);
+  stats.purge_calls = purge_figures_.calls.load(std::memory_order_relaxed);
+  stats.purged_bytes = purge_figures_.bytes.load(std::memory_order_relaxed);
 }
 
 template <sys::VmSource Vm>

@@ -12,28 +12,30 @@ namespace tide::heap {
 
 template <sys::VmSource Vm>
 TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
-  // Held across madvise, but nobody waits for it.
-  if (!trade_lock_.try_lock()) return;
-  if (taken <= traded_bytes_) return trade_lock_.unlock();  // somebody was quicker
+  // Held across madvise, but nobody who allocates waits for it.
+  if (!purge_lock_.try_lock()) return;
+  if (taken <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
   const size_t debt = taken - traded_bytes_;
   base::racy_store(traded_bytes_, taken);
   size_t total = 0;
-  uint64_t calls = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     if (total >= debt) break;
-    const auto kept = static_cast<uint32_t>(kKeptPoolBytes / zone->slab_bytes());
-    total += zone->purge_pool(space_.vm, calls, kept, debt - total);
+    const uint32_t dirty = zone->dirty_slabs();
+    const auto kept =
+        static_cast<uint32_t>(kKeptPoolBytes / zone->slab_bytes()) + zone->slabs_ahead();
+    if (dirty <= kept) continue;
+    const auto owed =
+        static_cast<uint32_t>((debt - total + zone->slab_bytes() - 1) / zone->slab_bytes());
+    total += zone->purge_pool(space_.vm, purge_figures_, owed < dirty - kept ? owed : dirty - kept);
   }
   const size_t dirty = large_.dirty_bytes();
   const size_t kept = kKeptSpanBytes + large_.live_bytes() / 2;
   if (total < debt && dirty > kept) {
     const size_t excess = dirty - kept;
-    total += large_.purge(space_.vm, calls, excess < debt - total ? excess : debt - total);
+    total += large_.purge(space_.vm, purge_figures_, excess < debt - total ? excess : debt - total);
   }
-  purge_calls_.fetch_add(calls, std::memory_order_relaxed);
   if (total < debt) sweep(cache, debt, total);
-  purged_bytes_.fetch_add(total, std::memory_order_relaxed);
-  trade_lock_.unlock();
+  purge_lock_.unlock();
 }
 
 // Holes are filled again sooner or later, and then cost page faults: they are given back only as
@@ -49,25 +51,26 @@ void Engine<Vm>::sweep(ThreadCache& cache, size_t debt, size_t& total) {
   const size_t excess = use.free_bytes - kept;
   const size_t wanted = excess < debt ? excess : debt;
   const size_t visits = debt / kTradeStep * kVisitsPerStep;
-  for (size_t i = 0; i < visits && total < wanted; ++i) sweep_one(total);
+  for (size_t i = 0; i < visits && total < wanted; ++i) total += sweep_one();
 }
 
 // Gives back the free pages of the next slab that is at most half full and has had blocks freed
 // since the last time.
 template <sys::VmSource Vm>
-void Engine<Vm>::sweep_one(size_t& total) {
+size_t Engine<Vm>::sweep_one() {
   const uint32_t small_slabs = space_.small.slabs_seen();
   if (++sweep_cursor_ >= small_slabs + space_.mid.slabs_seen()) sweep_cursor_ = 0;
   const bool in_small = sweep_cursor_ < small_slabs;
   Zone<Vm>& zone = in_small ? space_.small : space_.mid;
   const uint32_t index = in_small ? sweep_cursor_ : sweep_cursor_ - small_slabs;
   layout::Slab& slab = zone.slab(index);
-  if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return;
+  if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return 0;
   const uint32_t used = base::racy_load(slab.used);
   if (used > base::racy_load(slab.blocks) / 2u || used >= base::racy_load(slab.used_at_sweep))
-    return;
+    return 0;
   base::racy_store(slab.used_at_sweep, static_cast<uint16_t>(used));
-  purge_slab(zone, index, 0, kLeastSwept, total);
+  const size_t total = purge_slab(zone, index, 0, kLeastSwept);
+  return total + flush_held();
 }
 
 }  // namespace tide::heap

@@ -53,15 +53,39 @@ void Engine<Vm>::verify() {
   TIDE_ASSERT(live << layout::kSpanPageShift == large_.live_bytes(), "I-SPAN-2: live pages add up");
 }
 
+// What a vanished thread was giving back is free. The slabs' counts are made anew afterwards.
+template <sys::VmSource Vm>
+void Engine<Vm>::put_back_in_child(bool* broken) {
+  Zone<Vm>& zone = held_.in_mid ? space_.mid : space_.small;
+  for (uint32_t r = 0; r < held_.count; ++r) {
+    const HeldRun& run = held_.runs[r];
+    layout::Slab& slab = zone.slab(run.slab);
+    for (uint32_t i = run.first; i < run.end; ++i) slab.free.set(i * slab.granules);
+    if (slab.owner == 0) broken[slab.size_class] = true;
+  }
+}
+
+// Whether slabs of the heap were being given back by a vanished thread.
+template <sys::VmSource Vm>
+bool Engine<Vm>::holds_runs_of(uint16_t owner) {
+  const Zone<Vm>& zone = held_.in_mid ? space_.mid : space_.small;
+  for (uint32_t r = 0; r < held_.count; ++r) {
+    if (zone.slab(held_.runs[r].slab).owner == owner) return true;
+  }
+  return false;
+}
+
 template <sys::VmSource Vm>
 void Engine<Vm>::repair_classes() {
   bool broken[layout::kClassCount] = {};
-  bool any = false;
+  put_back_in_child(broken);
+  // Slabs of a zone's pool may have been on their way back.
+  bool any = purge_lock_.release_in_child();
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
       process_.depot(c, home).drop_claims();
     }
-    broken[c] = process_.lock(c).release_in_child();
+    broken[c] = process_.lock(c).release_in_child() || broken[c];
     any = any || broken[c];
   }
   // A class's lock is held around the zone's: what the zone was doing belongs to a broken class, or
@@ -90,15 +114,15 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   start_lock_.release_in_child();
   if (!started()) return;
   caches_.lock().release_in_child();
+  caches_.drain_lock().release_in_child();
   metadata_.lock().release_in_child();
   heaps_.lock().release_in_child();
   heap_purge_lock_.release_in_child();
-  trade_lock_.release_in_child();
   if (huge_.lock().release_in_child()) huge_.forget_kept();
   repair_classes();
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(static_cast<uint16_t>(id));
-    if (!heap->lock.release_in_child()) continue;
+    if (!heap->lock.release_in_child() && !holds_runs_of(heap->id)) continue;
     for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.reset();
     for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
       for (uint32_t index = 0; index < zone->slab_count(); ++index) {
@@ -109,6 +133,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
       }
     }
   }
+  held_.clear();
   if (large_.lock().release_in_child()) large_.rebuild();
   caches_.adopt_vanished(mine);
 }

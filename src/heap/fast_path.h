@@ -15,7 +15,10 @@
 //    process heap starts here: not for a double free, the middle of a block, a special block;
 //  - the stack comes from a byte per slab, which is in the CPU's cache, and the state byte is only
 //    compared: when it is not in the cache, the next operations go on meanwhile;
-//  - the shift that leads malloc to the state byte also says whether there was a block.
+//  - the shift that leads malloc to the state byte also says whether there was a block;
+//  - malloc reads the slot once more after it has moved top: heap/cache_drain.h can then take
+//  blocks
+//    out of the stacks of a thread that sleeps, and needs neither lock nor fence here.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
 // block at that moment. Nor is there a plain one on memory, whose second load costs more than the
 // instruction that it saves (docs/design/01-heap.md).
@@ -49,13 +52,17 @@ TIDE_INLINE void push(CacheFront& front, size_t stack, uintptr_t* top, void* blo
 // Pops a stack and marks the block live; null when the stack is empty.
 template <unsigned kShift, class Vm>
 TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t stack) {
-  uintptr_t* top = front.top[stack];
-  const uintptr_t block = *top;
+  uintptr_t* top = front.top[stack] - 1;
+  base::racy_store(front.top[stack], top);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const uintptr_t block = base::racy_load(top[1]);
   uintptr_t shifted = block;
-  if (TIDE_UNLIKELY(sys::shift_right_is_zero<kShift>(shifted))) return nullptr;
+  if (TIDE_UNLIKELY(sys::shift_right_is_zero<kShift>(shifted))) {
+    TIDE_PIN(stack);
+    base::racy_store(front.top[stack], top + 1);
+    return nullptr;
+  }
   if (block == 0) __builtin_unreachable();
-  TIDE_PIN(top);
-  base::racy_store(front.top[stack], top - 1);
   if constexpr (layout::kDetects) {
     base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(stack));
   }

@@ -13,7 +13,9 @@
 #include "base/racy.h"
 #include "ds/lock.h"
 #include "heap/config.h"
+#include "heap/low_water.h"
 #include "heap/metadata.h"
+#include "heap/purge_batch.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -125,7 +127,7 @@ class HugeBlocks {
   }
 
   // Gives kept mappings back to the system, up to `limit` bytes may stay. Returns bytes.
-  size_t purge(Vm& vm, size_t limit) {
+  size_t purge(Vm& vm, PurgeFigures& figures, size_t limit) {
     size_t total = 0;
     for (;;) {
       Kept victim{};
@@ -134,6 +136,10 @@ class HugeBlocks {
         if (kept_bytes_ <= limit || kept_count_ == 0) return total;
         victim = take_kept_at(0);
       }
+      // First the pages, a bit at a time: munmap would keep others from mapping all the while.
+      PurgeBatch<Vm> batch(vm, figures);
+      batch.add(victim.address, victim.address + victim.bytes);
+      batch.flush();
       if (vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
         total += victim.bytes;
       } else {
@@ -173,6 +179,8 @@ class HugeBlocks {
 
   size_t live_bytes() const { return base::racy_load(live_bytes_); }
   size_t live_blocks() const { return base::racy_load(live_blocks_); }
+  // Of kept_bytes(); for the one that gives memory back.
+  LowWater& low_water() { return low_water_; }
   size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
   ds::Lock& lock() { return lock_; }
 
@@ -250,6 +258,7 @@ class HugeBlocks {
     const Kept kept = kept_[index];
     kept_[index] = kept_[--kept_count_];
     base::racy_store(kept_bytes_, kept_bytes_ - kept.bytes);
+    low_water_.note(kept_bytes_);
     return kept;
   }
 
@@ -339,6 +348,7 @@ class HugeBlocks {
   Kept kept_[kMostKept] = {};
   uint32_t kept_count_ = 0;
   size_t kept_bytes_ = 0;
+  LowWater low_water_;
   Kept freed_[kRemembered] = {};
   uint32_t freed_next_ = 0;
 };

@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "base/racy.h"
 #include "ds/lock.h"
+#include "heap/low_water.h"
+#include "heap/purge_batch.h"
 #include "heap/span_lists.h"
 #include "heap/window.h"
 #include "layout/constants.h"
@@ -185,7 +187,7 @@ class LargeZone {
 
   // Gives the memory of dirty free spans back, about `most_bytes` at most; the lock is not held
   // meanwhile. Returns bytes.
-  size_t purge(Vm& vm, uint64_t& calls, size_t most_bytes = SIZE_MAX) {
+  size_t purge(Vm& vm, PurgeFigures& figures, size_t most_bytes = SIZE_MAX) {
     size_t total = 0;
     while (total < most_bytes) {
       lock_.lock();
@@ -194,7 +196,9 @@ class LargeZone {
       if (page != layout::kNoPage) {
         dirty().remove(page);
         entries_[page].state = State::kBusy;
-        const size_t wanted = base::align_up(most_bytes - total, vm.page_size());
+        const size_t left = most_bytes - total;
+        const size_t wanted =
+            base::align_up(left < kPurgeBytes ? left : kPurgeBytes, vm.page_size());
         if (wanted >> layout::kSpanPageShift < entries_[page].pages && wanted != 0) {
           trim_tail(page, static_cast<uint32_t>(wanted >> layout::kSpanPageShift), State::kDirty);
         }
@@ -207,14 +211,13 @@ class LargeZone {
       const uintptr_t end = address_of_page(page + pages);
       const uintptr_t first = base::align_up(start, vm.page_size());
       const uintptr_t last = base::align_down(end, vm.page_size());
-      const bool gone = last > first && vm.purge(reinterpret_cast<void*>(first), last - first);
+      const bool gone = last > first && purge_range(vm, figures, first, last - first);
       const ds::LockGuard guard(lock_);
       if (!gone) {
         insert_free(page, State::kDirty);
         return total;  // spans come longest first: no other has a whole page, or it was refused
       }
       total += last - first;
-      ++calls;
       const auto head = static_cast<uint32_t>((first - start) >> layout::kSpanPageShift);
       const auto middle = static_cast<uint32_t>((last - first) >> layout::kSpanPageShift);
       uint32_t inner = page;
@@ -307,6 +310,8 @@ class LargeZone {
   size_t clean_taken() const { return base::racy_load(clean_taken_); }
   size_t mapped_bytes() const { return zone_.mapped() - base::racy_load(unmapped_bytes_); }
   size_t metadata_bytes() const { return entries_window_.mapped(); }
+  // Of dirty_bytes(); for the one that gives memory back.
+  LowWater& low_water() { return low_water_; }
   uint32_t page_count() const { return base::racy_load(page_count_); }
   Entry& entry(uint32_t page) { return entries_[page]; }
   ds::Lock& lock() { return lock_; }
@@ -340,6 +345,7 @@ class LargeZone {
         const uint32_t page = lists_of(state).find(pages);
         if (page == layout::kNoPage) break;
         lists_of(state).remove(page);
+        if (state == State::kDirty) low_water_.note(dirty_bytes());
         kind = state;
         entries_[page].state = State::kBusy;
         if (state != State::kUnmapped) return page;
@@ -474,6 +480,7 @@ class LargeZone {
   SpanLists lists_[3];  // dirty, clean, unmapped
   size_t unmapped_bytes_ = 0;
   size_t clean_taken_ = 0;
+  LowWater low_water_;
   Window<Vm> zone_;
   Window<Vm> entries_window_;
 };

@@ -49,9 +49,7 @@ class ProcessHeap {
         if (!adopt_from_others(zone, c, home, true)) break;
       }
     }
-    if (grown != layout::kNoSlab) {
-      space.vm.populate(reinterpret_cast<void*>(zone.slab_address(grown)), zone.slab_bytes());
-    }
+    if (grown != layout::kNoSlab) populate(space.vm, zone, grown, own.slab_count());
     return taken;
   }
 
@@ -91,14 +89,20 @@ class ProcessHeap {
     }
   }
 
-  // Empties the depots of `c` into the slabs, and hands slabs without any block in use to the zone.
-  void collect(Space<Vm>& space, uint32_t c) {
+  // Empties the depots into the slabs.
+  void collect(Space<Vm>& space) {
     void* batch[layout::kMaxBatch];
-    for (uint32_t home = 0; home < homes_of(c); ++home) {
-      while (const uint32_t count = depot(c, home).take(batch)) {
-        give_to_slabs(space, c, batch, count);
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      for (uint32_t home = 0; home < homes_of(c); ++home) {
+        while (const uint32_t count = depot(c, home).take(batch)) {
+          give_to_slabs(space, c, batch, count);
+        }
       }
     }
+  }
+
+  // Hands slabs without any block in use to the zone.
+  void drop_empty(Space<Vm>& space, uint32_t c) {
     const ds::LockGuard guard(lock(c));
     for (uint32_t home = 0; home < homes_of(c); ++home) {
       slabs(c, home).drop_empty(space.zone_of_class(c));
@@ -170,12 +174,23 @@ class ProcessHeap {
     return here;
   }
 
+  static constexpr uint32_t kSlabsAhead = 8;
+
   // Of small blocks no page stays untouched. A class that has some slabs will fill this one, too,
-  // or nearly: what is made resident in vain is at most an eighth of it.
+  // or nearly.
   static bool is_worth_populating(const Zone<Vm>& zone, const ClassSlabs<Vm>& own, uint32_t c,
                                   uint32_t slab) {
-    constexpr uint32_t kSlabs = 8;
-    return layout::is_small_class(c) && own.slab_count() > kSlabs && !zone.slab(slab).used_before;
+    return layout::is_small_class(c) && own.slab_count() > kSlabsAhead &&
+           !zone.slab(slab).used_before && !zone.slab(slab).resident;
+  }
+
+  // Makes a fresh slab resident, with as many behind it as are an eighth of the class: what is done
+  // in vain is no more than that, and goes back like any slab that nobody needs.
+  static void populate(Vm& vm, Zone<Vm>& zone, uint32_t slab, uint32_t class_slabs) {
+    const uint32_t first = slab + 1;
+    const uint32_t end = first + zone.acquire_behind(slab, class_slabs / kSlabsAhead - 1);
+    vm.populate(reinterpret_cast<void*>(zone.slab_address(slab)), (end - slab) * zone.slab_bytes());
+    zone.release_touched(first, end);
   }
 
   // Takes over a slab of another home: a sparse one before the zone grows, any when it can't.

@@ -14,6 +14,9 @@
 #include "base/check.h"
 #include "base/racy.h"
 #include "ds/lock.h"
+#include "heap/low_water.h"
+#include "heap/purge_batch.h"
+#include "heap/slab_pool.h"
 #include "heap/window.h"
 #include "layout/slab.h"
 #include "layout/stacks.h"
@@ -29,7 +32,7 @@ class Zone {
   void place(Vm& vm, unsigned granule_shift, uintptr_t zone, uintptr_t states, uintptr_t slabs,
              size_t window_bytes) {
     shift_ = granule_shift;
-    dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
+    forget_pools();
     zone_.place(vm, zone, window_bytes);
     limit_ = 0;
     untouched_ = 0;
@@ -124,23 +127,49 @@ class Zone {
   ds::Lock& lock() { return lock_; }
 
   // As good as a moment's look can tell.
-  bool has_dirty() const { return base::racy_load(dirty_pool_) != layout::kNoSlab; }
+  bool has_dirty() const { return !dirty_.is_empty(); }
 
   // A slab of no class: dirty ones first, then clean ones, then fresh addresses. kNoSlab: no
   // memory.
   uint32_t acquire(Vm& vm) {
     const ds::LockGuard guard(lock_);
-    if (dirty_pool_ != layout::kNoSlab) return pop_dirty();
+    if (!dirty_.is_empty()) {
+      const uint32_t index = dirty_.pop(slabs_);
+      if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
+      low_water_.note(dirty_.count());
+      return index;
+    }
     count_clean(slab_bytes());
-    if (clean_pool_ == layout::kNoSlab) {
+    if (clean_.is_empty()) {
       if (untouched_ != slab_count()) return untouched_++;
-      if (map_again(vm)) return pop(clean_pool_);
+      if (map_again(vm)) return clean_.pop(slabs_);
       const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
       const uint32_t most = static_cast<uint32_t>((size_t{32} << 20) / slab_bytes());
       if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
       return untouched_++;
     }
-    return pop(clean_pool_);
+    return clean_.pop(slabs_);
+  }
+
+  // After acquire() gave out slab `index`: up to `most` slabs behind it that nobody has touched
+  // yet. Returns how many; they go to release_touched().
+  uint32_t acquire_behind(uint32_t index, uint32_t most) {
+    const ds::LockGuard guard(lock_);
+    if (untouched_ != index + 1) return 0;
+    const uint32_t left = slab_count() - untouched_;
+    const uint32_t count = most < left ? most : left;
+    untouched_ += count;
+    count_clean(count * slab_bytes());
+    return count;
+  }
+  // Slabs [first, end), resident by now and all zero, wait for use.
+  void release_touched(uint32_t first, uint32_t end) {
+    const ds::LockGuard guard(lock_);
+    base::racy_store(ahead_, ahead_ + (end - first));
+    while (end-- != first) {
+      slabs_[end].resident = true;
+      dirty_.push(slabs_, end);
+    }
   }
 
   // Takes back an empty slab. `clean`: all of it reads as zero.
@@ -149,7 +178,8 @@ class Zone {
     slab.free.reset();
     base::racy_store(slab.carved, 0u);
     base::racy_store(slab.used, 0u);
-    slab.used_before = !clean;
+    slab.used_before = !clean || slab.resident;
+    slab.resident = false;
     if ((slab.purged[0] | slab.purged[1]) != 0) {
       const auto units =
           static_cast<size_t>(std::popcount(slab.purged[0]) + std::popcount(slab.purged[1]));
@@ -179,26 +209,39 @@ class Zone {
   // Bytes of free blocks in slabs that are given back now.
   size_t returned() const { return returned_.load(std::memory_order_relaxed); }
 
-  // Gives the memory of pooled slabs back until `most_bytes` are or `kept` slabs are left. Returns
-  // the bytes given back; counts madvise calls.
-  size_t purge_pool(Vm& vm, uint64_t& calls, uint32_t kept = 0, size_t most_bytes = SIZE_MAX) {
+  uint32_t dirty_slabs() const { return dirty_.count(); }
+  // Of these: made resident for a class that grows.
+  uint32_t slabs_ahead() const { return base::racy_load(ahead_); }
+  // Of dirty_slabs(); for the one that gives memory back.
+  LowWater& low_water() { return low_water_; }
+
+  // Gives the memory of up to `most` pooled slabs back, those first that have been there longest.
+  // Returns bytes. One caller at a time.
+  size_t purge_pool(Vm& vm, PurgeFigures& figures, uint32_t most) {
     size_t total = 0;
-    while (total < most_bytes && base::racy_load(dirty_slabs_) > kept) {
-      // One at a time and outside of the lock: nobody waits for madvise.
-      lock_.lock();
-      const uint32_t index = dirty_pool_ == layout::kNoSlab ? layout::kNoSlab : pop_dirty();
-      lock_.unlock();
-      if (index == layout::kNoSlab) return total;
-      const bool clean = vm.purge(reinterpret_cast<void*>(slab_address(index)), slab_bytes());
-      slabs_[index].used_before = !clean;
-      const ds::LockGuard guard(lock_);
-      if (!clean) {
-        push(index, false);
-        return total;
+    for (bool refused = false; most != 0 && !refused;) {
+      const uint32_t some = most < kMostDetached ? most : kMostDetached;
+      most -= some;
+      uint32_t chain = detach_oldest(some);
+      if (chain == layout::kNoSlab) break;
+      chain = SlabPool::sorted(slabs_, chain);
+      PurgeBatch<Vm> batch(vm, figures);
+      for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
+        batch.add(slab_address(i), slab_address(i + 1));
       }
-      push(index, true);
-      total += slab_bytes();
-      ++calls;
+      batch.flush();
+      while (chain != layout::kNoSlab) {
+        const uint32_t index = chain;
+        chain = slabs_[chain].next;
+        const bool clean = batch.is_gone(slab_address(index + 1));
+        if (clean) total += slab_bytes();
+        refused = refused || !clean;
+        slabs_[index].used_before = !clean;
+        const ds::LockGuard guard(lock_);
+        if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
+        slabs_[index].resident = false;
+        push(index, clean);
+      }
     }
     return total;
   }
@@ -208,13 +251,14 @@ class Zone {
   size_t unmap_pools(Vm& vm) {
     const ds::LockGuard guard(lock_);
     push_untouched();
-    base::racy_store(dirty_slabs_, 0u);
+    ahead_ = 0;
     size_t total = 0;
-    for (uint32_t* pool : {&dirty_pool_, &clean_pool_}) {
-      uint32_t index = *pool;
-      base::racy_store(*pool, layout::kNoSlab);
+    for (SlabPool* pool : {&dirty_, &clean_}) {
+      uint32_t index = pool->is_empty() ? layout::kNoSlab : pool->detach_oldest(slabs_, UINT32_MAX);
       while (index != layout::kNoSlab) {
         const uint32_t next = slabs_[index].next;
+        slabs_[index].used_before = slabs_[index].used_before || slabs_[index].resident;
+        slabs_[index].resident = false;
         // Said before it is done: a forked child must not take it for mapped.
         slabs_[index].slot = layout::Slot::kUnmapped;
         if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
@@ -234,12 +278,13 @@ class Zone {
 
   // In a forked child whose parent may have been in here: the pools are made anew from the records.
   void rebuild_pools() {
-    dirty_pool_ = clean_pool_ = unmapped_ = layout::kNoSlab;
-    dirty_slabs_ = 0;
+    forget_pools();
     for (uint32_t index = untouched_; index-- != 0;) {
       layout::Slab& slab = slabs_[index];
       if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
       if (slab.slot == layout::Slot::kMapped) {
+        slab.used_before = slab.used_before || slab.resident;
+        slab.resident = false;
         push(index, !slab.used_before);
       } else {
         slab.next = unmapped_;
@@ -252,9 +297,7 @@ class Zone {
   size_t pool_bytes(bool dirty) {
     const ds::LockGuard guard(lock_);
     if (slab_count() == 0) return 0;
-    size_t slabs = dirty ? 0 : slab_count() - untouched_;
-    uint32_t index = dirty ? dirty_pool_ : clean_pool_;
-    for (; index != layout::kNoSlab; index = slabs_[index].next) ++slabs;
+    const uint32_t slabs = dirty ? dirty_.count() : slab_count() - untouched_ + clean_.count();
     return slabs * slab_bytes();
   }
 
@@ -262,21 +305,21 @@ class Zone {
   // Small at first: a process that allocates little maps little.
   uint32_t first_growth() const { return shift_ == layout::kSmallGranuleShift ? 16 : 4; }
 
-  void push(uint32_t index, bool clean) {
-    uint32_t& pool = clean ? clean_pool_ : dirty_pool_;
-    if (!clean) base::racy_store(dirty_slabs_, dirty_slabs_ + 1);
-    slabs_[index].next = pool;
-    base::racy_store(pool, index);
+  // At most so many slabs are on their way back at once.
+  static constexpr uint32_t kMostDetached = 4096;
+
+  void forget_pools() {
+    dirty_.reset();
+    clean_.reset();
+    ahead_ = 0;
+    unmapped_ = layout::kNoSlab;
   }
 
-  uint32_t pop_dirty() {
-    base::racy_store(dirty_slabs_, dirty_slabs_ - 1);
-    return pop(dirty_pool_);
-  }
-  uint32_t pop(uint32_t& pool) {
-    const uint32_t index = pool;
-    base::racy_store(pool, slabs_[index].next);
-    return index;
+  void push(uint32_t index, bool clean) { (clean ? clean_ : dirty_).push(slabs_, index); }
+
+  uint32_t detach_oldest(uint32_t most) {
+    const ds::LockGuard guard(lock_);
+    return dirty_.is_empty() ? layout::kNoSlab : dirty_.detach_oldest(slabs_, most);
   }
 
   // Slabs behind the last one that was ever taken are in no list, and their records not touched.
@@ -344,11 +387,12 @@ class Zone {
   unsigned shift_ = 0;
 
   ds::Lock lock_;
-  uint32_t dirty_pool_ = 0;
-  uint32_t dirty_slabs_ = 0;  // in it
+  SlabPool dirty_;
+  uint32_t ahead_ = 0;
+  LowWater low_water_;
   std::atomic<size_t> clean_taken_{0};
   std::atomic<size_t> returned_{0};
-  uint32_t clean_pool_ = 0;
+  SlabPool clean_;
   uint32_t unmapped_ = 0;
   uint32_t untouched_ = 0;
   size_t unmapped_bytes_ = 0;

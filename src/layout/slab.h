@@ -56,6 +56,9 @@ struct alignas(64) Slab {
   uint32_t previous;
   uint8_t last_class;                 // the class before the slab went to the pool, for messages
   uint8_t home;                       // of the threads that use it, see thread_cache.h
+  bool touched;                       // blocks came or went since the last look
+  bool resident;                      // made so before its first use
+  uint8_t age;                        // looks since that happened, see heap/engine_decay.h
   uint64_t purged[kPurgeUnits / 64];  // units known to be given back
   ds::Bitmap4096 free;
 };

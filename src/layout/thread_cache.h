@@ -2,22 +2,24 @@
 // frees for other homes, see stacks.h. (As integers:
 // compilers make a better malloc of them than of pointers.)
 //
-// Only its thread touches it (and, when that thread is gone, whoever takes it over). The order of
-// stores in heap/fast_path.h keeps it valid at every instruction, for forks and for readers from
-// outside.
+// Its thread uses it (and, when that thread is gone, whoever takes it over); heap/cache_drain.h
+// takes what lies idle out of it from another thread. The order of stores in heap/fast_path.h keeps
+// it valid at every instruction, for forks and for readers from outside.
 //
 //   slots:  |  0   | block | block |  ...  |
 //                              ^ top[c]      ^ limit[c]
 //
 // An empty stack's top is its slot of 0, so that malloc learns "empty" from the word that it pops.
-// A stack begins as a short one; all short ones lie together, so that a thread that needs little of
-// each class touches few pages. One that outgrows it moves to its long place for good.
+// The same word stops it above the blocks that were taken out from outside: the `gone` lowest
+// slots. A stack begins as a short one; all short ones lie together, so that a thread that needs
+// little of each class touches few pages. One that outgrows it moves to its long place for good.
 //
 // A cache that may not be used (none made yet, thread ended) has every stack empty and full at
 // once.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -57,6 +59,9 @@ struct CachedSpans {
 
 enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 
+// Whether another thread is at the cache; its own thread waits while it is, see heap/cache_use.h.
+enum Gate : uint32_t { kGateOpen = 0, kGateShut = 1, kGateAwaited = 2 };
+
 // What malloc and free touch.
 struct CacheFront {
   uintptr_t* top[kCacheStacks];  // first, so that its index needs no displacement
@@ -68,14 +73,22 @@ struct CacheFront {
 
 struct ThreadCache : CacheFront {
   CacheState state;
-  int32_t owner;         // the system's number of its thread
-  uint8_t steal_cursor;  // where the next search for an idle stack begins
-  uint8_t trim_cursor;   // the last stack that was trimmed
-  uint8_t home;          // whose slabs of small blocks it draws from
+  bool busy;                   // its thread is in a slow path
+  bool has_gone;               // some `gone` is not 0
+  std::atomic<uint32_t> gate;  // Gate
+  int32_t owner;               // the system's number of its thread
+  uint8_t steal_cursor;        // where the next search for an idle stack begins
+  uint8_t trim_cursor;         // the last stack that was trimmed
+  uint8_t home;                // whose slabs of small blocks it draws from
   CachedSpans spans;
-  size_t parked_bytes;  // in the stacks when it was parked
-  size_t bound_bytes;   // sum over classes of (limit - bottom) * block size
-  ThreadCache* next;    // registry of all caches, never shrinks
+  uint16_t gone[kCacheStacks];  // lowest slots whose blocks were taken out from outside
+  uint32_t seen[kCacheStacks];  // tops at the last look from outside, in slots
+  size_t idle_bytes;            // what then could be had of stacks whose tops had not moved
+  uint32_t idle_looks;          // at which no top had moved, in a row
+  size_t freed_bytes;           // by slow paths, since the last notice of it
+  size_t parked_bytes;          // in the stacks when it was parked
+  size_t bound_bytes;           // sum over classes of (limit - bottom) * block size
+  ThreadCache* next;            // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
   uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
@@ -119,7 +132,9 @@ inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t stack) {
 }
 
 inline uint32_t stack_count(ThreadCache& cache, uint32_t stack) {
-  return static_cast<uint32_t>(base::racy_load(cache.top[stack]) - stack_bottom(cache, stack));
+  const auto slots =
+      static_cast<uint32_t>(base::racy_load(cache.top[stack]) - stack_bottom(cache, stack));
+  return slots - base::racy_load(cache.gone[stack]);
 }
 
 inline uint32_t stack_capacity(ThreadCache& cache, uint32_t stack) {

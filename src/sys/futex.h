@@ -9,6 +9,7 @@ namespace tide::sys {
 // Returns at once when *word != expected; may return without a wake.
 void futex_wait(std::atomic<uint32_t>* word, uint32_t expected);
 void futex_wake_one(std::atomic<uint32_t>* word);
+void futex_wake_all(std::atomic<uint32_t>* word);
 
 // Tells the CPU that this is a spin loop.
 void spin_pause();

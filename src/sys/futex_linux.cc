@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
+#include <climits>
 
 #include "sys/futex.h"
 
@@ -13,11 +14,18 @@ void futex_wait(std::atomic<uint32_t>* word, uint32_t expected) {
   errno = saved_errno;
 }
 
-void futex_wake_one(std::atomic<uint32_t>* word) {
+namespace {
+
+void wake(std::atomic<uint32_t>* word, int most) {
   const int saved_errno = errno;
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, nullptr, nullptr, 0);
   errno = saved_errno;
 }
+
+}  // namespace
+
+void futex_wake_one(std::atomic<uint32_t>* word) { wake(word, 1); }
+void futex_wake_all(std::atomic<uint32_t>* word) { wake(word, INT_MAX); }
 
 void spin_pause() {
 #if defined(__x86_64__) || defined(__i386__)

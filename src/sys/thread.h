@@ -18,6 +18,11 @@ bool thread_is_gone(int32_t number);
 
 bool is_main_thread();
 
+// Every running thread of the process has passed a full memory barrier when this returns; those
+// that do not run pass one before they do (membarrier(2)). The callers' threads need none of their
+// own. False: the system has no such thing (before Linux 4.14, or forbidden).
+bool fence_all_threads();
+
 // One of these is what at_thread_exit() allocates.
 inline constexpr size_t kThreadExitBytes[] = {4 * sizeof(void*), 6 * sizeof(void*)};
 

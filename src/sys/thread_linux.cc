@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "base/racy.h"
 #include "sys/thread.h"
 
 // What C++ thread_local destructors use; libc's own since glibc 2.18. The last argument keeps the
@@ -40,6 +41,22 @@ bool thread_is_gone(int32_t number) {
 }
 
 bool is_main_thread() { return thread_number() == getpid(); }
+
+bool fence_all_threads() {
+  // Linux 4.14; the numbers are the kernel's interface.
+  constexpr int kPrivateExpedited = 1 << 3;
+  constexpr int kRegisterPrivateExpedited = 1 << 4;
+  // ThreadSanitizer does not know what it does.
+  if (base::kThreadSanitizer) return false;
+  const int saved_errno = errno;
+  bool done = syscall(SYS_membarrier, kPrivateExpedited, 0, 0) == 0;
+  if (!done && errno == EPERM) {
+    done = syscall(SYS_membarrier, kRegisterPrivateExpedited, 0, 0) == 0 &&
+           syscall(SYS_membarrier, kPrivateExpedited, 0, 0) == 0;
+  }
+  errno = saved_errno;
+  return done;
+}
 
 bool at_thread_exit(void (*callback)(void*), void* argument) {
   if (__cxa_thread_atexit_impl == nullptr) return false;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "heap/engine_blocks.h"
+#include "heap/engine_decay.h"
 #include "heap/engine_heaps.h"
 #include "heap/engine_purge.h"
 #include "heap/engine_survey.h"

@@ -25,6 +25,7 @@ class HugeBlocksTest : public OsFixture {
   heap::Config config{};  // keeps nothing
   heap::Metadata<FakeVm> metadata;
   heap::HugeBlocks<FakeVm> huge;
+  heap::PurgeFigures figures;
   bool zeroed = false;
 };
 
@@ -76,7 +77,7 @@ TEST_F(HugeBlocksTest, FreedMappingsAreKeptForReuse) {
   EXPECT_EQ(huge.usable_bytes(block), 4 * kMiB);
   ASSERT_TRUE(release(block));
   EXPECT_NE(allocate(2 * kMiB), block) << "half as large is not";
-  EXPECT_EQ(huge.purge(vm, 0), 4 * kMiB);
+  EXPECT_EQ(huge.purge(vm, figures, 0), 4 * kMiB);
   EXPECT_EQ(huge.kept_bytes(), 0u);
   EXPECT_FALSE(os.is_mapped(block, 4096));
 }
@@ -137,7 +138,7 @@ TEST_F(HugeBlocksTest, RefusedUnmapLosesNothing) {
   os.fail_kind(VmCall::kUnmap);
   ASSERT_TRUE(release(block));
   os.heal();
-  EXPECT_EQ(huge.purge(vm, 0), 2 * kMiB) << "kept until it can be given back";
+  EXPECT_EQ(huge.purge(vm, figures, 0), 2 * kMiB) << "kept until it can be given back";
 }
 
 TEST_F(HugeBlocksTest, RegistryBehavesLikeAMap) {

@@ -38,7 +38,7 @@ class LargeZoneTest : public OsFixture {
 
   uintptr_t address = 0;
   bool zeroed = false;
-  uint64_t purge_calls = 0;
+  heap::PurgeFigures figures;
   heap::LargeZone<FakeVm> zone;
 };
 
@@ -126,7 +126,7 @@ TEST_F(LargeZoneTest, PurgedSpansReadAsZeroAndAreKnownTo) {
   memset(fence, 2, kPage);
   ASSERT_TRUE(release(a));
   EXPECT_EQ(zone.dirty_bytes(), 40 * kPage);
-  EXPECT_EQ(zone.purge(vm, purge_calls), 40 * kPage);
+  EXPECT_EQ(zone.purge(vm, figures), 40 * kPage);
   EXPECT_EQ(zone.dirty_bytes(), 0u);
   check_chain();
   EXPECT_EQ(*static_cast<char*>(fence), 2);
@@ -140,7 +140,7 @@ TEST_F(LargeZoneTest, FailedPurgeKeepsTheSpan) {
   memset(a, 1, 40 * kPage);
   ASSERT_TRUE(release(a));
   os.fail_kind(VmCall::kPurge);
-  EXPECT_EQ(zone.purge(vm, purge_calls), 0u);
+  EXPECT_EQ(zone.purge(vm, figures), 0u);
   EXPECT_EQ(zone.dirty_bytes(), 40 * kPage);
   EXPECT_EQ(allocate(40 * kPage), a);
   EXPECT_FALSE(zeroed);
@@ -201,7 +201,7 @@ TEST_F(LargeZoneTest, RebuildFindsTheSameSpans) {
       ASSERT_TRUE(release(live.begin()->first));
       live.erase(live.begin());
     }
-    if (i % 40 == 0) zone.purge(vm, purge_calls);
+    if (i % 40 == 0) zone.purge(vm, figures);
   }
   const uint64_t bytes = zone.live_bytes();
   const uint64_t dirty = zone.dirty_bytes();

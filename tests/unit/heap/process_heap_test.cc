@@ -112,7 +112,8 @@ TEST_P(ProcessHeapTest, CollectBringsAllDepotsBack) {
     std::vector<void*> blocks = from_slabs(home, 4);
     heap->give(*space, c, blocks.data(), 4);
   }
-  heap->collect(*space, c);
+  heap->collect(*space);
+  heap->drop_empty(*space, c);
   for (uint32_t home = 0; home < layout::kHomes; ++home) {
     EXPECT_EQ(heap->depot(c, home).count(), 0u) << home;
     EXPECT_EQ(heap->slabs(c, home).slab_count(), 0u) << home;

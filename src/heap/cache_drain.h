@@ -1,0 +1,154 @@
+// Takes idle blocks out of the cache of another thread, which may run meanwhile and pays nothing
+// for it: its fast paths have no lock, no fence and no flag to look at.
+//
+//   slots:  |  0  | b | b | b | 0 |        a fence: 0 instead of the topmost block
+//             ^ bottom          ^ top
+//
+// malloc moves top down and then reads the slot: a 0 makes it put top back and sends it to the slow
+// path, where it waits for the gate. So once every thread has passed a barrier with the fence set,
+// no malloc gets past it but one that had moved top before: if top is not below
+// the fence then, and the fence still stands, all blocks from there down are out of the thread's
+// reach. Else the thread is in use of that very stack, and the fence is taken back. free writes
+// only above top.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/racy.h"
+#include "heap/cache_use.h"
+#include "heap/process_heap.h"
+#include "heap/space.h"
+#include "sys/futex.h"
+#include "sys/thread.h"
+
+namespace tide::heap {
+
+// Which blocks of a cache are taken.
+enum class Idle : uint8_t {
+  kStacks,  // of stacks whose top has not moved since look()
+  kAll,
+};
+
+template <sys::VmSource Vm>
+class CacheDrain {
+ public:
+  CacheDrain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache)
+      : space_(space), heap_(heap), cache_(cache) {}
+
+  // Sees which tops have moved since the last time, and how much could be had of the other stacks.
+  // Returns how many moved.
+  static uint32_t look(ThreadCache& cache) {
+    uint32_t moved = 0;
+    size_t idle_bytes = size_t{base::racy_load(cache.spans.pages)} << layout::kSpanPageShift;
+    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+      const uint32_t now = position(cache, stack);
+      if (now != cache.seen[stack]) {
+        cache.seen[stack] = now;
+        ++moved;
+        return;
+      }
+      const uint32_t count = layout::stack_count(cache, stack);
+      if (count <= layout::kClassInfo[c].cache_slots) {
+        idle_bytes += count * size_t{layout::kClassInfo[c].bytes};
+      }
+    });
+    cache.idle_bytes = idle_bytes;
+    cache.idle_looks = moved == 0 ? cache.idle_looks + 1 : 0;
+    return moved;
+  }
+
+  // Takes idle blocks back to the heap, and by with_lists(cache) what else the cache holds. False:
+  // the thread is in a slow path just now, or there is no such barrier. One caller at a time.
+  template <class WithLists>
+  bool run(Idle idle, WithLists with_lists) {
+    cache_.gate.store(layout::kGateShut, std::memory_order_relaxed);
+    const bool alone = sys::fence_all_threads() && !base::published_load(cache_.busy) &&
+                       base::racy_load(cache_.state) == layout::CacheState::kOwned;
+    if (alone) {
+      set_fences(idle);
+      if (fenced_ != 0) {
+        sys::fence_all_threads();
+        collect();
+      }
+      with_lists(cache_);
+    }
+    if (cache_.gate.exchange(layout::kGateOpen, std::memory_order_release) ==
+        layout::kGateAwaited) {
+      sys::futex_wake_all(&cache_.gate);
+    }
+    return alone;
+  }
+
+ private:
+  static uint32_t position(ThreadCache& cache, uint32_t stack) {
+    return static_cast<uint32_t>(base::address_of(base::racy_load(cache.top[stack])) /
+                                 sizeof(uintptr_t));
+  }
+
+  void set_fences(Idle idle) {
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      fences_[stack] = nullptr;
+      if (idle == Idle::kStacks && position(cache_, stack) != cache_.seen[stack]) return;
+      const uint32_t slots = count_slots(stack);
+      const uint32_t gone = cache_.gone[stack];
+      // Nonsense was read in the middle of a change by the thread.
+      if (slots <= gone || slots > capacity(stack)) return;
+      uintptr_t* const fence = layout::stack_bottom(cache_, stack) + slots;
+      saved_[stack] = std::atomic_ref(*fence).exchange(0, std::memory_order_relaxed);
+      fences_[stack] = fence;
+      ++fenced_;
+    });
+  }
+
+  void collect() {
+    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+      uintptr_t* const fence = fences_[stack];
+      if (fence == nullptr) return;
+      uintptr_t* const bottom = layout::stack_bottom(cache_, stack);
+      std::atomic_ref slot(*fence);
+      if (base::racy_load(cache_.top[stack]) < fence || slot.load(std::memory_order_relaxed) != 0) {
+        // Not if the thread has put another block there: then it has had this one.
+        uintptr_t stands = 0;
+        slot.compare_exchange_strong(stands, saved_[stack], std::memory_order_relaxed);
+        return;
+      }
+      const uintptr_t* const first = bottom + 1 + cache_.gone[stack];
+      // A fork in between loses blocks, it must not double them.
+      cache_.has_gone = true;
+      base::racy_store(cache_.gone[stack], static_cast<uint16_t>(fence - bottom));
+      std::atomic_signal_fence(std::memory_order_release);
+      give(c, first, fence, saved_[stack]);
+    });
+  }
+
+  // The blocks in slots [first, end) and `last`.
+  void give(uint32_t c, const uintptr_t* first, const uintptr_t* end, uintptr_t last) {
+    void* batch[layout::kMaxBatch];
+    uint32_t count = 0;
+    for (const uintptr_t* slot = first; slot != end; ++slot) {
+      batch[count++] = reinterpret_cast<void*>(*slot);
+      if (count < layout::kMaxBatch) continue;
+      heap_.give_to_slabs(space_, c, batch, count);
+      count = 0;
+    }
+    batch[count++] = reinterpret_cast<void*>(last);
+    heap_.give_to_slabs(space_, c, batch, count);
+  }
+
+  uint32_t count_slots(uint32_t stack) {
+    return static_cast<uint32_t>(base::racy_load(cache_.top[stack]) -
+                                 layout::stack_bottom(cache_, stack));
+  }
+  uint32_t capacity(uint32_t stack) { return layout::stack_capacity(cache_, stack); }
+
+  Space<Vm>& space_;
+  ProcessHeap<Vm>& heap_;
+  ThreadCache& cache_;
+  uint32_t fenced_ = 0;
+  uintptr_t* fences_[layout::kCacheStacks];
+  uintptr_t saved_[layout::kCacheStacks];
+};
+
+}  // namespace tide::heap

@@ -1,0 +1,74 @@
+// What a thread does around its slow paths, so that another one can take what lies idle out of its
+// cache: see cache_drain.h.
+//
+// Neither side uses a fence or an atomic read-modify-write here. The thread says "busy" and then
+// looks at the gate; the other one shuts the gate, makes every thread of the process pass a barrier
+// (membarrier(2)) and then looks at "busy": at least one of them sees the other.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+
+#include "base/compiler.h"
+#include "base/racy.h"
+#include "layout/thread_cache.h"
+#include "sys/futex.h"
+#include "sys/thread.h"
+
+namespace tide::heap {
+
+using layout::ThreadCache;
+
+// Held by a thread while it is in a slow path with its cache; null stands for a thread without.
+class CacheUse {
+ public:
+  explicit CacheUse(ThreadCache* cache) : cache_(cache) {
+    if (cache == nullptr) return;
+    base::racy_store(cache->busy, true);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (TIDE_UNLIKELY(cache->gate.load(std::memory_order_acquire) != layout::kGateOpen)) {
+      wait_until_open(*cache);
+    }
+    if (TIDE_UNLIKELY(cache->has_gone)) close_gaps(*cache);
+  }
+  ~CacheUse() {
+    if (cache_ != nullptr) base::published_store(cache_->busy, false);
+  }
+  CacheUse(const CacheUse&) = delete;
+  CacheUse& operator=(const CacheUse&) = delete;
+
+  // Moves the blocks of every stack down over the slots that were emptied from outside.
+  static TIDE_COLD void close_gaps(ThreadCache& cache) {
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      const uint32_t gone = cache.gone[stack];
+      if (gone == 0) return;
+      uintptr_t* const bottom = layout::stack_bottom(cache, stack);
+      const uint32_t count = layout::stack_count(cache, stack);
+      // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
+      base::racy_store(cache.top[stack], bottom);
+      std::atomic_signal_fence(std::memory_order_release);
+      memmove(bottom + 1, bottom + 1 + gone, count * sizeof *bottom);
+      base::racy_store(cache.gone[stack], uint16_t{0});
+      std::atomic_signal_fence(std::memory_order_release);
+      base::racy_store(cache.top[stack], bottom + count);
+    });
+    cache.has_gone = false;
+  }
+
+ private:
+  static TIDE_COLD void wait_until_open(ThreadCache& cache) {
+    do {
+      base::published_store(cache.busy, false);
+      sys::finish_fork();  // whoever shut it may have stayed behind in the parent
+      uint32_t shut = layout::kGateShut;
+      cache.gate.compare_exchange_strong(shut, layout::kGateAwaited);
+      if (shut != layout::kGateOpen) sys::futex_wait(&cache.gate, layout::kGateAwaited);
+      base::racy_store(cache.busy, true);
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+    } while (cache.gate.load(std::memory_order_acquire) != layout::kGateOpen);
+  }
+
+  ThreadCache* const cache_;
+};
+
+}  // namespace tide::heap

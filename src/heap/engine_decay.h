@@ -1,0 +1,102 @@
+// Definition of Engine::look. Included where an Engine is instantiated.
+//
+// What the background does each time that it wakes: see what happened since the last time, and give
+// back what nobody has needed for long enough. Memory in reserves (empty slabs, free spans, kept
+// mappings) goes by their low-water marks; pages in the middle of slabs go when no block of the
+// slab has come or gone for the window; blocks in a thread's cache when the thread has not used it.
+#pragma once
+
+#include "heap/engine.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+bool Engine<Vm>::look() {
+  if (!started() || !purge_lock_.try_lock()) return true;
+  purge_figures_.turns.fetch_add(1, std::memory_order_relaxed);
+  const size_t used = process_.use().used_bytes + large_.live_bytes() + huge_.live_bytes();
+  const bool changed = caches_.look() != 0 || used != used_at_look_;
+  used_at_look_ = used;
+  const bool slot_ends = decay_.look(changed, clean_taken());
+  purge_figures_.retaken_bytes.store(decay_.regretted_bytes(), std::memory_order_relaxed);
+  const bool idle = decay_.is_idle();
+  const uint32_t looks = idle ? 0 : decay_.window_looks();
+  const uint32_t drained = caches_.drain_running(
+      space_, process_, Idle::kStacks, kLeastDrained, looks,
+      [this](ThreadCache& other) { SpanCache<Vm>(large_, other.spans).drain(); });
+  if (idle) {
+    caches_.drain_parked(space_, process_, [this](ThreadCache& other) {
+      SpanCache<Vm>(large_, other.spans).drain();
+    });
+    process_.collect(space_);
+  }
+  size_t total = 0;
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
+  // Last: by now all slabs without a block in use are there, and neighbours go together.
+  if (idle || slot_ends) total += purge_reserves(idle);
+  decay_.gave_back(total);
+  purge_lock_.unlock();
+  return !idle || total != 0 || drained != 0;
+}
+
+// Counted in free's slow path; the sum over the heap is made once in a while.
+template <sys::VmSource Vm>
+bool Engine<Vm>::wants_look(ThreadCache* cache) {
+  if (cache == nullptr || cache->freed_bytes < caches_.share(kNoticedBytes)) return false;
+  cache->freed_bytes = 0;
+  const auto use = process_.use();
+  const size_t returned = space_.small.returned() + space_.mid.returned();
+  size_t free_bytes = use.free_bytes > returned ? use.free_bytes - returned : 0;
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    free_bytes += zone->dirty_slabs() * zone->slab_bytes();
+  }
+  return free_bytes + large_.dirty_bytes() + huge_.kept_bytes() >= kWorthALook;
+}
+
+// Of each reserve what was not needed during the window, or all of it. Returns bytes.
+template <sys::VmSource Vm>
+size_t Engine<Vm>::purge_reserves(bool all) {
+  size_t total = 0;
+  for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
+    const uint32_t dirty = zone->dirty_slabs();
+    const size_t spare = all ? dirty : zone->low_water().close_slot(dirty);
+    if (spare == 0) continue;
+    total += zone->purge_pool(space_.vm, purge_figures_, static_cast<uint32_t>(spare));
+  }
+  const size_t dirty = large_.dirty_bytes();
+  const size_t spare = all ? dirty : large_.low_water().close_slot(dirty);
+  if (spare != 0) total += large_.purge(space_.vm, purge_figures_, spare);
+  const size_t kept = huge_.kept_bytes();
+  const size_t unneeded = all ? kept : huge_.low_water().close_slot(kept);
+  if (unneeded != 0) total += huge_.purge(space_.vm, purge_figures_, kept - unneeded);
+  return total;
+}
+
+// The free pages of slabs where nothing happened for `looks` looks. Returns bytes.
+template <sys::VmSource Vm>
+size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
+  constexpr uint8_t kDone = 255;
+  if (looks >= kDone) looks = kDone - 1;
+  size_t total = 0;
+  const uint32_t slabs = zone.slabs_seen();
+  for (uint32_t index = 0; index < slabs; ++index) {
+    layout::Slab& slab = zone.slab(index);
+    if (base::published_load(slab.size_class) == 0) continue;
+    if (base::racy_load(slab.touched)) {
+      base::racy_store(slab.touched, false);
+      base::racy_store(slab.age, uint8_t{0});
+    }
+    const uint8_t age = base::racy_load(slab.age);
+    if (age == kDone) continue;
+    if (age < looks) {
+      base::racy_store(slab.age, static_cast<uint8_t>(age + 1));
+      continue;
+    }
+    total += base::published_load(slab.owner) == 0 ? purge_slab(zone, index, 0, kAnyPage)
+                                                   : purge_slab_of_heap(zone, index, kAnyPage);
+    base::racy_store(slab.age, kDone);
+  }
+  return total + flush_held();
+}
+
+}  // namespace tide::heap

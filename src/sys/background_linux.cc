@@ -1,0 +1,116 @@
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <atomic>
+#include <cerrno>
+
+#include "base/align.h"
+#include "base/racy.h"
+#include "sys/background.h"
+
+namespace tide::sys {
+
+namespace {
+
+// Static, so that starting it maps nothing; not resident until used.
+constexpr size_t kStackBytes = size_t{64} << 10;
+constexpr size_t kThreadLocalBytes = size_t{64} << 10;
+alignas(64) char g_stack[kStackBytes];
+// The C library reaches errno from the thread pointer, which lies in the middle.
+alignas(64) char g_thread_local[2 * kThreadLocalBytes];
+
+// The kernel sets it when the thread begins and clears it when its stack is free again.
+std::atomic<int32_t> g_thread{0};
+void (*g_run)() = nullptr;
+
+#if defined(__x86_64__)
+constexpr bool kKnownLayout = true;
+char* thread_pointer() {
+  char* self;
+  __asm__("mov %%fs:0, %0" : "=r"(self));
+  return self;
+}
+#elif defined(__aarch64__)
+constexpr bool kKnownLayout = true;
+char* thread_pointer() { return static_cast<char*>(__builtin_thread_pointer()); }
+#else
+constexpr bool kKnownLayout = false;
+char* thread_pointer() { return nullptr; }
+#endif
+
+// x86-64 psABI: the first word at the thread pointer is its own address. glibc repeats it.
+void prepare_thread_local(char* middle) {
+  auto* const words = reinterpret_cast<void**>(middle);
+  words[0] = middle;
+  words[2] = middle;
+}
+
+bool is_errno_in_reach() {
+  const auto distance = reinterpret_cast<char*>(&errno) - thread_pointer();
+  return distance > -static_cast<ptrdiff_t>(kThreadLocalBytes) &&
+         distance + static_cast<ptrdiff_t>(sizeof errno) <
+             static_cast<ptrdiff_t>(kThreadLocalBytes);
+}
+
+// All of the kernel's signals, also those that the C library keeps to itself.
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() {
+    const uint64_t all = ~uint64_t{0};
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before_, sizeof all);
+  }
+  ~AllSignalsBlocked() {
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
+  }
+  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
+  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
+
+ private:
+  static constexpr int SIG_SETMASK = 2;
+  uint64_t before_ = 0;
+};
+
+int enter(void*) {
+  prctl(PR_SET_NAME, "tide", 0, 0, 0);
+  g_run();
+  return 0;
+}
+
+}  // namespace
+
+bool start_background(void (*run)()) {
+  // ThreadSanitizer must know every thread.
+  if (!kKnownLayout || base::kThreadSanitizer) return false;
+  if (g_thread.load(std::memory_order_acquire) != 0) return false;
+  const int saved_errno = errno;
+  bool started = false;
+  if (is_errno_in_reach()) {
+    g_run = run;
+    char* const middle = g_thread_local + kThreadLocalBytes;
+    prepare_thread_local(middle);
+    constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                           CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                           CLONE_CHILD_CLEARTID;
+    const AllSignalsBlocked blocked;
+    started =
+        clone(enter, g_stack + kStackBytes, kFlags, nullptr, &g_thread, middle, &g_thread) > 0;
+  }
+  errno = saved_errno;
+  return started;
+}
+
+void forget_background() { g_thread.store(0, std::memory_order_relaxed); }
+
+void sleep_for(uint64_t nanoseconds) {
+  const int saved_errno = errno;
+  constexpr uint64_t kSecond = 1'000'000'000;
+  timespec left{static_cast<time_t>(nanoseconds / kSecond),
+                static_cast<long>(nanoseconds % kSecond)};
+  // Not the C library's: that one is a cancellation point.
+  syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &left, nullptr);
+  errno = saved_errno;
+}
+
+}  // namespace tide::sys

@@ -1,0 +1,169 @@
+// The background's looks: what nobody needs goes back, what is in use stays.
+#include <gtest/gtest.h>
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "tests/unit/engine_client.h"
+
+namespace tide::tests {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+class EngineDecay : public testing::Test {
+ protected:
+  EngineDecay() {
+    box.os.set_hook([this](const FakeOs::Event& event) {
+      if (event.call != VmCall::kPurge) return;
+      ++purge_calls;
+      purged_bytes += event.bytes;
+    });
+  }
+
+  heap::Stats stats() {
+    heap::Stats result;
+    box.engine->collect_stats(result);
+    return result;
+  }
+
+  // Until there is nothing left to do. Returns how many looks that took.
+  int look_until_done() {
+    int looks = 1;
+    while (box.engine->look()) {
+      if (++looks > 1000) ADD_FAILURE() << "does not come to an end";
+      if (looks > 1000) break;
+    }
+    return looks;
+  }
+
+  StartedBox box;
+  size_t purge_calls = 0;
+  size_t purged_bytes = 0;
+};
+
+TEST_F(EngineDecay, AnIdleHeapGivesEverythingBackSoon) {
+  std::mt19937 random(5);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 20'000; ++i) blocks.push_back(box.client.allocate(1 + random() % 9000));
+  for (int i = 0; i < 30; ++i) blocks.push_back(box.client.allocate(1 + random() % 500'000));
+  std::shuffle(blocks.begin(), blocks.end(), random);
+  for (void* block : blocks) box.client.release(block);
+  box.engine->look();
+  EXPECT_LE(look_until_done(), 4);
+  EXPECT_EQ(stats().cached_bytes, 0u);
+  EXPECT_EQ(stats().free_dirty_bytes, 0u);
+}
+
+TEST_F(EngineDecay, NothingToGiveBackEndsIt) {
+  void* const block = box.client.allocate(1000);
+  box.engine->look();
+  EXPECT_LE(look_until_done(), 3);
+  EXPECT_EQ(purge_calls, 0u) << "the rest of one slab is not worth a call, or is untouched";
+  box.client.release(block);
+}
+
+TEST_F(EngineDecay, AMillionSmallFreesCostFewCalls) {
+  std::mt19937 random(6);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1'000'000; ++i) blocks.push_back(box.client.allocate(100));
+  std::shuffle(blocks.begin(), blocks.end(), random);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    box.client.release(blocks[i]);
+    if (i % 100'000 == 0) box.engine->look();
+  }
+  look_until_done();
+  EXPECT_GE(purged_bytes, 100 * kMiB);
+  EXPECT_LE(purge_calls, 60u);
+  EXPECT_EQ(stats().free_dirty_bytes, 0u);
+}
+
+// Each look sees a burst that was allocated and freed since the last one.
+TEST_F(EngineDecay, WhatIsUsedAgainAndAgainStays) {
+  const auto burst = [&] {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 20'000; ++i) blocks.push_back(box.client.allocate(1 + i * 37 % 2000));
+    for (int i = 0; i < 10; ++i) blocks.push_back(box.client.allocate(300'000));
+    for (void* block : blocks) box.client.release(block);
+  };
+  for (int i = 0; i < 20; ++i) {
+    burst();
+    EXPECT_TRUE(box.engine->look());
+  }
+  const size_t before = purged_bytes;
+  for (int i = 0; i < 200; ++i) {
+    burst();
+    EXPECT_TRUE(box.engine->look());
+  }
+  EXPECT_LE(purged_bytes - before, kMiB);
+}
+
+// A program that goes on working with little of what it had.
+TEST_F(EngineDecay, WhatAWorkingProgramDoesNotNeedGoes) {
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1000; ++i) blocks.push_back(box.client.allocate(100'000));
+  for (void* block : blocks) box.client.release(block);
+  const auto work = [&] {
+    std::vector<void*> some;
+    for (int i = 0; i < 7; ++i) some.push_back(box.client.allocate(100'000));
+    some.pop_back();
+    for (void* block : some) box.client.release(block);
+  };
+  for (int i = 0; i < 64; ++i) {
+    work();
+    EXPECT_TRUE(box.engine->look());
+  }
+  EXPECT_LE(stats().free_dirty_bytes, 8 * kMiB);
+  EXPECT_GE(purged_bytes, 80 * kMiB);
+}
+
+TEST_F(EngineDecay, AThreadThatSleepsIsDrainedWhileAnotherWorks) {
+  if (!sys::fence_all_threads()) GTEST_SKIP() << "no barrier for all threads here";
+  Client sleeper(*box.engine);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 500; ++i) blocks.push_back(sleeper.allocate(8000));
+  for (void* block : blocks) sleeper.release(block);
+  std::vector<void*> kept;
+  for (int i = 0; i < 64; ++i) {
+    kept.push_back(box.client.allocate(64));
+    box.engine->look();
+  }
+  uint32_t cached = 0;
+  layout::for_each_stack(
+      [&](uint32_t stack, uint32_t) { cached += layout::stack_count(*sleeper.cache(), stack); });
+  EXPECT_EQ(cached, 0u);
+  for (void* block : kept) box.client.release(block);
+}
+
+TEST_F(EngineDecay, RefusedPurgesLoseNothing) {
+  std::vector<void*> blocks;
+  for (int i = 0; i < 5000; ++i) blocks.push_back(box.client.allocate(1 + i * 37 % 9000));
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (i % 64 != 0) box.client.release(blocks[i]);
+  }
+  box.os.fail_kind(VmCall::kPurge);
+  for (int i = 0; i < 10; ++i) box.engine->look();
+  box.os.heal();
+  box.engine->verify();
+  EXPECT_GT(box.client.purge(), 0u);
+  for (size_t i = 0; i < blocks.size(); i += 64) {
+    EXPECT_EQ(box.client.release(blocks[i]), heap::Released::kDone);
+  }
+}
+
+TEST_F(EngineDecay, WantsALookOnlyAfterMuchWasFreed) {
+  void* const block = box.client.allocate(100);
+  box.client.release(block);
+  EXPECT_FALSE(box.engine->wants_look(box.client.cache()));
+  std::vector<void*> blocks;
+  for (int i = 0; i < 100'000; ++i) blocks.push_back(box.client.allocate(100));
+  bool wanted = false;
+  for (void* each : blocks) {
+    box.client.release(each);
+    wanted = wanted || box.engine->wants_look(box.client.cache());
+  }
+  EXPECT_TRUE(wanted);
+}
+
+}  // namespace
+}  // namespace tide::tests
