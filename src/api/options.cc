@@ -25,7 +25,9 @@ static_assert(kOptionRows[static_cast<size_t>(OptionId::thread_cache)].initial =
                   kOptionRows[static_cast<size_t>(OptionId::huge_cache)].initial ==
                       kBuiltIn.huge_cache_bytes &&
                   kOptionRows[static_cast<size_t>(OptionId::remap_threshold)].initial ==
-                      kBuiltIn.remap_threshold_bytes,
+                      kBuiltIn.remap_threshold_bytes &&
+                  kOptionRows[static_cast<size_t>(OptionId::purge_min_run)].initial ==
+                      kBuiltIn.purge_least_bytes,
               "options.def and heap/config.h say the same");
 
 void warn_line(void*, std::string_view line) { sys::warn(line); }
@@ -64,6 +66,9 @@ heap::Config config_of(const OptionSet& set) {
   config.huge_threshold_bytes = set.number(OptionId::huge_threshold);
   config.huge_cache_bytes = set.number(OptionId::huge_cache);
   config.remap_threshold_bytes = set.number(OptionId::remap_threshold);
+  config.purge = set.is_on(OptionId::purge);
+  config.purge_lazily = set.number(OptionId::purge_advice) != 0;
+  config.purge_least_bytes = set.number(OptionId::purge_min_run);
   return config;
 }
 
@@ -98,6 +103,9 @@ OptionFault set_option(std::string_view name, std::string_view value) {
   base::racy_store(started.config().huge_threshold_bytes, config.huge_threshold_bytes);
   base::racy_store(started.config().huge_cache_bytes, config.huge_cache_bytes);
   base::racy_store(started.config().remap_threshold_bytes, config.remap_threshold_bytes);
+  base::racy_store(started.config().purge, config.purge);
+  base::racy_store(started.config().purge_lazily, config.purge_lazily);
+  base::racy_store(started.config().purge_least_bytes, config.purge_least_bytes);
   return OptionFault::kNone;
 }
 

@@ -15,12 +15,24 @@ struct Config {  // all zero until defaults() or the options are assigned
   size_t huge_cache_bytes;
   // A block of at least so many bytes grows by moving its pages instead of copying them.
   size_t remap_threshold_bytes;
+  // Whether free memory goes back without being asked, and by which means; the shortest run of free
+  // pages in the middle of used ones that does.
+  bool purge;
+  bool purge_lazily;
+  size_t purge_least_bytes;
 
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
 
   static constexpr Config defaults() {
-    return {size_t{8} << 20, size_t{32} << 20, size_t{128} << 20, size_t{1} << 20, 4};
+    return {size_t{8} << 20,
+            size_t{32} << 20,
+            size_t{128} << 20,
+            size_t{1} << 20,
+            true,
+            false,
+            size_t{4} << 10,
+            4};
   }
 };
 

@@ -132,18 +132,20 @@ class Engine {
   // Called when clean memory may have been taken.
   void trade_if_due(ThreadCache* cache) {
     const size_t taken = clean_taken();
+    if (!base::racy_load(config_.purge)) return;
     if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
     trade(*cache, taken);
   }
   void collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
+  Purger<Vm> purger() { return {space_.vm, purge_figures_, base::racy_load(config_.purge_lazily)}; }
   size_t purge_reserves(bool all);
   size_t purge_holes(Zone<Vm>& zone, uint32_t looks);
   size_t purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes);
   size_t purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes);
   uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes);
   size_t flush_held();
-  void put_back(Zone<Vm>& zone, HeldRun& run, bool gone);
+  void put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero);
   void put_back_in_child(bool* broken);
   bool holds_runs_of(uint16_t owner);
   void repair_classes();

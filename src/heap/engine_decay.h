@@ -56,19 +56,20 @@ bool Engine<Vm>::wants_look(ThreadCache* cache) {
 // Of each reserve what was not needed during the window, or all of it. Returns bytes.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_reserves(bool all) {
+  Purger<Vm> purger = this->purger();
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     const uint32_t dirty = zone->dirty_slabs();
     const size_t spare = all ? dirty : zone->low_water().close_slot(dirty);
     if (spare == 0) continue;
-    total += zone->purge_pool(space_.vm, purge_figures_, static_cast<uint32_t>(spare));
+    total += zone->purge_pool(purger, static_cast<uint32_t>(spare));
   }
   const size_t dirty = large_.dirty_bytes();
   const size_t spare = all ? dirty : large_.low_water().close_slot(dirty);
-  if (spare != 0) total += large_.purge(space_.vm, purge_figures_, spare);
+  if (spare != 0) total += large_.purge(purger, spare);
   const size_t kept = huge_.kept_bytes();
   const size_t unneeded = all ? kept : huge_.low_water().close_slot(kept);
-  if (unneeded != 0) total += huge_.purge(space_.vm, purge_figures_, kept - unneeded);
+  if (unneeded != 0) total += huge_.purge(purger, kept - unneeded);
   return total;
 }
 
@@ -77,6 +78,7 @@ template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
   constexpr uint8_t kDone = 255;
   if (looks >= kDone) looks = kDone - 1;
+  const size_t least_bytes = base::racy_load(config_.purge_least_bytes);
   size_t total = 0;
   const uint32_t slabs = zone.slabs_seen();
   for (uint32_t index = 0; index < slabs; ++index) {
@@ -92,8 +94,8 @@ size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
       base::racy_store(slab.age, static_cast<uint8_t>(age + 1));
       continue;
     }
-    total += base::published_load(slab.owner) == 0 ? purge_slab(zone, index, 0, kAnyPage)
-                                                   : purge_slab_of_heap(zone, index, kAnyPage);
+    total += base::published_load(slab.owner) == 0 ? purge_slab(zone, index, 0, least_bytes)
+                                                   : purge_slab_of_heap(zone, index, least_bytes);
     base::racy_store(slab.age, kDone);
   }
   return total + flush_held();

@@ -111,7 +111,8 @@ template <sys::VmSource Vm>
 size_t Engine<Vm>::flush_held() {
   if (held_.count == 0) return 0;
   Zone<Vm>& zone = held_.in_mid ? space_.mid : space_.small;
-  PurgeBatch<Vm> batch(space_.vm, purge_figures_);
+  Purger<Vm> purger = this->purger();
+  PurgeBatch<Vm> batch(purger);
   for (uint32_t r = 0; r < held_.count; ++r) {
     const uintptr_t address = zone.slab_address(held_.runs[r].slab);
     batch.add(address + held_.runs[r].page_begin, address + held_.runs[r].page_end);
@@ -124,7 +125,7 @@ size_t Engine<Vm>::flush_held() {
     if (gone) total += run.page_end - run.page_begin;
     layout::Slab& slab = zone.slab(run.slab);
     const ds::LockGuard guard(lock_of_slab(slab.size_class, slab.owner));
-    put_back(zone, run, gone);
+    put_back(zone, run, gone, gone && !purger.lazily);
   }
   held_.clear();
   return total;
@@ -132,7 +133,7 @@ size_t Engine<Vm>::flush_held() {
 
 // The blocks of a held run are free again; its slab's lock is held.
 template <sys::VmSource Vm>
-void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone) {
+void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero) {
   layout::Slab& slab = zone.slab(run.slab);
   const uintptr_t address = zone.slab_address(run.slab);
   const size_t block_bytes = layout::kClassInfo[slab.size_class].bytes;
@@ -143,7 +144,7 @@ void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone) {
   const uint8_t age = slab.age;
   for (uint32_t i = run.first; i < run.end; ++i) {
     void* const block = reinterpret_cast<void*>(address + i * block_bytes);
-    if (gone && is_mid && i * block_bytes >= run.page_begin &&
+    if (zero && is_mid && i * block_bytes >= run.page_begin &&
         (i + 1) * block_bytes <= run.page_end) {
       base::racy_store(zone.state_of_any(block), static_cast<uint8_t>(layout::kFreeZero));
     }
@@ -191,7 +192,8 @@ bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
   if (bytes > mapped) return false;  // hopeless, and perhaps frequent: SIZE_MAX and the like
   collect_free(cache);
   for (uint32_t c = 1; c < layout::kClassCount; ++c) process_.drop_empty(space_, c);
-  size_t total = huge_.purge(space_.vm, purge_figures_, 0);
+  Purger<Vm> purger = this->purger();
+  size_t total = huge_.purge(purger, 0);
   total += space_.small.unmap_pools(space_.vm) + space_.mid.unmap_pools(space_.vm);
   total += large_.unmap_free(space_.vm);
   return total != 0;
@@ -203,6 +205,7 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   const CacheUse use(cache);
   const ds::LockGuard guard(purge_lock_);
   collect_free(cache);
+  Purger<Vm> purger = this->purger();
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     const uint32_t slabs = zone->slabs_seen();
@@ -212,10 +215,10 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
                    : purge_slab_of_heap(*zone, index, kAnyPage);
     }
     total += flush_held();
-    total += zone->purge_pool(space_.vm, purge_figures_, UINT32_MAX);
+    total += zone->purge_pool(purger, UINT32_MAX);
   }
-  total += large_.purge(space_.vm, purge_figures_);
-  total += huge_.purge(space_.vm, purge_figures_, 0);
+  total += large_.purge(purger);
+  total += huge_.purge(purger, 0);
   return total;
 }
 

@@ -17,6 +17,7 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
   if (taken <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
   const size_t debt = taken - traded_bytes_;
   base::racy_store(traded_bytes_, taken);
+  Purger<Vm> purger = this->purger();
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     if (total >= debt) break;
@@ -26,13 +27,13 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
     if (dirty <= kept) continue;
     const auto owed =
         static_cast<uint32_t>((debt - total + zone->slab_bytes() - 1) / zone->slab_bytes());
-    total += zone->purge_pool(space_.vm, purge_figures_, owed < dirty - kept ? owed : dirty - kept);
+    total += zone->purge_pool(purger, owed < dirty - kept ? owed : dirty - kept);
   }
   const size_t dirty = large_.dirty_bytes();
   const size_t kept = kKeptSpanBytes + large_.live_bytes() / 2;
   if (total < debt && dirty > kept) {
     const size_t excess = dirty - kept;
-    total += large_.purge(space_.vm, purge_figures_, excess < debt - total ? excess : debt - total);
+    total += large_.purge(purger, excess < debt - total ? excess : debt - total);
   }
   if (total < debt) sweep(cache, debt, total);
   purge_lock_.unlock();

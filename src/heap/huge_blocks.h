@@ -127,7 +127,7 @@ class HugeBlocks {
   }
 
   // Gives kept mappings back to the system, up to `limit` bytes may stay. Returns bytes.
-  size_t purge(Vm& vm, PurgeFigures& figures, size_t limit) {
+  size_t purge(Purger<Vm>& purger, size_t limit) {
     size_t total = 0;
     for (;;) {
       Kept victim{};
@@ -137,13 +137,15 @@ class HugeBlocks {
         victim = take_kept_at(0);
       }
       // First the pages, a bit at a time: munmap would keep others from mapping all the while.
-      PurgeBatch<Vm> batch(vm, figures);
-      batch.add(victim.address, victim.address + victim.bytes);
-      batch.flush();
-      if (vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
+      if (!purger.lazily) {
+        PurgeBatch<Vm> batch(purger);
+        batch.add(victim.address, victim.address + victim.bytes);
+        batch.flush();
+      }
+      if (purger.vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
         total += victim.bytes;
       } else {
-        unmap_or_keep(vm, victim);
+        unmap_or_keep(purger.vm, victim);
         return total;
       }
     }

@@ -66,8 +66,8 @@ class LargeZone {
     }
     trim_tail(page, pages, kind);
     Entry& entry = entries_[page];
-    zeroed = kind == State::kClean;
-    if (zeroed)
+    zeroed = kind == State::kClean && clean_is_zero_;
+    if (kind == State::kClean)
       base::racy_store(clean_taken_, clean_taken_ + (size_t{pages} << layout::kSpanPageShift));
     entry.owner = owner;
     entry.next = entry.previous = layout::kNoPage;
@@ -187,7 +187,9 @@ class LargeZone {
 
   // Gives the memory of dirty free spans back, about `most_bytes` at most; the lock is not held
   // meanwhile. Returns bytes.
-  size_t purge(Vm& vm, PurgeFigures& figures, size_t most_bytes = SIZE_MAX) {
+  size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX) {
+    Vm& vm = purger.vm;
+    if (purger.lazily) clean_is_zero_ = false;
     size_t total = 0;
     while (total < most_bytes) {
       lock_.lock();
@@ -211,7 +213,7 @@ class LargeZone {
       const uintptr_t end = address_of_page(page + pages);
       const uintptr_t first = base::align_up(start, vm.page_size());
       const uintptr_t last = base::align_down(end, vm.page_size());
-      const bool gone = last > first && purge_range(vm, figures, first, last - first);
+      const bool gone = last > first && purger.give_back(first, last - first);
       const ds::LockGuard guard(lock_);
       if (!gone) {
         insert_free(page, State::kDirty);
@@ -481,6 +483,7 @@ class LargeZone {
   size_t unmapped_bytes_ = 0;
   size_t clean_taken_ = 0;
   LowWater low_water_;
+  bool clean_is_zero_ = true;  // until pages were given back lazily
   Window<Vm> zone_;
   Window<Vm> entries_window_;
 };

@@ -16,25 +16,33 @@ namespace tide::heap {
 // Most bytes of one call: a few hundred microseconds, and two huge pages of x86-64 and arm64.
 inline constexpr size_t kPurgeBytes = size_t{4} << 20;
 
-// One call. True when the pages are gone.
+// How pages are given back, and the figures of it.
 template <sys::VmSource Vm>
-bool purge_range(Vm& vm, PurgeFigures& figures, uintptr_t begin, size_t bytes) {
-  const uint64_t start = sys::monotonic_ns();
-  if (!vm.purge(reinterpret_cast<void*>(begin), bytes)) return false;
-  const uint64_t took = sys::monotonic_ns() - start;
-  figures.calls.fetch_add(1, std::memory_order_relaxed);
-  figures.bytes.fetch_add(bytes, std::memory_order_relaxed);
-  figures.total_ns.fetch_add(took, std::memory_order_relaxed);
-  if (took > figures.longest_ns.load(std::memory_order_relaxed)) {
-    figures.longest_ns.store(took, std::memory_order_relaxed);
+struct Purger {
+  Vm& vm;
+  PurgeFigures& figures;
+  bool lazily;  // when the system needs them; else at once, and then they read as zero
+
+  // One call. True when the pages are gone.
+  bool give_back(uintptr_t begin, size_t bytes) {
+    const uint64_t start = sys::monotonic_ns();
+    void* const pages = reinterpret_cast<void*>(begin);
+    if (!(lazily ? vm.purge_lazily(pages, bytes) : vm.purge(pages, bytes))) return false;
+    const uint64_t took = sys::monotonic_ns() - start;
+    figures.calls.fetch_add(1, std::memory_order_relaxed);
+    figures.bytes.fetch_add(bytes, std::memory_order_relaxed);
+    figures.total_ns.fetch_add(took, std::memory_order_relaxed);
+    if (took > figures.longest_ns.load(std::memory_order_relaxed)) {
+      figures.longest_ns.store(took, std::memory_order_relaxed);
+    }
+    return true;
   }
-  return true;
-}
+};
 
 template <sys::VmSource Vm>
 class PurgeBatch {
  public:
-  PurgeBatch(Vm& vm, PurgeFigures& figures) : vm_(vm), figures_(figures) {}
+  explicit PurgeBatch(Purger<Vm>& purger) : purger_(purger) {}
 
   // Whole pages [begin, end), above all that were added before.
   void add(uintptr_t begin, uintptr_t end) {
@@ -61,7 +69,7 @@ class PurgeBatch {
  private:
   bool give_back(uintptr_t end) {
     if (refused_ == UINTPTR_MAX) {
-      if (purge_range(vm_, figures_, begin_, end - begin_)) {
+      if (purger_.give_back(begin_, end - begin_)) {
         begin_ = end;
         return true;
       }
@@ -71,8 +79,7 @@ class PurgeBatch {
     return false;
   }
 
-  Vm& vm_;
-  PurgeFigures& figures_;
+  Purger<Vm>& purger_;
   uintptr_t begin_ = 0;
   uintptr_t end_ = 0;
   uintptr_t refused_ = UINTPTR_MAX;

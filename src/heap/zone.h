@@ -217,7 +217,7 @@ class Zone {
 
   // Gives the memory of up to `most` pooled slabs back, those first that have been there longest.
   // Returns bytes. One caller at a time.
-  size_t purge_pool(Vm& vm, PurgeFigures& figures, uint32_t most) {
+  size_t purge_pool(Purger<Vm>& purger, uint32_t most) {
     size_t total = 0;
     for (bool refused = false; most != 0 && !refused;) {
       const uint32_t some = most < kMostDetached ? most : kMostDetached;
@@ -225,7 +225,7 @@ class Zone {
       uint32_t chain = detach_oldest(some);
       if (chain == layout::kNoSlab) break;
       chain = SlabPool::sorted(slabs_, chain);
-      PurgeBatch<Vm> batch(vm, figures);
+      PurgeBatch<Vm> batch(purger);
       for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
         batch.add(slab_address(i), slab_address(i + 1));
       }
@@ -236,7 +236,7 @@ class Zone {
         const bool clean = batch.is_gone(slab_address(index + 1));
         if (clean) total += slab_bytes();
         refused = refused || !clean;
-        slabs_[index].used_before = !clean;
+        slabs_[index].used_before = !clean || purger.lazily;
         const ds::LockGuard guard(lock_);
         if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
         slabs_[index].resident = false;

@@ -35,6 +35,9 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   { vm.unmap(pointer, bytes) } -> std::same_as<bool>;
   // Gives the pages back; they read as zero when touched again. False: nothing may be assumed.
   { vm.purge(pointer, bytes) } -> std::same_as<bool>;
+  // The same as soon as the system needs them; until then what is in them may stay. Touching them
+  // again takes them back.
+  { vm.purge_lazily(pointer, bytes) } -> std::same_as<bool>;
   // Makes the pages resident, cheaper than one by one as they are touched. Only a hint.
   vm.populate(pointer, bytes);
   // Whether few of the pages are resident; a guess.
@@ -57,6 +60,7 @@ class LinuxVm {
   uintptr_t find_free(size_t bytes);
   bool unmap(void* address, size_t bytes);
   bool purge(void* address, size_t bytes);
+  bool purge_lazily(void* address, size_t bytes);
   void populate(void* address, size_t bytes);
   bool is_sparse(void* address, size_t bytes);
   void* remap(void* address, size_t old_bytes, size_t new_bytes);

@@ -115,6 +115,11 @@ bool LinuxVm::purge(void* address, size_t bytes) {
   return madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
+bool LinuxVm::purge_lazily(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  return madvise(address, bytes, MADV_FREE) == 0;
+}
+
 void LinuxVm::populate(void* address, size_t bytes) {
   const ErrnoKeeper keeper;
   madvise(address, bytes, MADV_POPULATE_WRITE);  // older kernels say EINVAL, which costs little

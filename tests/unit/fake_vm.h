@@ -226,6 +226,14 @@ class FakeOs {
     return verdict != Verdict::kFail && madvise(p, bytes, MADV_DONTNEED) == 0;
   }
 
+  // What is in the pages stays: nobody may rely on zeros.
+  bool purge_lazily(void* p, size_t bytes) {
+    const Verdict verdict = enter({VmCall::kPurge, base::address_of(p), bytes});
+    const std::lock_guard guard(mutex_);
+    require_ours(p, bytes, "purge_lazily");
+    return verdict != Verdict::kFail;
+  }
+
   void populate(void* p, size_t bytes) {
     const std::lock_guard guard(mutex_);
     require_ours(p, bytes, "populate");
@@ -358,6 +366,7 @@ class FakeVm {
   uintptr_t find_free(size_t bytes) { return os_->find_free(bytes); }
   bool unmap(void* p, size_t bytes) { return os_->unmap(p, bytes); }
   bool purge(void* p, size_t bytes) { return os_->purge(p, bytes); }
+  bool purge_lazily(void* p, size_t bytes) { return os_->purge_lazily(p, bytes); }
   void populate(void* p, size_t bytes) { os_->populate(p, bytes); }
   bool is_sparse(void*, size_t) { return os_->options().sparse; }
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {

@@ -104,6 +104,25 @@ TEST_F(EnginePurge, ZeroedAfterwardsWritesNothingAndIsZero) {
   }
 }
 
+// MADV_FREE: what was in the pages may still be there.
+TEST_F(EnginePurge, LazilyGivenBackIsNotTakenForZero) {
+  box.engine->config().purge_lazily = true;
+  for (const size_t bytes : {1000u, 4096u, 65'536u, 300'000u}) {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 100; ++i) {
+      blocks.push_back(box.client.allocate(bytes));
+      memset(blocks.back(), 0xff, bytes);
+    }
+    for (size_t i = 0; i < blocks.size(); i += i % 7 == 0 ? 2 : 1) box.client.release(blocks[i]);
+    EXPECT_GT(box.client.purge(), 0u);
+    for (int i = 0; i < 100; ++i) {
+      auto* block = static_cast<unsigned char*>(box.client.allocate_zeroed(bytes));
+      for (size_t j = 0; j < bytes; ++j) ASSERT_EQ(block[j], 0) << bytes;
+    }
+  }
+  box.engine->verify();
+}
+
 // With nothing live, everything that could be resident goes.
 TEST_F(EnginePurge, NothingLiveNothingDirty) {
   std::vector<void*> blocks;

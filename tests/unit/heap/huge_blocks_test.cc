@@ -26,6 +26,7 @@ class HugeBlocksTest : public OsFixture {
   heap::Metadata<FakeVm> metadata;
   heap::HugeBlocks<FakeVm> huge;
   heap::PurgeFigures figures;
+  heap::Purger<FakeVm> purger{vm, figures, false};
   bool zeroed = false;
 };
 
@@ -77,7 +78,7 @@ TEST_F(HugeBlocksTest, FreedMappingsAreKeptForReuse) {
   EXPECT_EQ(huge.usable_bytes(block), 4 * kMiB);
   ASSERT_TRUE(release(block));
   EXPECT_NE(allocate(2 * kMiB), block) << "half as large is not";
-  EXPECT_EQ(huge.purge(vm, figures, 0), 4 * kMiB);
+  EXPECT_EQ(huge.purge(purger, 0), 4 * kMiB);
   EXPECT_EQ(huge.kept_bytes(), 0u);
   EXPECT_FALSE(os.is_mapped(block, 4096));
 }
@@ -138,7 +139,7 @@ TEST_F(HugeBlocksTest, RefusedUnmapLosesNothing) {
   os.fail_kind(VmCall::kUnmap);
   ASSERT_TRUE(release(block));
   os.heal();
-  EXPECT_EQ(huge.purge(vm, figures, 0), 2 * kMiB) << "kept until it can be given back";
+  EXPECT_EQ(huge.purge(purger, 0), 2 * kMiB) << "kept until it can be given back";
 }
 
 TEST_F(HugeBlocksTest, RegistryBehavesLikeAMap) {

@@ -39,6 +39,7 @@ class LargeZoneTest : public OsFixture {
   uintptr_t address = 0;
   bool zeroed = false;
   heap::PurgeFigures figures;
+  heap::Purger<FakeVm> purger{vm, figures, false};
   heap::LargeZone<FakeVm> zone;
 };
 
@@ -126,7 +127,7 @@ TEST_F(LargeZoneTest, PurgedSpansReadAsZeroAndAreKnownTo) {
   memset(fence, 2, kPage);
   ASSERT_TRUE(release(a));
   EXPECT_EQ(zone.dirty_bytes(), 40 * kPage);
-  EXPECT_EQ(zone.purge(vm, figures), 40 * kPage);
+  EXPECT_EQ(zone.purge(purger), 40 * kPage);
   EXPECT_EQ(zone.dirty_bytes(), 0u);
   check_chain();
   EXPECT_EQ(*static_cast<char*>(fence), 2);
@@ -140,7 +141,7 @@ TEST_F(LargeZoneTest, FailedPurgeKeepsTheSpan) {
   memset(a, 1, 40 * kPage);
   ASSERT_TRUE(release(a));
   os.fail_kind(VmCall::kPurge);
-  EXPECT_EQ(zone.purge(vm, figures), 0u);
+  EXPECT_EQ(zone.purge(purger), 0u);
   EXPECT_EQ(zone.dirty_bytes(), 40 * kPage);
   EXPECT_EQ(allocate(40 * kPage), a);
   EXPECT_FALSE(zeroed);
@@ -201,7 +202,7 @@ TEST_F(LargeZoneTest, RebuildFindsTheSameSpans) {
       ASSERT_TRUE(release(live.begin()->first));
       live.erase(live.begin());
     }
-    if (i % 40 == 0) zone.purge(vm, figures);
+    if (i % 40 == 0) zone.purge(purger);
   }
   const uint64_t bytes = zone.live_bytes();
   const uint64_t dirty = zone.dirty_bytes();

@@ -30,6 +30,7 @@ class ZoneTest : public OsFixture, public testing::WithParamInterface<unsigned> 
   unsigned shift = 0;
   uintptr_t address = 0;
   heap::PurgeFigures figures;
+  heap::Purger<FakeVm> purger{vm, figures, false};
   heap::Zone<FakeVm> zone;
 };
 
@@ -101,7 +102,7 @@ TEST_P(ZoneTest, PurgedPoolReadsAsZero) {
   memset(bytes, 0xaa, zone.slab_bytes());
   zone.release(index, false);
   EXPECT_EQ(zone.pool_bytes(true), zone.slab_bytes());
-  EXPECT_EQ(zone.purge_pool(vm, figures, 9), zone.slab_bytes());
+  EXPECT_EQ(zone.purge_pool(purger, 9), zone.slab_bytes());
   EXPECT_EQ(zone.pool_bytes(true), 0u);
   EXPECT_EQ(zone.acquire(vm), index);
   EXPECT_FALSE(zone.slab(index).used_before);
@@ -113,10 +114,10 @@ TEST_P(ZoneTest, PoolThatCannotBePurgedStaysDirty) {
   const uint32_t index = zone.acquire(vm);
   zone.release(index, false);
   os.fail_kind(VmCall::kPurge);
-  EXPECT_EQ(zone.purge_pool(vm, figures, 9), 0u);
+  EXPECT_EQ(zone.purge_pool(purger, 9), 0u);
   EXPECT_EQ(zone.pool_bytes(true), zone.slab_bytes());
   os.heal();
-  EXPECT_EQ(zone.purge_pool(vm, figures, 9), zone.slab_bytes());
+  EXPECT_EQ(zone.purge_pool(purger, 9), zone.slab_bytes());
 }
 
 TEST_P(ZoneTest, GoesRoundForeignMappings) {
