@@ -121,6 +121,7 @@ inline uint64_t proc_kib(const char* path, const char* field) {
 }
 
 inline uint64_t rss_kib() { return proc_kib("/proc/self/status", "VmRSS"); }
+inline uint64_t peak_rss_kib() { return proc_kib("/proc/self/status", "VmHWM"); }
 
 // Options of the form --name value or --name=value. Each getter also adds a line of help.
 class Options {
@@ -224,8 +225,8 @@ class Meter {
     begin_ = seconds_now();
   }
 
-  void stop() {
-    end_ = seconds_now();
+  void stop(double at = seconds_now()) {
+    end_ = at;
     getrusage(RUSAGE_SELF, &after_);
   }
 
@@ -244,6 +245,14 @@ class Meter {
     extra_ += field;
   }
 
+  // A list of whole numbers: value(i) for i below count.
+  template <class Value>
+  void add_list(const char* name, size_t count, Value value) {
+    extra_ += std::string(", \"") + name + "\": [";
+    for (size_t i = 0; i < count; ++i) extra_ += (i == 0 ? "" : ", ") + std::to_string(value(i));
+    extra_ += ']';
+  }
+
   // ops: units of work done between start and stop. End RSS is taken here, so call it when all
   // blocks are freed. Peak RSS is that of the whole process.
   void report(uint64_t ops) {
@@ -254,8 +263,7 @@ class Meter {
         "\"peak_rss_kib\": %llu, \"end_rss_kib\": %llu, \"end_lazyfree_kib\": %llu, "
         "\"minor_faults\": %ld, \"major_faults\": %ld, \"malloc_from\": \"%s\"%s}\n",
         program_, static_cast<unsigned long long>(ops), end_ - begin_,
-        cpu(after_) - cpu(before_) + children_cpu_,
-        static_cast<unsigned long long>(proc_kib("/proc/self/status", "VmHWM")),
+        cpu(after_) - cpu(before_) + children_cpu_, static_cast<unsigned long long>(peak_rss_kib()),
         static_cast<unsigned long long>(end_rss), static_cast<unsigned long long>(lazy_free),
         after_.ru_minflt - before_.ru_minflt, after_.ru_majflt - before_.ru_majflt,
         malloc_library(), extra_.c_str());
