@@ -34,6 +34,7 @@ class Table {
   size_t capacity() const { return capacity_; }
   size_t size() const { return size_; }
   void clear() { size_ = 0; }
+  void shrink(size_t size) { size_ = size; }
   T* begin() { return items_; }
   T* end() { return items_ + size_; }
   T& operator[](size_t i) { return items_[i]; }

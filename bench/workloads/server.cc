@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   const uint64_t life = options.number("life", "2000", "requests of one handler before it exits");
   const auto entries =
       static_cast<uint32_t>(options.number("entries", "20000", "entries of the table"));
+  const double seconds = options.real("seconds", "0", "work so long, whatever --requests says");
   const uint64_t seed = options.seed();
   options.finish();
   if (handlers == 0 || life == 0 || entries == 0) bench::fail("counts must be at least 1", 2);
@@ -77,21 +78,28 @@ int main(int argc, char** argv) {
   shared.body_sizes = &body_sizes;
 
   std::atomic<uint64_t> next_handler{0};
-  const uint64_t lives = (requests + life - 1) / life;
+  std::atomic<uint64_t> ended{0};
+  std::atomic<bool> is_over{false};
+  const uint64_t lives = seconds > 0 ? UINT64_MAX : (requests + life - 1) / life;
   bench::Meter meter("server");
   meter.start();
   std::vector<std::thread> keepers;
   for (uint32_t i = 0; i < handlers; ++i) {
     // A keeper starts the next handler when the one before has gone.
     keepers.emplace_back([&] {
-      for (uint64_t mine; (mine = next_handler++) < lives;) {
+      for (uint64_t mine; !is_over && (mine = next_handler++) < lives;) {
         std::thread handler([&, mine] {
           bench::Rng rng(seed + 100 + mine);
           for (uint64_t k = 0; k < life; ++k) handle_request(shared, rng);
         });
         handler.join();
+        ++ended;
       }
     });
+  }
+  if (seconds > 0) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+    is_over = true;
   }
   for (std::thread& keeper : keepers) keeper.join();
   meter.stop();
@@ -99,6 +107,6 @@ int main(int argc, char** argv) {
     std::free(entry.head);
     std::free(entry.body);
   }
-  meter.report(lives * life);
+  meter.report(ended * life);
   return 0;
 }
