@@ -1,6 +1,6 @@
 """The append-only record of every comparison: bench/ledger/YYYY-MM-DD.jsonl.
 
-Two kinds of lines. "run": one per call of bench/compare, with the commit, the machine, the
+Two kinds of lines. "run": one per call of bench/compare or bench/return, with the commit, the machine, the
 allocators and the exact command. "sample": one per process that was run, with everything it
 measured and its status; a crash or a timeout is a sample with that status and no figures.
 A sample names its run by `run`. Nothing is ever changed or removed.

@@ -22,6 +22,15 @@ KNOWN = (
     ("scudo", "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-x86_64.so",
      "libclang-rt-14-dev"),
 )
+# Options with which an allocator gives memory back sooner or by itself, where it has some:
+# start of the library's file name, variant, variable, value.
+RETURN_OPTIONS = (
+    ("libjemalloc", "background", "MALLOC_CONF", "background_thread:true"),
+    ("libmimalloc", "at_once", "MIMALLOC_PURGE_DELAY", "0"),
+    ("libtcmalloc_minimal", "eager", "TCMALLOC_RELEASE_RATE", "10"),
+    ("libclang_rt.scudo", "at_once", "SCUDO_OPTIONS", "release_to_os_interval_ms=0"),
+)
+
 KNOWN_NAMES = tuple(row[0] for row in KNOWN)
 
 
@@ -58,6 +67,17 @@ class Peer:
         path = self.preload() or c_library()
         return {"name": self.name, "library": self.file_name(), "sha256": sha256(path),
                 "preloaded": self.library is not None, "env": dict(self.variables)}
+
+
+def variant(peer, name, variable, value):
+    """The same allocator with one more variable, as NAME+VARIANT."""
+    return Peer(f"{peer.name}+{name}", peer.library, {**peer.variables, variable: value})
+
+
+def return_variants(chosen):
+    """The allocators with their own options for giving memory back that nobody set."""
+    return [variant(peer, name, variable, value) for peer in chosen for start, name, variable, value in RETURN_OPTIONS
+            if peer.library and peer.file_name().startswith(start) and variable not in peer.variables]
 
 
 def sha256(path):

@@ -24,6 +24,8 @@ class Job:
     unit: str | None           # what an operation is; None: a command, timed whole
     is_micro: bool = False
     in_scratch: bool = False   # runs in a new empty folder: it writes files
+    peers: tuple | None = None # names of the allocators that it runs on; None: all
+    counts_calls: bool = True  # when the session counts system calls
 
 
 @dataclass
@@ -111,17 +113,21 @@ class Session:
         self.with_calls = with_calls
         self.calls = {}        # (job name, peer name) -> system calls by name, of one more run
 
+    def peers_of(self, job):
+        return [peer for peer in self.peers if job.peers is None or peer.name in job.peers]
+
     def run(self):
         """All rounds. What was collected stays when the caller is interrupted."""
         shuffle = random.Random(self.seed)
-        counted = [job for job in self.jobs if self.with_calls and not job.is_micro]
-        pairs = len(self.jobs) * len(self.peers)
-        progress = Progress(pairs * (self.reps + self.warmup) + len(counted) * len(self.peers))
+        counted = [job for job in self.jobs if self.with_calls and job.counts_calls and not job.is_micro]
+        pairs = sum(len(self.peers_of(job)) for job in self.jobs)
+        progress = Progress(pairs * (self.reps + self.warmup) + sum(len(self.peers_of(job)) for job in counted))
         begin = time.monotonic()
         try:
             for round_number in range(-self.warmup, self.reps):
                 for job in self.jobs:
-                    for peer in shuffle.sample(self.peers, len(self.peers)):
+                    peers = self.peers_of(job)
+                    for peer in shuffle.sample(peers, len(peers)):
                         spent = time.monotonic() - begin
                         left = spent / progress.done * (progress.total - progress.done) if progress.done else 0
                         progress.show(f"{duration(left)} left  {job.name} on {peer.name}")
@@ -132,7 +138,7 @@ class Session:
                         self.ledger.sample(job.name, job.shown, peer, round_number, record)
                         self.samples.append((job, peer.name, round_number, record))
             for job in counted:
-                for peer in self.peers:
+                for peer in self.peers_of(job):
                     progress.show(f"system calls: {job.name} on {peer.name}")
                     with scratch_folder(job) as folder:
                         self.calls[job.name, peer.name] = process.count_calls(job.argv, peer, self.timeout_s, folder)
