@@ -48,6 +48,13 @@ bench: ## compare with the other allocators
 	@$(call build,release)
 	@bench/compare
 
+.PHONY: bench-return
+bench-return: ## how memory goes back to the system, on all allocators; half an hour
+	@tools/setup build bench
+	@$(call build,release)
+	@bench/return
+	@bench/plot-return
+
 .PHONY: soak
 soak: ## the stress tests for an hour (SOAK_SECONDS=3600)
 	@tools/setup build test

@@ -8,6 +8,7 @@ own peak and no such care is needed.
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -137,8 +138,17 @@ def parse_call_table(text):
     return calls
 
 
-def count_calls(command, peer, timeout_s=120.0, directory=None):
-    """System calls of one run by name, threads and children included; None when that can't be had.
+def parse_advice(text):
+    """Advice -> calls of madvise, from the lines that strace writes."""
+    calls = {}
+    for line in text.splitlines():
+        if match := re.search(r"\bmadvise\([^,]*, [^,]*, (\w+)", line):
+            calls[match[1]] = calls.get(match[1], 0) + 1
+    return calls
+
+
+def watch_calls(words, command, peer, timeout_s, directory):
+    """What strace with these options writes about one run; None when that can't be had.
 
     The run is slowed down by being watched, so nothing else of it is a figure."""
     if not shutil.which("strace"):
@@ -148,7 +158,7 @@ def count_calls(command, peer, timeout_s=120.0, directory=None):
     given = {name: value for name, value in environment.items() if os.environ.get(name) != value}
     shared = {name: value for name, value in environment.items() if name not in given}
     with tempfile.NamedTemporaryFile("r") as table:
-        words = ["strace", "-f", "-c", "-o", table.name]
+        words = ["strace", "-f", *words, "-o", table.name]
         for name, value in given.items():
             words += ["-E", f"{name}={value}"]
         try:
@@ -156,7 +166,19 @@ def count_calls(command, peer, timeout_s=120.0, directory=None):
                                   stderr=subprocess.DEVNULL, timeout=timeout_s, check=False, cwd=directory)
         except subprocess.TimeoutExpired:
             return None
-        return parse_call_table(table.read()) if done.returncode == 0 else None
+        return table.read() if done.returncode == 0 else None
+
+
+def count_calls(command, peer, timeout_s=120.0, directory=None):
+    """System calls of one run by name, threads and children included; None when that can't be had."""
+    text = watch_calls(["-c"], command, peer, timeout_s, directory)
+    return parse_call_table(text) if text is not None else None
+
+
+def count_advice(command, peer, timeout_s=120.0, directory=None):
+    """Calls of madvise by their advice; None when that can't be had."""
+    text = watch_calls(["-e", "trace=madvise"], command, peer, timeout_s, directory)
+    return parse_advice(text) if text is not None else None
 
 
 def status_text(status):

@@ -8,9 +8,11 @@ import statistics
 from dataclasses import dataclass
 from typing import Callable
 
+from . import process
 from .session import Job
 from .text import number, times
 
+RETURNING = ("MADV_DONTNEED", "MADV_DONTNEED_LOCKED", "MADV_FREE")
 OFF = "off"   # variant of the judged allocator that gives nothing back by itself
 
 
@@ -41,14 +43,14 @@ class Case:
     unit: str
     columns: tuple
     targets: tuple = ()
-    counts_calls: bool = False
+    counts_advice: bool = False
     only_judged: bool = False   # runs on the judged allocator and its variant OFF alone
     takes_seconds: bool = False
 
     def job(self, programs, seed, judged, seconds, shown):
         argv = [str(programs / self.command[0]), *self.command[1:], "--seed", str(seed)]
         argv += ["--seconds", f"{seconds:g}"] if self.takes_seconds else []
-        return Job(self.name, self.about, argv, shown(argv), self.unit, counts_calls=self.counts_calls,
+        return Job(self.name, self.about, argv, shown(argv), self.unit, counter=process.count_advice if self.counts_advice else None,
                    peers=(judged, f"{judged}+{OFF}") if self.only_judged else None)
 
 
@@ -121,9 +123,10 @@ def trim_finds(record):
     return max(record["rss_5000_kib"] - record["trimmed_kib"], 0) / record["rss_5000_kib"]
 
 
-def madvise_calls(results, peer):
+def returning_calls(results, peer):
+    """Calls of madvise that give memory back; others, such as for huge pages, do not count."""
     calls = results.calls.get(peer)
-    return calls.get("madvise", 0) if calls else None
+    return sum(calls.get(advice, 0) for advice in RETURNING) if calls is not None else None
 
 
 BURST_THREADS = Case(
@@ -154,7 +157,7 @@ MANY_SMALL = Case(
 MANY_SMALL_ALL = Case(
     "many_small_all", "the same, all of them freed",
     ("many_small", "--keep", "0"), "block", MANY_SMALL.columns,
-    (Target("calls of madvise for 100 MB that are emptied", 100, madvise_calls, show=number),), counts_calls=True)
+    (Target("calls of madvise that give the 100 MB back", 100, returning_calls, show=number),), counts_advice=True)
 
 BURST_AGAIN = Case(
     "burst_again", "a burst after 10 s of rest against bursts back to back; p99.9 in us",

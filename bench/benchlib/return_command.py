@@ -87,7 +87,7 @@ def run(options):
     print_start(TOOL, missing)
 
     ledger = ledger_of(options)
-    with_calls = any(case.counts_calls for case in cases) and can_count_calls(options, TOOL)
+    with_calls = any(case.counts_advice for case in cases) and can_count_calls(options, TOOL)
     session = Session(jobs, peers, options.reps, seed, options.timeout + options.seconds, ledger, with_calls=with_calls)
     record = ledger.begin(shown_command([TOOL, *sys.argv[1:]]), peers, {"reps": options.reps, "seed": seed})
     begin = time.monotonic()

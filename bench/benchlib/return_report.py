@@ -1,13 +1,13 @@
 """Tables, targets and JSON of bench/return."""
 
 from . import summary
-from .return_cases import Results
-from .text import bold, render
+from .return_cases import Results, returning_calls
+from .text import bold, number, render
 
 
 def case_table(case, results):
     header = [""] + [column.title for column in case.columns]
-    header += ["madvise"] if case.counts_calls else []
+    header += ["returning madvise"] if case.counts_advice else []
     lines = []
     for peer in results.peers:
         failed = results.failures[peer]
@@ -16,9 +16,8 @@ def case_table(case, results):
             continue
         cells = [peer + (f" ({len(failed)} failed)" if failed else "")]
         cells += [column.show(results.median(peer, column.figure)) for column in case.columns]
-        if case.counts_calls:
-            calls = results.calls[peer]
-            cells.append(calls.get("madvise", 0) if calls else "-")
+        if case.counts_advice:
+            cells.append(number(returning_calls(results, peer)))
         lines.append(cells)
     return render(header, lines)
 

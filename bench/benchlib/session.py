@@ -10,6 +10,7 @@ import random
 import tempfile
 import time
 from dataclasses import dataclass, field
+from typing import Callable
 
 from . import process
 from .text import Progress, duration
@@ -25,7 +26,7 @@ class Job:
     is_micro: bool = False
     in_scratch: bool = False   # runs in a new empty folder: it writes files
     peers: tuple | None = None # names of the allocators that it runs on; None: all
-    counts_calls: bool = True  # when the session counts system calls
+    counter: Callable | None = process.count_calls  # of system calls, when the session counts any
 
 
 @dataclass
@@ -119,7 +120,7 @@ class Session:
     def run(self):
         """All rounds. What was collected stays when the caller is interrupted."""
         shuffle = random.Random(self.seed)
-        counted = [job for job in self.jobs if self.with_calls and job.counts_calls and not job.is_micro]
+        counted = [job for job in self.jobs if self.with_calls and job.counter and not job.is_micro]
         pairs = sum(len(self.peers_of(job)) for job in self.jobs)
         progress = Progress(pairs * (self.reps + self.warmup) + sum(len(self.peers_of(job)) for job in counted))
         begin = time.monotonic()
@@ -141,7 +142,7 @@ class Session:
                 for peer in self.peers_of(job):
                     progress.show(f"system calls: {job.name} on {peer.name}")
                     with scratch_folder(job) as folder:
-                        self.calls[job.name, peer.name] = process.count_calls(job.argv, peer, self.timeout_s, folder)
+                        self.calls[job.name, peer.name] = job.counter(job.argv, peer, self.timeout_s, folder)
                     progress.step()
                     self.ledger.sample(job.name, job.shown, peer, self.reps,
                                        {"status": "ok", "system_calls": self.calls[job.name, peer.name]})

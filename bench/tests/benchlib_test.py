@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 try:
-    from benchlib import machine, peers, process, report, summary, workloads
+    from benchlib import machine, peers, process, report, return_cases, return_plot, return_report, summary, workloads
     from benchlib.ledger import Ledger
     from benchlib.session import Job, Session, micro_cases, plain_row
 except ImportError as error:
@@ -117,6 +117,16 @@ class Processes(unittest.TestCase):
         self.assertEqual(process.parse_call_table(""), {})
 
 
+    def test_advice_is_read_from_the_lines(self):
+        lines = """12 madvise(0x7f00, 4096, MADV_DONTNEED) = 0
+12 madvise(0x7f00, 8192, MADV_FREE <unfinished ...>
+13 madvise(0x7f00, 4096, MADV_DONTNEED) = -1 ENOMEM (Cannot allocate memory)
+12 <... madvise resumed>)               = 0
+12 +++ exited with 0 +++
+"""
+        self.assertEqual(process.parse_advice(lines), {"MADV_DONTNEED": 2, "MADV_FREE": 1})
+
+
 class Rows(unittest.TestCase):
     JOB = Job("w", "about", ["w"], "w", "call")
 
@@ -162,6 +172,112 @@ class Rows(unittest.TestCase):
             self.assertTrue(workloads.find([group]), group)
         with self.assertRaises(KeyError):
             workloads.find(["nosuch"])
+
+
+def burst_record(rss_mib, wall_s=1.0):
+    """What burst_threads reports, RSS the same at all times after the last free; page floor 300 MiB."""
+    return {"status": "ok", "ops": 10, "wall_s": wall_s, "floor_kib": 300 << 10, "live_kib": 256 << 10,
+            "peak_kib": 1000 << 10, "trimmed_kib": 300 << 10, "trim_s": 0.01,
+            **{f"rss_{ms}_kib": rss_mib << 10 for ms in (0, 100, 500, 1000, 5000)}}
+
+
+class Returns(unittest.TestCase):
+    CASE = return_cases.BURST_THREADS
+
+    def session(self, samples, case=CASE, names=("mine", "other")):
+        job = case.job(Path("/bin"), 1, "mine", 60, " ".join)
+        session = Session([job], [peers.Peer(name, None) for name in names], 3, 1, 10, Ledger(False))
+        session.samples = [(job, *sample) for sample in samples]
+        return session, return_cases.Results(session, job)
+
+    def test_targets_are_judged_on_medians_of_good_samples(self):
+        _, results = self.session([("mine", 0, burst_record(310)), ("mine", 1, burst_record(900)),
+                                   ("mine", 2, burst_record(312)), ("mine", 3, {"status": "timeout"}),
+                                   ("other", 0, burst_record(900, wall_s=0.8))])
+        verdicts = {v["what"]: v for v in return_report.judge(self.CASE, results, "mine")}
+        self.assertAlmostEqual(verdicts["RSS over page floor after 1 s"]["value"], 312 / 300)
+        self.assertTrue(verdicts["RSS over page floor after 1 s"]["met"])
+        self.assertFalse(verdicts["page floor over live bytes"]["met"])
+        self.assertFalse(verdicts["what malloc_trim(0) still finds"]["met"])   # 12 of 312 MiB
+        self.assertAlmostEqual(verdicts["run time over the best other's"]["value"], 1.25)
+        self.assertIn("mine (1 failed)", "\n".join(return_report.case_table(self.CASE, results)))
+
+    def test_no_sample_is_neither_met_nor_missed(self):
+        session, results = self.session([("mine", 0, {"status": "signal 11 (SIGSEGV)"})])
+        self.assertEqual({v["met"] for v in return_report.judge(self.CASE, results, "mine")}, {None})
+        table = "\n".join(return_report.target_table([self.CASE], [results], "mine"))
+        self.assertIn("no figure", table)
+        self.assertNotIn("not met", table)
+        rows = return_report.as_json(session, [self.CASE], "mine", {})["rows"]
+        self.assertEqual(rows[0]["allocators"]["mine"]["failures"], ["signal 11 (SIGSEGV)"])
+
+    def test_only_advice_that_returns_counts(self):
+        session, _ = self.session([], return_cases.MANY_SMALL_ALL)
+        session.calls["many_small_all", "mine"] = {"MADV_POPULATE_WRITE": 1800, "MADV_DONTNEED": 90, "MADV_FREE": 11}
+        results = return_cases.Results(session, session.jobs[0])
+        self.assertEqual(return_cases.returning_calls(results, "mine"), 101)
+        self.assertIsNone(return_cases.returning_calls(results, "other"))
+
+    def test_steady_server_runs_on_the_judged_allocator_alone(self):
+        session, _ = self.session([], return_cases.STEADY_SERVER, ("mine", "other", "mine+off"))
+        self.assertEqual([peer.name for peer in session.peers_of(session.jobs[0])], ["mine", "mine+off"])
+        self.assertIn("--seconds", session.jobs[0].argv)
+
+    def test_variants_leave_alone_what_was_set_by_hand(self):
+        with tempfile.TemporaryDirectory() as folder:
+            library = Path(folder) / "libjemalloc.so.2"
+            library.touch()
+            plain = peers.Peer("je", str(library))
+            by_hand = peers.Peer("hand", str(library), {"MALLOC_CONF": "x:y"})
+            found = peers.return_variants([GLIBC, plain, by_hand])
+        self.assertEqual([peer.name for peer in found], ["je+background"])
+        self.assertEqual(found[0].variables, {"MALLOC_CONF": "background_thread:true"})
+        self.assertEqual(plain.variables, {})
+
+    def test_cases_are_found_by_name(self):
+        self.assertEqual(len(return_cases.find([])), len(return_cases.CASES))
+        self.assertEqual([c.name for c in return_cases.find(["fork_heavy", "many_small"])], ["many_small", "fork_heavy"])
+        with self.assertRaises(KeyError):
+            return_cases.find(["nosuch"])
+
+
+class Plot(unittest.TestCase):
+    @staticmethod
+    def record(wall_s, rss=(0, 2048, 2048, 2048, 1024)):
+        return {"status": "ok", "wall_s": wall_s, "series_ms": [0, 20, 40, 60, 80], "series_rss_kib": list(rss),
+                "series_live_kib": [0] * 5}
+
+    def test_the_last_run_is_found_in_the_order_of_its_command(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "x.jsonl"
+            for wall_s in (1.0, 2.0):
+                ledger = Ledger(path)
+                ledger.begin("bench/return", [GLIBC, peers.Peer("b", None)], {})
+                for name in ("b", "glibc"):
+                    ledger.sample("burst_threads", "x", peers.Peer(name, None), 0, self.record(wall_s))
+            run, samples = return_plot.samples_of(path, "burst_threads", None)
+            self.assertEqual(run, ledger.run_id)
+            self.assertEqual(list(samples), ["glibc", "b"])
+            self.assertEqual(samples["b"][0]["wall_s"], 2.0)
+            self.assertEqual(return_plot.samples_of(path, "cache_flush", None), (None, {}))
+            with self.assertRaisesRegex(return_plot.PlotError, "no run of cache_flush"):
+                return_plot.find_samples(path, "cache_flush", None)
+
+    def test_second_0_is_the_last_free_and_flat_parts_are_left_out(self):
+        seconds, rss, live = return_plot.curve(self.record(0.04), "burst_threads")
+        self.assertEqual(rss, [0.0, 2.0, 2.0, 1.0])
+        for value, expected in zip(seconds, (-0.04, -0.02, 0.02, 0.04)):
+            self.assertAlmostEqual(value, expected)
+        self.assertEqual(live, [0.0] * 4)
+
+    def test_one_record_is_drawn_and_names_are_checked(self):
+        self.assertEqual(return_plot.typical([self.record(w) for w in (3.0, 1.0, 2.0)])["wall_s"], 2.0)
+        samples = {"a": [], "b": []}
+        self.assertEqual(return_plot.chosen_names(samples, None, None), ("a", ["b"]))
+        with self.assertRaisesRegex(return_plot.PlotError, "'c'"):
+            return_plot.chosen_names(samples, "c", None)
+        self.assertEqual(return_plot.shorten_paths('<path d="M 1.2345 6.0" x="1.234"/>'),
+                         '<path d="M 1.2 6.0" x="1.234"/>')
 
 
 if __name__ == "__main__":
