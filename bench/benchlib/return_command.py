@@ -88,7 +88,8 @@ def run(options):
 
     ledger = ledger_of(options)
     with_calls = any(case.counts_advice for case in cases) and can_count_calls(options, TOOL)
-    session = Session(jobs, peers, options.reps, seed, options.timeout + options.seconds, ledger, with_calls=with_calls)
+    timeout = max(options.timeout, 2 * options.seconds)
+    session = Session(jobs, peers, options.reps, seed, timeout, ledger, with_calls=with_calls)
     record = ledger.begin(shown_command([TOOL, *sys.argv[1:]]), peers, {"reps": options.reps, "seed": seed})
     begin = time.monotonic()
     is_whole = run_session(session, TOOL)
