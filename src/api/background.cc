@@ -4,7 +4,7 @@
 
 #include "api/allocate.h"
 #include "api/options.h"
-#include "heap/low_water.h"
+#include "heap/decay.h"
 #include "sys/background.h"
 #include "sys/clock.h"
 
@@ -16,7 +16,7 @@ std::atomic<bool> g_runs{false};
 std::atomic<uint32_t> g_wishes{0};
 std::atomic<uint64_t> g_next_look{0};
 
-uint64_t look_ns() { return options().number(OptionId::purge_delay) / heap::LowWater::kSlots; }
+uint64_t look_ns() { return options().number(OptionId::purge_delay) / heap::Decay::kWindowLooks; }
 
 // As long as there is something to give back, or anything happens.
 void run() {
@@ -50,6 +50,7 @@ void wake_background() {
 }
 
 void forget_background() {
+  if (!g_runs.load()) return;
   g_runs.store(false);
   sys::forget_background();
 }

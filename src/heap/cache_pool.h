@@ -14,6 +14,7 @@
 #include "heap/config.h"
 #include "heap/metadata.h"
 #include "heap/process_heap.h"
+#include "heap/purge_batch.h"
 #include "heap/space.h"
 #include "layout/thread_cache.h"
 #include "sys/thread.h"
@@ -49,7 +50,8 @@ class CachePool {
       base::published_store(all_, cache);  // pairs with for_each()
       base::racy_store(count_, count_ + 1);
     }
-    cache->state = layout::CacheState::kOwned;
+    cache->is_rested = false;
+    base::racy_store(cache->state, layout::CacheState::kOwned);
     cache->owner = sys::thread_number();
     return cache;
   }
@@ -145,15 +147,23 @@ class CachePool {
   }
 
   // Also, by visit(cache), of what only the engine can give back.
+  // One after the other is nobody's for that time; its own memory goes, too.
   template <class Visit>
-  void drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap, Visit visit) {
-    const ds::LockGuard guard(lock_);
-    for (ThreadCache* cache = parked_; cache != nullptr; cache = cache->next_parked) {
+  size_t drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap, Purger<Vm>& purger, Visit visit) {
+    size_t total = 0;
+    while (ThreadCache* const cache = take_unrested()) {
       drain(space, heap, *cache);
       visit(*cache);
-      cache->parked_bytes = 0;
+      // All stacks are empty: of their slots only the null slots matter, which are 0 as well.
+      const size_t page = purger.vm.page_size();
+      const uintptr_t begin = base::align_up(base::address_of(cache->short_slots), page);
+      const uintptr_t end = base::align_down(base::address_of(cache + 1), page);
+      if (cache != &first_ && !purger.lazily && purger.give_back(begin, end - begin))
+        total += end - begin;
+      const ds::LockGuard guard(lock_);
+      park_locked(*cache);
     }
-    parked_bytes_ = 0;
+    return total;
   }
 
   // Sees which caches were used since the last time. Returns how many stacks were.
@@ -203,11 +213,15 @@ class CachePool {
     parked_ = nullptr;
     parked_bytes_ = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
-      cache->parked_bytes = 0;
+      const bool drained = cache->gate.load(std::memory_order_relaxed) != layout::kGateOpen;
+      if (cache == mine && !drained) continue;  // a page that the child need not copy
       cache->gate.store(layout::kGateOpen, std::memory_order_relaxed);
       cache->busy = false;
-      repair(*cache);
-      if (cache != mine) park_locked(*cache);
+      if (drained || cache->has_gone || is_between_stores(*cache)) repair(*cache);
+      if (cache == mine) continue;
+      cache->parked_bytes = 0;
+      cache->is_rested = false;
+      park_locked(*cache);
     }
     if (mine != nullptr) mine->owner = sys::thread_number();
   }
@@ -271,8 +285,23 @@ class CachePool {
     base::racy_store(cache.top[stack], bottom);
   }
 
+  // A parked cache that has not been drained since it was used, taken off the list.
+  ThreadCache* take_unrested() {
+    const ds::LockGuard guard(lock_);
+    for (ThreadCache** link = &parked_; *link != nullptr; link = &(*link)->next_parked) {
+      ThreadCache* const cache = *link;
+      if (cache->is_rested) continue;
+      *link = cache->next_parked;
+      parked_bytes_ -= cache->parked_bytes;
+      cache->parked_bytes = 0;
+      cache->is_rested = true;
+      return cache;
+    }
+    return nullptr;
+  }
+
   void park_locked(ThreadCache& cache) {
-    cache.state = layout::CacheState::kParked;
+    base::racy_store(cache.state, layout::CacheState::kParked);
     cache.next_parked = parked_;
     parked_ = &cache;
   }
@@ -341,7 +370,17 @@ class CachePool {
     base::racy_store(cache.top[stack], to + count);
   }
 
-  // A vanished thread may have been between two stores, or have taken blocks out of this cache.
+  // A vanished thread may have been between two stores.
+  static bool is_between_stores(ThreadCache& cache) {
+    bool found = false;
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      uintptr_t* const top = cache.top[stack];
+      found = found || top < layout::stack_bottom(cache, stack) || top > cache.limit[stack];
+    });
+    return found;
+  }
+
+  // Also of what was just being taken out of this cache.
   static void repair(ThreadCache& cache) {
     layout::for_each_stack([&](uint32_t stack, uint32_t) {
       uintptr_t* const bottom = layout::stack_bottom(cache, stack);

@@ -69,9 +69,12 @@ class Patience {
 
 class Decay {
  public:
-  // Looks without any block coming or going after which it belongs to nobody's work.
-  uint32_t window_looks() const { return work_.factor() * LowWater::kSlots; }
-  bool is_idle() const { return quiet_looks_ >= idle_.factor(); }
+  // The shortest window in looks.
+  static constexpr uint32_t kWindowLooks = 2 * LowWater::kSlots;
+
+  // Looks without any block of a slab coming or going after which its pages are of no use.
+  uint32_t window_looks() const { return work_.factor() * kWindowLooks; }
+  bool is_idle() const { return quiet_looks_ >= idle_.factor() * kSlotLooks; }
 
   // A look at the heap: whether it changed since the last one, and the bytes that were clean when
   // they were taken, ever. True when a slot of the window ends with it.
@@ -80,11 +83,11 @@ class Decay {
     const size_t grown = taken - taken_;
     taken_ = taken;
     idle_.retaken(work_.retaken(grown));
-    if (++idle_looks_ >= idle_.factor() * LowWater::kSlots) {
+    if (++idle_looks_ >= idle_.factor() * kWindowLooks) {
       idle_looks_ = 0;
       idle_.judge();
     }
-    if (++slot_looks_ < work_.factor()) return false;
+    if (++slot_looks_ < work_.factor() * kSlotLooks) return false;
     slot_looks_ = 0;
     if (++slots_ % LowWater::kSlots == 0) work_.judge();
     return true;
@@ -96,6 +99,8 @@ class Decay {
   size_t regretted_bytes() const { return work_.all_regretted() + idle_.all_regretted(); }
 
  private:
+  static constexpr uint32_t kSlotLooks = kWindowLooks / LowWater::kSlots;
+
   Patience work_;
   Patience idle_;
   uint32_t slot_looks_ = 0;

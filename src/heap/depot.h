@@ -86,7 +86,8 @@ class Depot {
 
   // In a forked child: what a vanished thread had in hand is lost.
   void drop_claims() {
-    word_.store(full_bits(word_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+    const uint32_t word = word_.load(std::memory_order_relaxed);
+    if (word != full_bits(word)) word_.store(full_bits(word), std::memory_order_relaxed);
   }
 
  private:

@@ -136,7 +136,7 @@ class Engine {
     if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
     trade(*cache, taken);
   }
-  void collect_free(ThreadCache* cache);
+  size_t collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
   Purger<Vm> purger() { return {space_.vm, purge_figures_, base::racy_load(config_.purge_lazily)}; }
   size_t purge_reserves(bool all);

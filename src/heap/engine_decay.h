@@ -21,22 +21,23 @@ bool Engine<Vm>::look() {
   purge_figures_.retaken_bytes.store(decay_.regretted_bytes(), std::memory_order_relaxed);
   const bool idle = decay_.is_idle();
   const uint32_t looks = idle ? 0 : decay_.window_looks();
-  const uint32_t drained = caches_.drain_running(
-      space_, process_, Idle::kStacks, kLeastDrained, looks,
-      [this](ThreadCache& other) { SpanCache<Vm>(large_, other.spans).drain(); });
+  const auto drain_spans = [this](ThreadCache& other) {
+    SpanCache<Vm>(large_, other.spans).drain();
+  };
+  const uint32_t busy =
+      caches_.drain_running(space_, process_, Idle::kStacks, kLeastDrained, looks, drain_spans);
+  size_t total = 0;
   if (idle) {
-    caches_.drain_parked(space_, process_, [this](ThreadCache& other) {
-      SpanCache<Vm>(large_, other.spans).drain();
-    });
+    Purger<Vm> purger = this->purger();
+    total += caches_.drain_parked(space_, process_, purger, drain_spans);
     process_.collect(space_);
   }
-  size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
   // Last: by now all slabs without a block in use are there, and neighbours go together.
   if (idle || slot_ends) total += purge_reserves(idle);
   decay_.gave_back(total);
   purge_lock_.unlock();
-  return !idle || total != 0 || drained != 0;
+  return !idle || total != 0 || busy != 0;
 }
 
 // Counted in free's slow path; the sum over the heap is made once in a while.

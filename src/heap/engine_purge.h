@@ -51,8 +51,8 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
     const uint32_t first = granule / slab.granules;
     i = first;
     while (i < slab.carved && slab.free.test(i * slab.granules)) ++i;
-    const size_t begin = base::align_up(first * block_bytes, page);
-    // Behind the last carved block nothing lives.
+    // Before the first block nothing lives, nor behind the last carved one.
+    const size_t begin = first == slab.first ? 0 : base::align_up(first * block_bytes, page);
     const size_t end = i == slab.carved ? base::align_up(i * block_bytes, page)
                                         : base::align_down(i * block_bytes, page);
     if (begin + least_bytes > end || end > zone.slab_bytes() ||
@@ -164,9 +164,10 @@ size_t Engine<Vm>::purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t lea
   return total + flush_held();
 }
 
-// Brings all free blocks that can be reached back into their slabs.
+// Brings all free blocks that can be reached back into their slabs. Returns bytes given back on the
+// way.
 template <sys::VmSource Vm>
-void Engine<Vm>::collect_free(ThreadCache* cache) {
+size_t Engine<Vm>::collect_free(ThreadCache* cache) {
   const auto drain_spans = [this](ThreadCache& other) {
     SpanCache<Vm>(large_, other.spans).drain();
   };
@@ -174,13 +175,15 @@ void Engine<Vm>::collect_free(ThreadCache* cache) {
     caches_.drain(space_, process_, *cache);
     drain_spans(*cache);
   }
-  caches_.drain_parked(space_, process_, drain_spans);
+  Purger<Vm> purger = this->purger();
+  const size_t total = caches_.drain_parked(space_, process_, purger, drain_spans);
   // Threads in the engine are soon out of it.
   constexpr int kMostRounds = 3;
   for (int round = 0; round < kMostRounds; ++round) {
     if (caches_.drain_running(space_, process_, Idle::kAll, 0, 0, drain_spans) == 0) break;
   }
   process_.collect(space_);
+  return total;
 }
 
 // Memory has run out while `bytes` were wanted: gives up what is free anywhere, mappings and all,
@@ -204,9 +207,8 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   if (!started()) return 0;
   const CacheUse use(cache);
   const ds::LockGuard guard(purge_lock_);
-  collect_free(cache);
+  size_t total = collect_free(cache);
   Purger<Vm> purger = this->purger();
-  size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     const uint32_t slabs = zone->slabs_seen();
     for (uint32_t index = 0; index < slabs; ++index) {

@@ -37,11 +37,12 @@ class ProcessHeap {
     ClassSlabs<Vm>& own = slabs(c, home);
     uint32_t taken = 0;
     uint32_t grown = layout::kNoSlab;
+    uint32_t adopted = layout::kNoSlab;
     {
       const ds::LockGuard guard(lock(c));
       while ((taken += own.take_listed(zone, out + taken, count - taken)) < count) {
         if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
-        const uint32_t adopted = own.adopt_pooled(space.vm, zone, c, 0, home);
+        adopted = own.adopt_pooled(space.vm, zone, c, 0, home);
         if (adopted != layout::kNoSlab) {
           if (is_worth_populating(zone, own, c, adopted)) grown = adopted;
           continue;
@@ -49,6 +50,7 @@ class ProcessHeap {
         if (!adopt_from_others(zone, c, home, true)) break;
       }
     }
+    if (adopted != layout::kNoSlab) zone.prepare_states(space.vm, adopted);
     if (grown != layout::kNoSlab) populate(space.vm, zone, grown, own.slab_count());
     return taken;
   }
@@ -177,11 +179,12 @@ class ProcessHeap {
   static constexpr uint32_t kSlabsAhead = 8;
 
   // Of small blocks no page stays untouched. A class that has some slabs will fill this one, too,
-  // or nearly.
+  // or nearly. Not so a slab whose pages went back: after a rest many are taken again, each time by
+  // a call that would have to wait.
   static bool is_worth_populating(const Zone<Vm>& zone, const ClassSlabs<Vm>& own, uint32_t c,
                                   uint32_t slab) {
     return layout::is_small_class(c) && own.slab_count() > kSlabsAhead &&
-           !zone.slab(slab).used_before && !zone.slab(slab).resident;
+           zone.slab(slab).last_class == 0 && !zone.slab(slab).resident;
   }
 
   // Makes a fresh slab resident, with as many behind it as are an eighth of the class: what is done

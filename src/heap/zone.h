@@ -172,6 +172,22 @@ class Zone {
     }
   }
 
+  // Before slab `index`, just acquired, is used: makes state bytes resident that were given back,
+  // those of its neighbours as well, so that few calls have to wait for it.
+  void prepare_states(Vm& vm, uint32_t index) {
+    constexpr uint32_t kGroup = 32;
+    if (!slabs_[index].no_states) return;
+    const uint32_t first = index / kGroup * kGroup;
+    const uint32_t end = first + kGroup < slabs_seen() ? first + kGroup : slabs_seen();
+    for (uint32_t i = first; i < end; ++i) base::racy_store(slabs_[i].no_states, false);
+    const size_t page = vm.page_size();
+    const uintptr_t states = base::address_of(states_);
+    const uintptr_t from =
+        base::align_down(states + size_t{first} * layout::kGranulesPerSlab, page);
+    const uintptr_t to = base::align_up(states + size_t{end} * layout::kGranulesPerSlab, page);
+    vm.populate(reinterpret_cast<void*>(from), to - from);
+  }
+
   // Takes back an empty slab. `clean`: all of it reads as zero.
   void release(uint32_t index, bool clean) {
     layout::Slab& slab = slabs_[index];
@@ -230,6 +246,7 @@ class Zone {
         batch.add(slab_address(i), slab_address(i + 1));
       }
       batch.flush();
+      purge_states(purger, chain);
       while (chain != layout::kNoSlab) {
         const uint32_t index = chain;
         chain = slabs_[chain].next;
@@ -316,6 +333,26 @@ class Zone {
   }
 
   void push(uint32_t index, bool clean) { (clean ? clean_ : dirty_).push(slabs_, index); }
+
+  // The state bytes of slabs without blocks are all zero, or need not be anything else.
+  void purge_states(Purger<Vm>& purger, uint32_t chain) {
+    if (purger.lazily) return;
+    const size_t page = purger.vm.page_size();
+    PurgeBatch<Vm> batch(purger);
+    while (chain != layout::kNoSlab) {
+      const uint32_t first = chain;
+      uint32_t end = first;
+      for (; chain == end; chain = slabs_[chain].next) {
+        base::racy_store(slabs_[end++].no_states, true);
+      }
+      const uintptr_t states = base::address_of(states_);
+      const uintptr_t from =
+          base::align_up(states + size_t{first} * layout::kGranulesPerSlab, page);
+      const uintptr_t to = base::align_down(states + size_t{end} * layout::kGranulesPerSlab, page);
+      if (from < to) batch.add(from, to);
+    }
+    batch.flush();
+  }
 
   uint32_t detach_oldest(uint32_t most) {
     const ds::LockGuard guard(lock_);

@@ -58,6 +58,7 @@ struct alignas(64) Slab {
   uint8_t home;                       // of the threads that use it, see thread_cache.h
   bool touched;                       // blocks came or went since the last look
   bool resident;                      // made so before its first use
+  bool no_states;                     // the page of its state bytes was given back
   uint8_t age;                        // looks since that happened, see heap/engine_decay.h
   uint64_t purged[kPurgeUnits / 64];  // units known to be given back
   ds::Bitmap4096 free;
