@@ -56,7 +56,7 @@ class ClassSlabs {
   // Adds a slab of `other` that is used up and by now more than half free, or, with `any`, one that
   // has any room. False: there is none.
   bool adopt_from(Zone<Vm>& zone, ClassSlabs& other, uint8_t home, bool any) {
-    const uint32_t index = other.fullest_below(any ? layout::kFullBin : layout::kFullBin / 2);
+    const uint32_t index = other.fullest_below(any ? layout::kFullBin : layout::kHalfBin);
     if (index == layout::kNoSlab) return false;
     layout::Slab& slab = zone.slab(index);
     if (!any && slab.carved != slab.blocks) return false;
@@ -159,12 +159,11 @@ class ClassSlabs {
   }
 
   static uint8_t bin_of(const layout::Slab& slab) {
-    // A quarter each, by compares: this is in the way of every batch.
-    static_assert(layout::kFullBin == 4);
-    const uint32_t used = 4 * slab.used;
+    const uint32_t used = 32 * slab.used;
     const uint32_t all = capacity_of(slab);
-    return static_cast<uint8_t>((used >= all) + (used >= 2 * all) + (used >= 3 * all) +
-                                (used >= 4 * all));
+    uint8_t bin = layout::kFullBin;
+    while (used < layout::kBinBegin[bin] * all) --bin;
+    return bin;
   }
 
   // A slab of the fullest list before `bin` that has any.
@@ -183,7 +182,7 @@ class ClassSlabs {
     base::racy_store(slab.first,
                      static_cast<uint16_t>(slab.used_before ? 0 : layout::first_block(index, c)));
     base::racy_store(slab.carved, uint32_t{slab.first});
-    base::racy_store(slab.used_at_sweep, slab.blocks);
+    base::racy_store(slab.fill_at_sweep, uint8_t{UINT8_MAX});
     base::racy_store(slab.owner, owner);
     base::racy_store(slab.home, home);
     zone.set_class(index, c);
@@ -247,6 +246,7 @@ class ClassSlabs {
 
   void refile(Zone<Vm>& zone, uint32_t index) {
     layout::Slab& slab = zone.slab(index);
+    if (slab.used >= slab.list_floor && slab.used < slab.list_ceiling) return;
     const uint8_t bin = bin_of(slab);
     if (bin == slab.bin) return;
     unlink(zone, index);
@@ -262,8 +262,10 @@ class ClassSlabs {
   void link(Zone<Vm>& zone, uint32_t index, uint8_t bin) {
     layout::Slab& slab = zone.slab(index);
     slab.bin = bin;
-    const uint32_t floor = (bin * capacity_of(slab) + layout::kFullBin - 1) / layout::kFullBin;
+    const uint32_t floor = (layout::kBinBegin[bin] * capacity_of(slab) + 31) / 32;
     slab.list_floor = static_cast<uint16_t>(floor == 0 ? 1 : floor);
+    slab.list_ceiling =
+        static_cast<uint16_t>((layout::kBinBegin[bin + 1] * capacity_of(slab) + 31) / 32);
     slab.previous = layout::kNoSlab;
     slab.next = head(bin);
     if (slab.next != layout::kNoSlab) zone.slab(slab.next).previous = index;

@@ -67,9 +67,9 @@ size_t Engine<Vm>::sweep_one() {
   layout::Slab& slab = zone.slab(index);
   if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return 0;
   const uint32_t used = base::racy_load(slab.used);
-  if (used > base::racy_load(slab.blocks) / 2u || used >= base::racy_load(slab.used_at_sweep))
-    return 0;
-  base::racy_store(slab.used_at_sweep, static_cast<uint16_t>(used));
+  const uint32_t fill = used * UINT8_MAX / base::racy_load(slab.blocks);
+  if (fill > UINT8_MAX / 2 || fill >= base::racy_load(slab.fill_at_sweep)) return 0;
+  base::racy_store(slab.fill_at_sweep, static_cast<uint8_t>(fill));
   const size_t total = purge_slab(zone, index, 0, kLeastSwept);
   return total + flush_held();
 }

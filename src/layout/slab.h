@@ -24,8 +24,14 @@ namespace tide::layout {
 
 // Lists hold slabs by how full they are; the fullest that has room is used first, so that survivors
 // stay packed and sparse slabs drain.
-inline constexpr uint32_t kFillBins = 5;
-inline constexpr uint32_t kFullBin = 4;
+// Finer where little is in use: that is what most slabs are after a burst, and where survivors of
+// the next one should meet.
+inline constexpr uint32_t kFillBins = 8;
+inline constexpr uint32_t kFullBin = kFillBins - 1;
+inline constexpr uint32_t kHalfBin = 5;  // the first for slabs that are half full or more
+// In 32nds of the slab: where each bin begins.
+inline constexpr uint8_t kBinBegin[kFillBins + 1] = {0, 1, 2, 4, 8, 16, 24, 32, 33};
+static_assert(kBinBegin[kHalfBin] == 16 && kBinBegin[kFullBin] == 32);
 
 inline constexpr uint32_t kNoSlab = UINT32_MAX;
 
@@ -40,25 +46,26 @@ enum class Slot : uint8_t {
 };
 
 struct alignas(64) Slab {
-  uint8_t size_class;      // 0: in the zone's pool
-  uint8_t bin;             // the list it is on
-  bool used_before;        // else memory from `carved` on reads as zero
-  Slot slot;               // whether its addresses are ours
-  uint16_t owner;          // 0: the process's heap; else the id of a first-class heap
-  uint16_t granules;       // per block
-  uint16_t first;          // blocks before this one are not used, see first_block()
-  uint16_t blocks;         // the end of those that are
-  uint16_t used_at_sweep;  // see engine_trade.h
-  uint16_t list_floor;     // with fewer blocks in use it changes its list, or leaves
-  uint32_t carved;         // blocks [first, carved) were handed out at least once
-  uint32_t used;           // blocks that are live or cached
-  uint32_t next;           // on its list or in the pool, kNoSlab at the end
+  uint8_t size_class;     // 0: in the zone's pool
+  uint8_t bin;            // the list it is on
+  bool used_before;       // else memory from `carved` on reads as zero
+  Slot slot;              // whether its addresses are ours
+  uint16_t owner;         // 0: the process's heap; else the id of a first-class heap
+  uint16_t granules;      // per block
+  uint16_t first;         // blocks before this one are not used, see first_block()
+  uint16_t blocks;        // the end of those that are
+  uint16_t list_floor;    // with fewer blocks in use it changes its list, or leaves
+  uint16_t list_ceiling;  // with as many in use it changes its list
+  uint32_t carved;        // blocks [first, carved) were handed out at least once
+  uint32_t used;          // blocks that are live or cached
+  uint32_t next;          // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
   uint8_t last_class;                 // the class before the slab went to the pool, for messages
   uint8_t home;                       // of the threads that use it, see thread_cache.h
   bool touched;                       // blocks came or went since the last look
   bool resident;                      // made so before its first use
   bool no_states;                     // the page of its state bytes was given back
+  uint8_t fill_at_sweep;              // see heap/engine_trade.h
   uint8_t age;                        // looks since that happened, see heap/engine_decay.h
   uint64_t purged[kPurgeUnits / 64];  // units known to be given back
   ds::Bitmap4096 free;
