@@ -215,6 +215,13 @@ struct tide_stats {
   uint64_t heaps;
   uint64_t purge_calls; /* calls that gave memory back since the start, and their bytes */
   uint64_t purged_bytes;
+  /* Of these, bytes that were taken again: divided by the size of an OS page they are about the
+     page faults that giving back has caused. */
+  uint64_t retaken_bytes;
+  uint64_t purge_max_ns;     /* the longest single one of these calls */
+  uint64_t purge_total_ns;   /* all of them together */
+  uint64_t background_turns; /* of who gives memory back unasked */
+  uint64_t limit_bytes;      /* 0: none */
 };
 
 /* Fills in at most `size` bytes of `*stats`; give sizeof *stats. Error: EINVAL when `size` is below
@@ -233,17 +240,33 @@ struct tide_class_stats {
 /* Fills in up to `count` size classes, smallest first, and returns how many there are. */
 size_t tide_class_stats_get(struct tide_class_stats* classes, size_t count) TIDE_NOTHROW;
 
-/* The same as one line of JSON, or as text for people. Like snprintf: at most `size` bytes are
-   written, the closing zero included, and the length that the whole has is returned. */
+enum tide_thread_state { TIDE_THREAD_OWNED = 1, TIDE_THREAD_PARKED = 2 };
+
+/* A thread's cache. One whose thread has ended is parked until another thread takes it over. */
+struct tide_thread_stats {
+  uint64_t thread_id; /* gettid() of the thread that has it, or had it last */
+  uint32_t state;     /* of enum tide_thread_state */
+  uint32_t reserved;  /* 0 */
+  uint64_t cached_bytes;
+  uint64_t cached_blocks;
+};
+
+/* Fills in up to `count` thread caches, the newest first, and returns how many there are. */
+size_t tide_thread_stats_get(struct tide_thread_stats* threads, size_t count) TIDE_NOTHROW;
+
+/* All of this as one line of JSON, as text for people, or in Prometheus' text format. Like
+   snprintf: at most `size` bytes are written, the closing zero included, and the length that the
+   whole has is returned. */
 size_t tide_stats_json(char* buffer, size_t size) TIDE_NOTHROW;
 size_t tide_stats_text(char* buffer, size_t size) TIDE_NOTHROW;
+size_t tide_stats_prometheus(char* buffer, size_t size) TIDE_NOTHROW;
 
-enum tide_stats_format { TIDE_STATS_TEXT = 1, TIDE_STATS_JSON = 2 };
+enum tide_stats_format { TIDE_STATS_TEXT = 1, TIDE_STATS_JSON = 2, TIDE_STATS_PROMETHEUS = 3 };
 
 /* Receives the next `length` bytes, without a closing zero. */
 typedef void (*tide_writer)(const char* text, size_t length, void* argument);
 
-/* Either of them in pieces, whatever their length. Error: EINVAL for another format. */
+/* Any of them in pieces, whatever their length. Error: EINVAL for another format. */
 int tide_stats_write(enum tide_stats_format format, tide_writer write, void* argument);
 
 /* ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 #include "api/allocate.h"
 #include "api/options.h"
+#include "api/prometheus.h"
 #include "api/report.h"
 
 namespace tide::api {
@@ -22,7 +23,10 @@ static_assert(std::string_view(TIDE_VERSION) ==
 #undef TIDE_STRINGIFY
 
 static_assert(static_cast<int>(StatsFormat::kText) == TIDE_STATS_TEXT &&
-              static_cast<int>(StatsFormat::kJson) == TIDE_STATS_JSON);
+              static_cast<int>(StatsFormat::kJson) == TIDE_STATS_JSON &&
+              static_cast<int>(StatsFormat::kPrometheus) == TIDE_STATS_PROMETHEUS);
+static_assert(static_cast<int>(layout::CacheState::kOwned) == TIDE_THREAD_OWNED &&
+              static_cast<int>(layout::CacheState::kParked) == TIDE_THREAD_PARKED);
 
 bool write_stats(tide_stats_format format, ReportWriter& out) {
   switch (format) {
@@ -31,6 +35,9 @@ bool write_stats(tide_stats_format format, ReportWriter& out) {
       return true;
     case TIDE_STATS_JSON:
       write_stats_json(out);
+      return true;
+    case TIDE_STATS_PROMETHEUS:
+      write_stats_prometheus(out);
       return true;
   }
   return false;
@@ -137,6 +144,11 @@ int stats_get(tide_stats* stats, size_t bytes) {
   result.heaps = inner.heaps;
   result.purge_calls = inner.purge_calls;
   result.purged_bytes = inner.purged_bytes;
+  result.retaken_bytes = inner.retaken_bytes;
+  result.purge_max_ns = inner.purge_max_ns;
+  result.purge_total_ns = inner.purge_total_ns;
+  result.background_turns = inner.background_turns;
+  result.limit_bytes = inner.limit_bytes;
   memcpy(stats, &result, result.size);
   return 0;
 }
@@ -151,6 +163,24 @@ size_t class_stats_get(tide_class_stats* classes, size_t count) {
                   entry.free_blocks};
   }
   return kClasses;
+}
+
+size_t thread_stats_get(tide_thread_stats* threads, size_t count) {
+  struct Output {
+    tide_thread_stats* threads;
+    size_t room;
+    size_t total;
+  } output{threads, count, 0};
+  engine().visit_caches(
+      [](const heap::ThreadStats& inner, void* argument) {
+        auto& out = *static_cast<Output*>(argument);
+        if (out.total++ >= out.room) return;
+        out.threads[out.total - 1] = {static_cast<uint64_t>(inner.owner),
+                                      static_cast<uint32_t>(inner.state), 0, inner.cached_bytes,
+                                      inner.cached_blocks};
+      },
+      &output);
+  return output.total;
 }
 
 size_t stats_into_buffer(tide_stats_format format, char* buffer, size_t bytes) {

@@ -23,6 +23,7 @@ int visit_blocks(tide_block_visitor visit, void* argument);
 tide_mallinfo mallinfo();
 int stats_get(tide_stats* stats, size_t bytes);
 size_t class_stats_get(tide_class_stats* classes, size_t count);
+size_t thread_stats_get(tide_thread_stats* threads, size_t count);
 size_t stats_into_buffer(tide_stats_format format, char* buffer, size_t bytes);
 int stats_write(tide_stats_format format, tide_writer write, void* argument);
 

@@ -1,6 +1,7 @@
 #include "api/exit_report.h"
 
 #include "api/options.h"
+#include "api/prometheus.h"
 #include "api/report.h"
 #include "sys/process.h"
 #include "sys/report.h"
@@ -89,11 +90,16 @@ void write_exit_report() {
   if (report.descriptor < 0) return;
   {
     ReportWriter out(Collected::take, &report);
-    if (format == StatsFormat::kJson) {
-      write_stats_json(out);
-      out.put('\n');
-    } else {
-      write_stats_text(out);
+    switch (format) {
+      case StatsFormat::kJson:
+        write_stats_json(out);
+        out.put('\n');
+        break;
+      case StatsFormat::kPrometheus:
+        write_stats_prometheus(out);
+        break;
+      default:
+        write_stats_text(out);
     }
   }
   const bool done = report.flush();

@@ -1,6 +1,7 @@
 #include "api/report.h"
 
 #include "api/allocate.h"
+#include "api/figures.h"
 #include "api/options.h"
 #include "heap/stats.h"
 #include "sys/process.h"
@@ -8,37 +9,6 @@
 namespace tide::api {
 
 namespace {
-
-struct Figure {
-  std::string_view key;
-  uint64_t heap::Stats::*member;
-  std::string_view meaning;
-};
-
-// One list for JSON and text, in the order in which people read it.
-constexpr Figure kFigures[] = {
-    {"live_bytes", &heap::Stats::live_bytes, "usable bytes of live blocks"},
-    {"live_blocks", &heap::Stats::live_blocks, "live blocks"},
-    {"large_live_bytes", &heap::Stats::large_live_bytes, "of these in blocks of whole pages"},
-    {"large_live_blocks", &heap::Stats::large_live_blocks, "blocks of whole pages"},
-    {"huge_live_bytes", &heap::Stats::huge_live_bytes, "of these in mappings of their own"},
-    {"huge_live_blocks", &heap::Stats::huge_live_blocks, "blocks with mappings of their own"},
-    {"cached_bytes", &heap::Stats::cached_bytes, "free, at hand for the threads"},
-    {"free_dirty_bytes", &heap::Stats::free_dirty_bytes, "free, may be resident"},
-    {"huge_cached_bytes", &heap::Stats::huge_cached_bytes, "of these kept mappings"},
-    {"returned_bytes", &heap::Stats::returned_bytes, "free, given back or never touched"},
-    {"metadata_bytes", &heap::Stats::metadata_bytes, "the allocator's own records"},
-    {"mapped_bytes", &heap::Stats::mapped_bytes, "all mappings of the allocator"},
-    {"thread_caches", &heap::Stats::thread_caches, "thread caches made"},
-    {"heaps", &heap::Stats::heaps, "first-class heaps"},
-    {"purge_calls", &heap::Stats::purge_calls, "calls that gave memory back"},
-    {"purged_bytes", &heap::Stats::purged_bytes, "bytes given back by them"},
-};
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() &&
-         std::string_view(text.data() + text.size() - end.size(), end.size()) == end;
-}
 
 // "12.3 MiB"; exact below 1 KiB.
 void format_bytes(uint64_t bytes, base::TextWriter& out) {
@@ -87,6 +57,10 @@ void write_options_json(ReportWriter& out) {
   out.put('}');
 }
 
+std::string_view state_name(layout::CacheState state) {
+  return state == layout::CacheState::kOwned ? "owned" : "parked";
+}
+
 void write_classes_json(const heap::Stats& stats, ReportWriter& out) {
   out.text("\"classes\":[");
   bool first = true;
@@ -100,6 +74,30 @@ void write_classes_json(const heap::Stats& stats, ReportWriter& out) {
     out.text(",\"cached_blocks\":").decimal(entry.cached_blocks);
     out.text(",\"free_blocks\":").decimal(entry.free_blocks).put('}');
   }
+  out.put(']');
+}
+
+void write_thread_json(const heap::ThreadStats& thread, ReportWriter& out) {
+  out.text("{\"thread_id\":").decimal(static_cast<uint64_t>(thread.owner));
+  out.text(",\"state\":\"").text(state_name(thread.state));
+  out.text("\",\"cached_bytes\":").decimal(thread.cached_bytes);
+  out.text(",\"cached_blocks\":").decimal(thread.cached_blocks).put('}');
+}
+
+void write_threads_json(ReportWriter& out) {
+  struct List {
+    ReportWriter& out;
+    bool is_empty;
+  } list{out, true};
+  out.text("\"threads\":[");
+  engine().visit_caches(
+      [](const heap::ThreadStats& thread, void* argument) {
+        auto& [to, is_empty] = *static_cast<List*>(argument);
+        if (!is_empty) to.put(',');
+        is_empty = false;
+        write_thread_json(thread, to);
+      },
+      &list);
   out.put(']');
 }
 
@@ -132,6 +130,8 @@ void write_text(const heap::Stats& stats, ReportWriter& out) {
     base::TextBuffer<48> shown;
     if (ends_with(figure.key, "_bytes")) {
       format_bytes(value, shown);
+    } else if (ends_with(figure.key, "_ns")) {
+      shown.decimal(value / 1000).text(" us");
     } else {
       shown.decimal(value);
     }
@@ -223,6 +223,8 @@ void write_stats_json(ReportWriter& out) {
   write_options_json(out);
   out.put(',');
   write_classes_json(stats, out);
+  out.put(',');
+  write_threads_json(out);
   out.put('}');
 }
 

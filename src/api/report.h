@@ -1,5 +1,5 @@
 // The heap's figures in the forms that people and programs ask for: Tide's own text and JSON, and
-// those of the C library (mallinfo2, malloc_info, malloc_stats).
+// those of the C library (mallinfo2, malloc_info, malloc_stats). Prometheus' form: prometheus.h.
 //
 // All forms come from one heap::Stats, taken when they are asked for. What a field of the C library
 // stands for here:
@@ -25,6 +25,7 @@ enum class StatsFormat : uint8_t {
   kOff,
   kText,
   kJson,
+  kPrometheus,
 };
 
 struct MallinfoFigures {

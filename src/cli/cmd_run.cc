@@ -25,8 +25,8 @@ constexpr HelpText kHelp = {
     "tide run [OPTIONS] [--] PROG [ARGS...]",
     "Runs PROG, and every program that it starts, on Tide instead of the system's malloc.\n"
     "PROG takes the place of 'tide run': its exit status and its signals are its own.\n",
-    "Statistics go to standard error or are appended to FILE; %p in its name becomes the process "
-    "id.\n"
+    "The statistics' FORM is text, json or prometheus.\n"
+    "They go to standard error or are appended to FILE; %p in its name becomes the process id.\n"
     "Without --library, the library is $TIDE_LIBRARY, or else the libtide.so that came with this\n"
     "command. 'tide env' lists what -o can set. Programs that nothing can be loaded into\n"
     "(statically linked, set-uid, for another machine or C library) are refused.\n"
@@ -66,12 +66,12 @@ std::string checked_stats_file(const std::string& name) {
   return path.string();
 }
 
-// `spec` is what follows "--stats=": [text|json][:FILE].
+// `spec` is what follows "--stats=": [text|json|prometheus][:FILE].
 void set_stats(std::string_view spec, host::Environment& environment) {
   const size_t colon = spec.find(':');
   const std::string_view form = spec.substr(0, colon);
-  if (!form.empty() && form != "text" && form != "json") {
-    fail_usage(fmt::format("--stats: '{}' is neither 'text' nor 'json'", form));
+  if (!form.empty() && form != "text" && form != "json" && form != "prometheus") {
+    fail_usage(fmt::format("--stats: '{}' is neither 'text', 'json' nor 'prometheus'", form));
   }
   set_option("--stats", "stats", form.empty() ? "text" : form, environment);
   if (colon == std::string_view::npos) return;
@@ -116,7 +116,7 @@ int run(const Arguments& arguments) {
       ->allow_extra_args(false);
   CLI::Option* stats_flag =
       parser.add_flag("--stats{text}", stats, "Write the allocator's statistics at exit");
-  stats_flag->type_name("[=text|json][:FILE]");
+  stats_flag->type_name("[=FORM][:FILE]");
   parser.add_option("--library", library_path, "Preload this library")->type_name("PATH");
 
   const SplitArguments split = split_at_program(parser, arguments);

@@ -105,6 +105,8 @@ class Engine {
   // Whether enough was freed for the background to be of use; asked after slow frees.
   bool wants_look(ThreadCache* cache);
   void collect_stats(Stats& stats);
+  // Every thread cache ever made, the newest first.
+  void visit_caches(void (*visit)(const ThreadStats&, void* argument), void* argument);
   // Every live block. False when `visit` returned false and so ended it. `visit` must not allocate
   // large or huge blocks.
   bool visit_blocks(bool (*visit)(const BlockInfo&, void* argument), void* argument);
@@ -115,6 +117,8 @@ class Engine {
   void repair_in_child(ThreadCache* mine);
 
  private:
+  friend struct EngineMap;
+
   void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
   void* take_span(ThreadCache* cache, size_t bytes);
   void make_zero(void* block, size_t bytes);

@@ -13,7 +13,7 @@ namespace tide::heap {
 template <sys::VmSource Vm>
 bool Engine<Vm>::look() {
   if (!started() || !purge_lock_.try_lock()) return true;
-  purge_figures_.turns.fetch_add(1, std::memory_order_relaxed);
+  purge_figures_.background_turns.fetch_add(1, std::memory_order_relaxed);
   const size_t used = process_.use().used_bytes + large_.live_bytes() + huge_.live_bytes();
   const bool changed = caches_.look() != 0 || used != used_at_look_;
   used_at_look_ = used;

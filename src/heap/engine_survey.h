@@ -4,6 +4,7 @@
 
 #include <bit>
 
+#include "heap/cache_contents.h"
 #include "heap/engine.h"
 
 namespace tide::heap {
@@ -14,15 +15,11 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   if (!started()) return;
   uint64_t cached[layout::kClassCount] = {};
   uint64_t cached_spans = 0;
-  uint64_t cached_span_bytes = 0;
+  uint64_t span_bytes_cached = 0;
   caches_.for_each([&](ThreadCache& cache) {
-    cached_spans += base::racy_load(cache.spans.count);
-    cached_span_bytes += uint64_t{base::racy_load(cache.spans.pages)} << layout::kSpanPageShift;
-    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
-      const uint32_t count = layout::stack_count(cache, stack);
-      // A moment's look at a cache in use; a count out of range was caught in the middle.
-      if (count <= layout::kClassInfo[c].cache_slots) cached[c] += count;
-    });
+    cached_spans += cached_span_count(cache);
+    span_bytes_cached += cached_span_bytes(cache);
+    for_each_cached_count(cache, [&](uint32_t c, uint32_t count) { cached[c] += count; });
   });
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     ClassStats& entry = stats.classes[c];
@@ -73,7 +70,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   }
   const uint64_t span_bytes = large_.live_bytes();
   const uint64_t spans = large_.live_blocks();
-  stats.large_live_bytes = span_bytes > cached_span_bytes ? span_bytes - cached_span_bytes : 0;
+  stats.large_live_bytes = span_bytes > span_bytes_cached ? span_bytes - span_bytes_cached : 0;
   stats.large_live_blocks = spans > cached_spans ? spans - cached_spans : 0;
   stats.cached_bytes += span_bytes - stats.large_live_bytes;
   stats.huge_live_bytes = huge_.live_bytes();
@@ -92,6 +89,24 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.heaps = heaps_.live_count();
   stats.purge_calls = purge_figures_.calls.load(std::memory_order_relaxed);
   stats.purged_bytes = purge_figures_.bytes.load(std::memory_order_relaxed);
+  stats.retaken_bytes = purge_figures_.retaken_bytes.load(std::memory_order_relaxed);
+  stats.purge_max_ns = purge_figures_.max_ns.load(std::memory_order_relaxed);
+  stats.purge_total_ns = purge_figures_.total_ns.load(std::memory_order_relaxed);
+  stats.background_turns = purge_figures_.background_turns.load(std::memory_order_relaxed);
+  stats.limit_bytes = purge_figures_.limit_bytes.load(std::memory_order_relaxed);
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::visit_caches(void (*visit)(const ThreadStats&, void* argument), void* argument) {
+  caches_.for_each([&](ThreadCache& cache) {
+    ThreadStats stats{base::racy_load(cache.owner), base::racy_load(cache.state),
+                      cached_span_bytes(cache), cached_span_count(cache)};
+    for_each_cached_count(cache, [&](uint32_t c, uint32_t count) {
+      stats.cached_blocks += count;
+      stats.cached_bytes += uint64_t{count} * layout::kClassInfo[c].bytes;
+    });
+    visit(stats, argument);
+  });
 }
 
 template <sys::VmSource Vm>

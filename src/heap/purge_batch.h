@@ -32,8 +32,8 @@ struct Purger {
     figures.calls.fetch_add(1, std::memory_order_relaxed);
     figures.bytes.fetch_add(bytes, std::memory_order_relaxed);
     figures.total_ns.fetch_add(took, std::memory_order_relaxed);
-    if (took > figures.longest_ns.load(std::memory_order_relaxed)) {
-      figures.longest_ns.store(took, std::memory_order_relaxed);
+    if (took > figures.max_ns.load(std::memory_order_relaxed)) {
+      figures.max_ns.store(took, std::memory_order_relaxed);
     }
     return true;
   }

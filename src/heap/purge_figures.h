@@ -1,4 +1,5 @@
-// What giving memory back has cost and brought since the start.
+// Counters of what giving memory back costs and brings, and the limit that it works towards.
+// Written by whoever gives memory back, read by statistics at any time; relaxed, each for itself.
 #pragma once
 
 #include <atomic>
@@ -7,12 +8,14 @@
 namespace tide::heap {
 
 struct PurgeFigures {
-  std::atomic<uint64_t> calls{0};          // madvise calls that gave memory back
-  std::atomic<uint64_t> bytes{0};          // given back by them, and by unmapping huge blocks
-  std::atomic<uint64_t> longest_ns{0};     // of these calls
-  std::atomic<uint64_t> total_ns{0};       // in all of them
-  std::atomic<uint64_t> retaken_bytes{0};  // given back and soon taken again, an estimate
-  std::atomic<uint64_t> turns{0};          // of the background, see engine_decay.h
+  std::atomic<uint64_t> calls{0};  // madvise calls that gave memory back
+  std::atomic<uint64_t> bytes{0};  // given back by them
+  // Given back and soon taken again: each page of it costs a page fault. An estimate.
+  std::atomic<uint64_t> retaken_bytes{0};
+  std::atomic<uint64_t> max_ns{0};            // the longest single call
+  std::atomic<uint64_t> total_ns{0};          // all calls together
+  std::atomic<uint64_t> background_turns{0};  // looks at the heap, see engine_decay.h
+  std::atomic<uint64_t> limit_bytes{0};       // 0: none
 };
 
 }  // namespace tide::heap

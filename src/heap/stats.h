@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "layout/size_classes.h"
+#include "layout/thread_cache.h"
 
 namespace tide::heap {
 
@@ -34,7 +35,20 @@ struct Stats {
   uint64_t heaps;              // first-class heaps alive
   uint64_t purge_calls;
   uint64_t purged_bytes;
+  uint64_t retaken_bytes;  // these four, and the limit: see purge_figures.h
+  uint64_t purge_max_ns;
+  uint64_t purge_total_ns;
+  uint64_t background_turns;
+  uint64_t limit_bytes;
   ClassStats classes[layout::kClassCount];
+};
+
+// One thread cache. What is in depots belongs to none.
+struct ThreadStats {
+  int32_t owner;  // the system's number of the thread that has it, or had it last
+  layout::CacheState state;
+  uint64_t cached_bytes;
+  uint64_t cached_blocks;
 };
 
 struct BlockInfo {

@@ -64,12 +64,20 @@ TIDE_EXPORT size_t tide_class_stats_get(tide_class_stats* classes, size_t count)
   return api::class_stats_get(classes, count);
 }
 
+TIDE_EXPORT size_t tide_thread_stats_get(tide_thread_stats* threads, size_t count) noexcept {
+  return api::thread_stats_get(threads, count);
+}
+
 TIDE_EXPORT size_t tide_stats_json(char* buffer, size_t bytes) noexcept {
   return api::stats_into_buffer(TIDE_STATS_JSON, buffer, bytes);
 }
 
 TIDE_EXPORT size_t tide_stats_text(char* buffer, size_t bytes) noexcept {
   return api::stats_into_buffer(TIDE_STATS_TEXT, buffer, bytes);
+}
+
+TIDE_EXPORT size_t tide_stats_prometheus(char* buffer, size_t bytes) noexcept {
+  return api::stats_into_buffer(TIDE_STATS_PROMETHEUS, buffer, bytes);
 }
 
 TIDE_EXPORT int tide_stats_write(tide_stats_format format, tide_writer write, void* argument) {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tide/tide.h"
@@ -146,6 +147,59 @@ TEST(Stats, JsonParsesAndAgrees) {
                                                     json["huge_live_bytes"].get<uint64_t>());
 }
 
+TEST(Stats, NewFieldsAreAtTheEnd) {
+  const tide_stats stats = stats_now();
+  EXPECT_EQ(offsetof(tide_stats, retaken_bytes), offsetof(tide_stats, purged_bytes) + 8);
+  EXPECT_EQ(sizeof stats, offsetof(tide_stats, limit_bytes) + 8);
+  EXPECT_EQ(stats.limit_bytes, 0u) << "none is set";
+  EXPECT_LE(stats.purge_max_ns, stats.purge_total_ns);
+}
+
+std::vector<tide_thread_stats> threads_now() {
+  std::vector<tide_thread_stats> threads(64);  // this very vector may be what makes a cache
+  const size_t count = tide_thread_stats_get(threads.data(), threads.size());
+  EXPECT_LE(count, threads.size());
+  threads.resize(count);
+  return threads;
+}
+
+uint64_t cached_by(uint64_t thread_id, uint32_t state) {
+  uint64_t bytes = 0;
+  for (const tide_thread_stats& thread : threads_now()) {
+    if (thread.thread_id == thread_id && thread.state == state) bytes += thread.cached_bytes;
+  }
+  return bytes;
+}
+
+TEST(Stats, KnowWhoseCacheHoldsWhat) {
+  uint64_t other = 0;
+  std::thread([&other] {
+    other = static_cast<uint64_t>(gettid());
+    const uint64_t before = cached_by(other, TIDE_THREAD_OWNED);
+    Blocks blocks(8, 30000);
+    blocks.fill();
+    blocks.release();
+    EXPECT_GE(cached_by(other, TIDE_THREAD_OWNED), before + 2 * 30000);
+  }).join();
+  EXPECT_EQ(cached_by(other, TIDE_THREAD_OWNED), 0u);
+  EXPECT_GT(cached_by(other, TIDE_THREAD_PARKED), 0u);
+  EXPECT_GT(cached_by(static_cast<uint64_t>(gettid()), TIDE_THREAD_OWNED), 0u);
+  tide_thread_stats one[2] = {};
+  EXPECT_GE(tide_thread_stats_get(one, 1), 2u);
+  EXPECT_NE(one[0].state, 0u);
+  EXPECT_EQ(one[1].state, 0u) << "not more than there is room for";
+}
+
+TEST(Stats, ThreadsAreInTheJson) {
+  std::string text(1 << 16, ' ');
+  text.resize(tide_stats_json(text.data(), text.size()));
+  const auto threads = nlohmann::json::parse(text)["threads"];
+  ASSERT_EQ(threads.size(), tide_thread_stats_get(nullptr, 0));
+  bool found = false;
+  for (const auto& thread : threads) found |= thread["thread_id"] == gettid();
+  EXPECT_TRUE(found);
+}
+
 TEST(Stats, TextIsCutLikeSnprintf) {
   char whole[16384];
   const size_t length = tide_stats_text(whole, sizeof whole);
@@ -171,7 +225,7 @@ TEST(Stats, WriteInPieces) {
   json.reserve(32768);
   EXPECT_EQ(tide_stats_write(TIDE_STATS_JSON, append, &json), 0);
   EXPECT_TRUE(nlohmann::json::accept(json));
-  EXPECT_EQ(tide_stats_write(static_cast<tide_stats_format>(3), append, &json), EINVAL);
+  EXPECT_EQ(tide_stats_write(static_cast<tide_stats_format>(4), append, &json), EINVAL);
 }
 
 TEST(Mallinfo, FieldsAreTrue) {

@@ -70,7 +70,7 @@ class Json(TideTest):
         rows = options(TIDE_HUGE_CACHE="3m", TIDE_VERBOSE="off", TIDE_STATS_FILE="a\udcffb")[0]
         self.assertEqual(rows["huge_cache"]["value"], 3 << 20)
         self.assertIs(rows["verbose"]["value"], False)
-        self.assertEqual(rows["stats"]["choices"], ["off", "text", "json"])
+        self.assertEqual(rows["stats"]["choices"], ["off", "text", "json", "prometheus"])
         # What is no UTF-8 is replaced, not passed on.
         self.assertEqual(rows["stats_file"]["value"], "a\ufffdb")
 

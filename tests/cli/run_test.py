@@ -341,6 +341,10 @@ class Options(InTemporaryFolder):
         result = tide("run", "--stats=json", "--", LOADED)
         self.assertTrue(json.loads(result.stderr))
 
+    def test_stats_for_prometheus(self):
+        result = tide("run", "--stats=prometheus", "--", LOADED)
+        self.assertIn("# TYPE tide_live_bytes gauge\ntide_live_bytes ", result.stderr)
+
     def test_stats_to_a_file(self):
         for flag, read in (("--stats=json:out", json.loads), ("--stats:out", str),
                            ("--stats=:out", str), ("--stats=text:out", str)):

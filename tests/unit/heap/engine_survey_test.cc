@@ -127,6 +127,33 @@ TEST_F(EngineSurvey, VisitStopsWhenToldTo) {
   }
 }
 
+TEST_F(EngineSurvey, CachedBytesHaveTheirThreads) {
+  std::vector<heap::ThreadStats> caches;
+  const auto visit = [&] {
+    caches.clear();
+    box.engine->visit_caches(
+        [](const heap::ThreadStats& stats, void* argument) {
+          static_cast<std::vector<heap::ThreadStats>*>(argument)->push_back(stats);
+        },
+        &caches);
+  };
+  Client other(*box.engine);
+  void* const small = other.allocate(1000);
+  void* const span = other.allocate(100'000);
+  other.release(small);
+  other.release(span);
+  visit();
+  ASSERT_EQ(caches.size(), 2u);
+  EXPECT_EQ(caches[0].state, layout::CacheState::kOwned);
+  EXPECT_GE(caches[0].cached_bytes, 100'000u + 1000u);
+  EXPECT_GE(caches[0].cached_blocks, 2u);
+  EXPECT_EQ(caches[1].cached_bytes, 0u);
+  EXPECT_EQ(caches[0].cached_bytes, stats_of(*box.engine).cached_bytes) << "nothing is in depots";
+  other.park();
+  visit();
+  EXPECT_EQ(caches[0].state, layout::CacheState::kParked);
+}
+
 TEST_F(EngineSurvey, PurgeIsCounted) {
   std::vector<void*> blocks;
   for (int i = 0; i < 1000; ++i) {

@@ -1,0 +1,31 @@
+// What is in a thread's cache, for who looks at it from outside while its owner goes on.
+#pragma once
+
+#include <cstdint>
+
+#include "base/racy.h"
+#include "layout/constants.h"
+#include "layout/size_classes.h"
+#include "layout/thread_cache.h"
+
+namespace tide::heap {
+
+// visit(class, count) for every stack of the cache.
+template <class Visit>
+void for_each_cached_count(layout::ThreadCache& cache, Visit visit) {
+  layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+    const uint32_t count = layout::stack_count(cache, stack);
+    // A moment's look at a cache in use; a count out of range was caught in the middle.
+    if (count <= layout::kClassInfo[c].cache_slots) visit(c, count);
+  });
+}
+
+inline uint64_t cached_span_count(const layout::ThreadCache& cache) {
+  return base::racy_load(cache.spans.count);
+}
+
+inline uint64_t cached_span_bytes(const layout::ThreadCache& cache) {
+  return uint64_t{base::racy_load(cache.spans.pages)} << layout::kSpanPageShift;
+}
+
+}  // namespace tide::heap
