@@ -87,7 +87,6 @@ void* out_of_memory() {
 
 }  // namespace
 
-constinit RealEngine g_engine;
 constinit thread_local heap::CacheFront* t_front = &g_no_cache;
 
 RealEngine& engine() {

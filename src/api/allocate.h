@@ -17,7 +17,8 @@ namespace tide::api {
 
 using RealEngine = heap::Engine<sys::LinuxVm>;
 
-// Hidden also for those who only see the declaration: no detour over the global offset table.
+// Defined in heap_root.cc. Hidden also for those who only see the declaration: no detour over the
+// global offset table.
 extern RealEngine g_engine __attribute__((visibility("hidden")));
 
 // The calling thread's cache; stands in for one where there is none. Eight bytes of initial-exec

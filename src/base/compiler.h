@@ -15,6 +15,13 @@
 // Exported from libtide.so; everything else is hidden.
 #define TIDE_EXPORT __attribute__((visibility("default")))
 
+// Stays in the program, also when nothing refers to it and the linker drops such sections.
+#if __has_attribute(retain)
+#define TIDE_KEPT __attribute__((used, retain))
+#else
+#define TIDE_KEPT __attribute__((used))
+#endif
+
 // Clang's thread-safety analysis; other compilers see nothing.
 #if defined(__clang__)
 #define TIDE_THREAD_ANNOTATION(x) __attribute__((x))

@@ -22,6 +22,7 @@ struct Command {
 
 extern const Command kEnvCommand;
 extern const Command kRunCommand;
+extern const Command kTopCommand;
 
 // The text of `tide VERB --help`: an example first, then the usage and the options.
 struct HelpText {

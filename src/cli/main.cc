@@ -16,7 +16,7 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand, &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand, &kTopCommand, &kEnvCommand};
 
 std::string overview() {
   std::string text =

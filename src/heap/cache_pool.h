@@ -239,6 +239,8 @@ class CachePool {
   ds::Lock& drain_lock() { return drain_lock_; }
 
  private:
+  friend struct EngineMap;
+
   static constexpr uint32_t kFewBlocks = 4;
   static constexpr size_t kOneWayBytes = size_t{32} << 10;
   static constexpr uint32_t kFirstSearch = 16;

@@ -154,6 +154,8 @@ class ClassSlabs {
   }
 
  private:
+  friend struct EngineMap;
+
   static uint32_t capacity_of(const layout::Slab& slab) {
     return uint32_t{slab.blocks} - slab.first;
   }

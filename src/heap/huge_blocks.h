@@ -187,6 +187,8 @@ class HugeBlocks {
   ds::Lock& lock() { return lock_; }
 
  private:
+  friend struct EngineMap;
+
   struct Kept {
     uintptr_t address;
     size_t bytes;

@@ -319,6 +319,8 @@ class LargeZone {
   ds::Lock& lock() { return lock_; }
 
  private:
+  friend struct EngineMap;
+
   // Also under the lock: threads make live spans cached ones, and back, without it.
   State state_of(uint32_t page) const { return base::racy_load(entries_[page].state); }
 

@@ -40,6 +40,8 @@ class Metadata {
   ds::Lock& lock() { return lock_; }
 
  private:
+  friend struct EngineMap;
+
   static constexpr size_t kChunkBytes = size_t{256} << 10;
 
   ds::Lock lock_;

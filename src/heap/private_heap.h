@@ -85,6 +85,8 @@ class HeapTable {
   ds::Lock& lock() { return lock_; }
 
  private:
+  friend struct EngineMap;
+
   ds::Lock lock_;
   uint32_t count_ = 0;
   uint32_t live_ = 0;

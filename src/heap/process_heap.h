@@ -143,6 +143,8 @@ class ProcessHeap {
   }
 
  private:
+  friend struct EngineMap;
+
   static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
 
   static uint8_t home_of(const Zone<Vm>& zone, uint32_t c, uint32_t slab) {

@@ -83,6 +83,8 @@ class SpanLists {
   uint64_t pages() const { return base::racy_load(pages_); }
 
  private:
+  friend struct EngineMap;
+
   static constexpr uint32_t kBins = 192;
 
   // kNoPage + 1 is 0.

@@ -49,6 +49,8 @@ class Window {
   size_t mapped() const { return base::racy_load(mapped_); }  // bytes that are ours
 
  private:
+  friend struct EngineMap;
+
   uintptr_t base_ = 0;
   size_t capacity_ = 0;
   size_t end_ = 0;

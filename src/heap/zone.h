@@ -319,6 +319,8 @@ class Zone {
   }
 
  private:
+  friend struct EngineMap;
+
   // Small at first: a process that allocates little maps little.
   uint32_t first_growth() const { return shift_ == layout::kSmallGranuleShift ? 16 : 4; }
 

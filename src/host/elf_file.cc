@@ -13,23 +13,10 @@
 #include <utility>
 
 #include "host/error.h"
+#include "host/file_descriptor.h"
 
 namespace tide::host {
 namespace {
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 struct ElfEnd {
   void operator()(Elf* elf) const { elf_end(elf); }

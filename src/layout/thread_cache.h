@@ -108,15 +108,22 @@ constexpr CacheFront closed_front(uintptr_t* null_slot) {
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
 static_assert(sizeof(ThreadCache) <= size_t{176} << 10, "address space; touched as it is used");
 
+// Where among its slots a stack lies: its null slot.
+constexpr size_t short_place(uint32_t c) { return size_t{c} * (kShortSlots + 1); }
+constexpr size_t long_place(uint32_t c) { return kCacheSlotOffset[c]; }
+constexpr size_t foreign_place(uint32_t stack) {
+  return size_t{stack - kFirstHomeStack} * (kForeignSlots + 1);
+}
+
 // The null slot below the stack of class `c`, while it is short or long.
 inline uintptr_t* short_bottom(ThreadCache& cache, uint32_t c) {
-  return &cache.short_slots[c * (kShortSlots + 1)];
+  return &cache.short_slots[short_place(c)];
 }
 inline uintptr_t* long_bottom(ThreadCache& cache, uint32_t c) {
-  return &cache.slots[kCacheSlotOffset[c]];
+  return &cache.slots[long_place(c)];
 }
 inline uintptr_t* foreign_bottom(ThreadCache& cache, uint32_t stack) {
-  return &cache.foreign_slots[(stack - kFirstHomeStack) * (kForeignSlots + 1)];
+  return &cache.foreign_slots[foreign_place(stack)];
 }
 
 // The stack of class `c` that malloc takes from.

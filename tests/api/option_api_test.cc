@@ -97,7 +97,7 @@ TEST(OptionApi, ListIsWhole) {
     EXPECT_EQ(row.value, get(name.c_str()));
     EXPECT_EQ(tide_option_set(name.c_str(), row.value.c_str()), row.fixed ? EPERM : 0) << name;
   }
-  EXPECT_EQ(rows.at("stats").unit, "off|text|json");
+  EXPECT_EQ(rows.at("stats").unit, "off|text|json|prometheus");
   EXPECT_EQ(rows.at("stats").minimum, "");
   EXPECT_EQ(rows.at("huge_threshold").minimum, "64KiB");
   EXPECT_EQ(rows.at("huge_threshold").maximum, "32MiB");

@@ -1,0 +1,135 @@
+#include "cli/top_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/heap_json.h"
+#include "cli/process_number.h"
+#include "host/byte_text.h"
+#include "host/error.h"
+#include "host/process_maps.h"
+#include "host/text_table.h"
+#include "walk/live_heap.h"
+
+namespace tide::cli {
+namespace {
+
+using host::Align;
+using host::Style;
+using host::TextTable;
+using Json = nlohmann::ordered_json;
+
+double seconds_since_epoch() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) /
+         1000;
+}
+
+}  // namespace
+
+TopRow TopSampler::read(int pid) {
+  TopRow row;
+  row.pid = pid;
+  row.command = proc_.command(pid);
+  const auto mappings = host::parse_maps(proc_.read(pid, "maps"));
+  const auto heap = walk::LiveHeap::open(proc_, finder_, pid, mappings);
+  if (heap == nullptr) throw host::Error(not_on_tide(pid, row.command));
+  row.figures = heap->reader().figures();
+  row.rss_bytes = proc_.status_bytes(pid, "VmRSS");
+  return row;
+}
+
+TopSample TopSampler::take() {
+  TopSample sample;
+  for (const int pid : is_named_ ? std::vector<int>(pids_) : proc_.processes()) {
+    try {
+      sample.rows.push_back(read(pid));
+    } catch (const host::NotPermitted&) {
+      if (is_named_) throw;
+      ++sample.denied;
+    } catch (const host::Error&) {
+      if (is_named_ && is_first_) throw;
+      pids_.erase(std::remove(pids_.begin(), pids_.end(), pid), pids_.end());
+    }
+  }
+  is_first_ = false;
+  std::stable_sort(sample.rows.begin(), sample.rows.end(),
+                   [](const TopRow& a, const TopRow& b) { return a.rss_bytes > b.rss_bytes; });
+  return sample;
+}
+
+std::string largest_holders(const walk::HeapFigures& figures, size_t most) {
+  std::vector<std::pair<uint64_t, std::string>> holders;
+  for (const tide_class_stats& entry : figures.classes) {
+    holders.emplace_back(entry.live_blocks * entry.block_bytes,
+                         fmt::format("{}", entry.block_bytes));
+  }
+  holders.emplace_back(figures.totals.large_live_bytes, "pages");
+  holders.emplace_back(figures.totals.huge_live_bytes, "huge");
+  std::stable_sort(holders.begin(), holders.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string text;
+  for (size_t i = 0; i < std::min(most, holders.size()) && holders[i].first != 0; ++i) {
+    text += fmt::format("{}{}:{}", i == 0 ? "" : " ", holders[i].second,
+                        host::short_byte_text(holders[i].first));
+  }
+  return text;
+}
+
+std::string top_table(const TopSample& sample, const host::Terminal& terminal, size_t height) {
+  TextTable table({{"PID", Align::kRight},
+                   {"COMMAND"},
+                   {"RSS", Align::kRight},
+                   {"LIVE", Align::kRight},
+                   {"CACHED", Align::kRight},
+                   {"DIRTY", Align::kRight},
+                   {"RETURNED", Align::kRight},
+                   {"META", Align::kRight},
+                   {"LARGEST CLASSES"}});
+  constexpr size_t kHolders = 3;
+  const size_t shown = std::min(height, sample.rows.size());
+  for (size_t i = 0; i < shown; ++i) {
+    const TopRow& row = sample.rows[i];
+    const tide_stats& totals = row.figures.totals;
+    table.add_row({{fmt::format("{}", row.pid)},
+                   {row.command, Style::kBold},
+                   {host::short_byte_text(row.rss_bytes)},
+                   {host::short_byte_text(totals.live_bytes)},
+                   {host::short_byte_text(totals.cached_bytes)},
+                   {host::short_byte_text(totals.free_dirty_bytes)},
+                   {host::short_byte_text(totals.returned_bytes)},
+                   {host::short_byte_text(totals.metadata_bytes)},
+                   {largest_holders(row.figures, kHolders)}});
+  }
+  std::string text = table.render(terminal);
+  if (sample.rows.empty()) text += "no process that may be read runs on Tide\n";
+  if (shown < sample.rows.size()) {
+    text += fmt::format("and {} more\n", sample.rows.size() - shown);
+  }
+  if (sample.denied != 0) {
+    text += fmt::format("{} {} may not be read; see them with sudo\n", sample.denied,
+                        sample.denied == 1 ? "process" : "processes");
+  }
+  return text;
+}
+
+std::string top_json(const TopSample& sample) {
+  Json document = {{"schema", "tide-top"},
+                   {"schema_version", 1},
+                   {"time", seconds_since_epoch()},
+                   {"processes", Json::array()},
+                   {"not_permitted", sample.denied}};
+  for (const TopRow& row : sample.rows) {
+    Json process = {
+        {"process_id", row.pid}, {"command", row.command}, {"rss_bytes", row.rss_bytes}};
+    add_heap_figures(row.figures, process);
+    document["processes"].push_back(std::move(process));
+  }
+  return json_line(document);
+}
+
+}  // namespace tide::cli

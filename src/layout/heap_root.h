@@ -1,0 +1,182 @@
+// Where everything lies that a reader from outside of the process needs for the heap's figures: a
+// live view, a debugger, a walker of cores. libtide.so exports one of it, `tide_heap_root`; in a
+// program that libtide.a is linked into, the symbol of that name is it. Filled in by the compiler,
+// so it costs nothing at run time.
+//
+// A reader needs this header and nothing else of the engine: figures are at offsets from `engine`,
+// or from the record that their comment names, and have the width that their comment names. `word`
+// is 4 or 8 bytes, see word_bytes. All of them are read as they are at a moment, without a lock.
+//
+// New fields go to the end of the root, and `bytes` says which are there; `version` counts up when
+// anything changes its meaning or place.
+#pragma once
+
+#include <cstdint>
+
+namespace tide::layout {
+
+inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
+inline constexpr uint32_t kHeapRootVersion = 1;
+
+// A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
+struct ClassRow {
+  uint32_t block_bytes;  // 0: the class is not used
+  uint32_t homes;        // 1, or as many as HeapRoot::homes counts
+  uint32_t counters;     // see CountersAt
+  uint32_t counters_step;
+  uint32_t depot;  // uint32: bit i is set while slot i holds a batch
+  uint32_t depot_step;
+  uint32_t batches;  // see BatchesAt
+  uint32_t batches_step;
+  uint32_t heap_counters;  // in a first-class heap: its CountersAt
+};
+
+// Offsets in the counters of a class.
+struct CountersAt {
+  uint32_t used;      // uint64: blocks that are live or cached
+  uint32_t capacity;  // uint64: blocks that the slabs can hold
+  uint32_t slabs;     // uint32
+};
+
+// A depot's slots.
+struct BatchesAt {
+  uint32_t slots;
+  uint32_t step;   // from a slot to the next
+  uint32_t count;  // in a slot, uint32: blocks
+};
+
+// A stack of a thread cache. It lies at its foreign place when `home` is another than the cache's,
+// else at its long place when its limit is at or behind CachesAt::long_slots, else at its short
+// place. It holds (top - place) / word_bytes blocks.
+struct StackRow {
+  static constexpr uint8_t kEveryHome = 0xff;
+  uint8_t size_class;  // 0: not used
+  uint8_t home;
+  uint16_t most_blocks;  // a count above it was read in the middle of a change
+  uint32_t short_place;  // in the cache
+  uint32_t long_place;
+  uint32_t foreign_place;
+};
+
+// Thread caches: a list, the newest first.
+struct CachesAt {
+  uint32_t first;  // word: the first cache, in the engine
+  uint32_t count;  // uint32, in the engine
+  // In a cache.
+  uint32_t bytes;
+  uint32_t next;        // word
+  uint32_t tops;        // word for each stack
+  uint32_t limits;      // word for each stack
+  uint32_t long_slots;  // where the long places begin
+  uint32_t owner;       // int32: the thread's number
+  uint32_t state;       // uint8: 1 owned, 2 parked
+  uint32_t home;        // uint8
+  uint32_t spans;       // uint32: cached spans
+  uint32_t span_pages;  // uint32
+};
+
+// The small or the mid zone.
+struct ZoneAt {
+  uint32_t slab_bytes;
+  uint32_t limit;        // word: granules that are mapped
+  uint32_t records;      // word: the first slab's record
+  uint32_t untouched;    // uint32: slabs from this one on were never taken, nor their records
+  uint32_t dirty_slabs;  // uint32: without a class, perhaps resident
+  uint32_t mapped;       // word: bytes
+  uint32_t unmapped;     // word: of these, bytes that were given up
+  uint32_t tables[3];    // word: bytes of the zone's own tables
+};
+
+// A slab's record.
+struct SlabAt {
+  uint32_t bytes;
+  uint32_t head_bytes;         // what is below lies before this
+  uint32_t granules_per_slab;  // a constant
+  uint32_t purge_units;        // a constant: bits of `purged`, each for as many bytes
+  uint32_t size_class;         // uint8
+  uint32_t first;              // uint16: blocks before it are not used
+  uint32_t carved;             // uint32: blocks from it on were never handed out
+  uint32_t used;               // uint32: blocks that are live or cached
+  uint32_t purged;             // uint64s
+};
+
+struct LargeAt {
+  uint32_t page_bytes;   // a constant
+  uint32_t live_pages;   // uint64: live or cached
+  uint32_t live_blocks;  // uint64
+  uint32_t dirty_pages;  // uint64
+  uint32_t mapped;       // word: bytes
+  uint32_t unmapped;     // word
+  uint32_t table;        // word: bytes
+};
+
+struct HugeAt {
+  uint32_t live_bytes;   // word
+  uint32_t live_blocks;  // word
+  uint32_t kept_bytes;   // word
+  uint32_t table;        // word: null, or where this is:
+  uint32_t capacity;     //   word
+  uint32_t entries;      //   word: where entries are
+  uint32_t entry_bytes;
+  uint32_t entry_address;  // in an entry, word; below 2: none
+  uint32_t entry_size;     // in an entry, word
+  uint32_t kept_count;     // uint32
+  uint32_t kept;           // that many mappings
+  uint32_t kept_step;
+  uint32_t kept_address;  // in one, word
+  uint32_t kept_size;     // in one, word
+};
+
+struct HeapsAt {
+  uint32_t live;   // uint32
+  uint32_t count;  // uint32: first-class heaps ever made; their numbers are 1 to this
+  uint32_t by_id;  // word for each number: the heap's record
+};
+
+// The windows in which zones grow: small, mid, large, and one for their tables, each behind the
+// other.
+struct WindowsAt {
+  uint32_t base;          // word
+  uint32_t window_bytes;  // word
+};
+
+// All are uint64.
+struct PurgesAt {
+  uint32_t calls;
+  uint32_t bytes;
+  uint32_t retaken_bytes;
+  uint32_t max_ns;
+  uint32_t total_ns;
+  uint32_t background_turns;
+  uint32_t limit_bytes;
+};
+
+struct HeapRoot {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t bytes;
+  uint32_t word_bytes;
+  uint32_t engine_bytes;
+  uint32_t class_count;
+  uint32_t stack_count;
+  const void* engine;
+  const ClassRow* classes;
+  const StackRow* stacks;
+  const char* library_version;  // ends with a zero
+
+  uint32_t started;  // uint8: nothing else means anything while it is 0
+  uint32_t homes;    // uint32: homes in use
+  uint32_t records;  // word: bytes of caches, heaps and other records
+  CountersAt counters;
+  BatchesAt batches;
+  CachesAt caches;
+  ZoneAt zones[2];
+  SlabAt slabs;
+  LargeAt large;
+  HugeAt huge;
+  HeapsAt heaps;
+  WindowsAt windows;
+  PurgesAt purges;
+};
+
+}  // namespace tide::layout

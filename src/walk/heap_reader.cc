@@ -1,0 +1,390 @@
+#include "walk/heap_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "host/error.h"
+
+namespace tide::walk {
+namespace {
+
+uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+uint64_t less(uint64_t from, uint64_t taken) { return from > taken ? from - taken : 0; }
+
+// A chain that is longer was read in the middle of a change.
+constexpr size_t kMostCaches = 1 << 20;
+
+}  // namespace
+
+// The counters of one home's slabs, or of a first-class heap's.
+struct Counters {
+  uint64_t used = 0;
+  uint64_t capacity = 0;
+  uint32_t slabs = 0;
+};
+
+struct HeapReader::ClassNow {
+  std::vector<Counters> homes;
+  std::vector<uint32_t> depots;  // which slots hold a batch
+  uint64_t cached = 0;           // in caches and depots
+  Counters heaps;                // all first-class heaps together
+};
+
+template <class T>
+T HeapReader::load(uint64_t address) const {
+  T value{};
+  memory_.read({{address, &value, sizeof value}});
+  return value;
+}
+
+HeapReader::HeapReader(const MemorySource& memory, uint64_t root_address) : memory_(memory) {
+  struct Head {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t bytes;
+  };
+  const Head head = load<Head>(root_address);
+  if (head.magic != layout::kHeapRootMagic) {
+    throw host::Error("what is called tide_heap_root in it is none of Tide's");
+  }
+  if (head.version != layout::kHeapRootVersion || head.bytes < sizeof root_) {
+    throw host::Error(
+        fmt::format("its Tide describes itself in version {} and this command knows version {}; "
+                    "use the command that came with that library",
+                    head.version, layout::kHeapRootVersion));
+  }
+  root_ = load<layout::HeapRoot>(root_address);
+  if (root_.word_bytes != sizeof(uint64_t)) {
+    throw host::Error("it is a process of another word size than this command");
+  }
+  engine_ = address_of(root_.engine);
+  classes_.resize(root_.class_count);
+  stacks_.resize(root_.stack_count);
+  char version[16] = {};
+  ReadBatch batch;
+  batch.add_bytes(address_of(root_.classes), classes_.data(), classes_.size() * sizeof classes_[0]);
+  batch.add_bytes(address_of(root_.stacks), stacks_.data(), stacks_.size() * sizeof stacks_[0]);
+  batch.add(address_of(root_.library_version), version);
+  batch.run(memory_);
+  version_.assign(version, strnlen(version, sizeof version));
+}
+
+std::vector<HeapReader::ClassNow> HeapReader::read_classes() const {
+  const auto homes_in_use = load<uint32_t>(at(root_.homes));
+  std::vector<ClassNow> classes(classes_.size());
+  ReadBatch batch;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    const layout::ClassRow& row = classes_[c];
+    if (row.block_bytes == 0) continue;
+    const uint32_t homes = std::min(row.homes, row.homes == 1 ? 1 : homes_in_use);
+    classes[c].homes.resize(homes);
+    classes[c].depots.resize(homes);
+    for (uint32_t home = 0; home < homes; ++home) {
+      const uint64_t counters = at(row.counters + home * row.counters_step);
+      Counters& here = classes[c].homes[home];
+      batch.add(counters + root_.counters.used, here.used);
+      batch.add(counters + root_.counters.capacity, here.capacity);
+      batch.add(counters + root_.counters.slabs, here.slabs);
+      batch.add(at(row.depot + home * row.depot_step), classes[c].depots[home]);
+    }
+  }
+  batch.run(memory_);
+  return classes;
+}
+
+// Only slots that hold a batch are read: the others may never have been touched.
+void HeapReader::read_depots(std::vector<ClassNow>& classes) const {
+  std::vector<std::vector<uint32_t>> counts(classes.size());
+  ReadBatch batch;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    const layout::ClassRow& row = classes_[c];
+    counts[c].resize(classes[c].depots.size() * root_.batches.slots);
+    for (uint32_t home = 0; home < classes[c].depots.size(); ++home) {
+      for (uint32_t slot = 0; slot < root_.batches.slots; ++slot) {
+        if (((classes[c].depots[home] >> slot) & 1) == 0) continue;
+        const uint64_t place =
+            at(row.batches + home * row.batches_step + slot * root_.batches.step);
+        batch.add(place + root_.batches.count, counts[c][home * root_.batches.slots + slot]);
+      }
+    }
+  }
+  batch.run(memory_);
+  for (size_t c = 0; c < classes.size(); ++c) {
+    for (const uint32_t count : counts[c]) classes[c].cached += count;
+  }
+}
+
+void HeapReader::read_heaps(std::vector<ClassNow>& classes) const {
+  const auto count = load<uint32_t>(at(root_.heaps.count));
+  std::vector<uint64_t> heaps(count);
+  if (count == 0) return;
+  memory_.read({{at(root_.heaps.by_id) + 8, heaps.data(), count * sizeof(uint64_t)}});
+  std::vector<Counters> own(classes.size());
+  for (const uint64_t heap : heaps) {
+    if (heap == 0) continue;
+    ReadBatch batch;
+    for (size_t c = 0; c < classes.size(); ++c) {
+      if (classes_[c].block_bytes == 0) continue;
+      const uint64_t counters = heap + classes_[c].heap_counters;
+      batch.add(counters + root_.counters.used, own[c].used);
+      batch.add(counters + root_.counters.capacity, own[c].capacity);
+      batch.add(counters + root_.counters.slabs, own[c].slabs);
+    }
+    batch.run(memory_);
+    for (size_t c = 0; c < classes.size(); ++c) {
+      classes[c].heaps.used += own[c].used;
+      classes[c].heaps.capacity += own[c].capacity;
+      classes[c].heaps.slabs += own[c].slabs;
+    }
+  }
+}
+
+std::vector<uint64_t> HeapReader::cache_addresses() const {
+  std::vector<uint64_t> addresses;
+  for (auto cache = load<uint64_t>(at(root_.caches.first)); cache != 0;
+       cache = load<uint64_t>(cache + root_.caches.next)) {
+    addresses.push_back(cache);
+    if (addresses.size() > kMostCaches) throw host::Error("its list of thread caches has no end");
+  }
+  return addresses;
+}
+
+std::pair<uint64_t, uint64_t> HeapReader::read_caches(std::vector<ClassNow>& classes,
+                                                      HeapFigures& figures) const {
+  const layout::CachesAt& where = root_.caches;
+  uint64_t spans = 0;
+  uint64_t span_bytes = 0;
+  std::vector<uint64_t> tops(stacks_.size());
+  std::vector<uint64_t> limits(stacks_.size());
+  for (const uint64_t cache : cache_addresses()) {
+    int32_t owner = 0;
+    uint8_t state = 0;
+    uint8_t home = 0;
+    uint32_t cached_spans = 0;
+    uint32_t span_pages = 0;
+    ReadBatch batch;
+    batch.add_bytes(cache + where.tops, tops.data(), tops.size() * sizeof tops[0]);
+    batch.add_bytes(cache + where.limits, limits.data(), limits.size() * sizeof limits[0]);
+    batch.add(cache + where.owner, owner);
+    batch.add(cache + where.state, state);
+    batch.add(cache + where.home, home);
+    batch.add(cache + where.spans, cached_spans);
+    batch.add(cache + where.span_pages, span_pages);
+    batch.run(memory_);
+    const uint64_t bytes_in_spans = uint64_t{span_pages} * root_.large.page_bytes;
+    tide_thread_stats thread{static_cast<uint64_t>(owner), state, 0, bytes_in_spans, cached_spans};
+    for (size_t i = 0; i < stacks_.size(); ++i) {
+      const layout::StackRow& row = stacks_[i];
+      if (row.size_class == 0) continue;
+      const bool is_foreign = row.home != layout::StackRow::kEveryHome && row.home != home;
+      const bool is_long = limits[i] >= cache + where.long_slots;
+      const uint32_t place = is_foreign ? row.foreign_place
+                             : is_long  ? row.long_place
+                                        : row.short_place;
+      const uint64_t count = (tops[i] - cache - place) / root_.word_bytes;
+      if (count > row.most_blocks) continue;
+      classes[row.size_class].cached += count;
+      thread.cached_blocks += count;
+      thread.cached_bytes += count * classes_[row.size_class].block_bytes;
+    }
+    figures.threads.push_back(thread);
+    spans += cached_spans;
+    span_bytes += bytes_in_spans;
+  }
+  return {spans, span_bytes};
+}
+
+// What free blocks in slabs may have resident.
+uint64_t HeapReader::dirty_in_slabs(const layout::ZoneAt& zone, uint64_t records,
+                                    uint32_t slabs) const {
+  const layout::SlabAt& where = root_.slabs;
+  constexpr uint32_t kAtOnce = 8192;
+  std::vector<std::byte> heads(size_t{std::min(slabs, kAtOnce)} * where.head_bytes);
+  const uint64_t unit_bytes = zone.slab_bytes / where.purge_units;
+  uint64_t dirty = 0;
+  for (uint32_t begin = 0; begin < slabs; begin += kAtOnce) {
+    const uint32_t count = std::min(kAtOnce, slabs - begin);
+    ReadBatch batch;
+    for (uint32_t i = 0; i < count; ++i) {
+      batch.add_bytes(records + uint64_t{begin + i} * where.bytes,
+                      &heads[size_t{i} * where.head_bytes], where.head_bytes);
+    }
+    batch.run(memory_);
+    for (uint32_t i = 0; i < count; ++i) {
+      const std::byte* const head = &heads[size_t{i} * where.head_bytes];
+      const auto c = static_cast<uint8_t>(head[where.size_class]);
+      if (c == 0 || c >= classes_.size()) continue;
+      uint16_t first = 0;
+      uint32_t carved = 0;
+      uint32_t used = 0;
+      std::memcpy(&first, head + where.first, sizeof first);
+      std::memcpy(&carved, head + where.carved, sizeof carved);
+      std::memcpy(&used, head + where.used, sizeof used);
+      uint64_t units = 0;
+      for (uint32_t word = 0; word < where.purge_units / 64; ++word) {
+        uint64_t bits = 0;
+        std::memcpy(&bits, head + where.purged + word * sizeof bits, sizeof bits);
+        units += static_cast<uint64_t>(std::popcount(bits));
+      }
+      const uint64_t free_blocks = less(carved, uint64_t{first} + used);
+      dirty += less(free_blocks * classes_[c].block_bytes, units * unit_bytes);
+    }
+  }
+  return dirty;
+}
+
+void HeapReader::read_zone(const layout::ZoneAt& zone, tide_stats& totals) const {
+  uint64_t limit = 0;
+  uint64_t records = 0;
+  uint32_t untouched = 0;
+  uint32_t dirty_slabs = 0;
+  uint64_t mapped = 0;
+  uint64_t unmapped = 0;
+  uint64_t tables[3] = {};
+  ReadBatch batch;
+  batch.add(at(zone.limit), limit);
+  batch.add(at(zone.records), records);
+  batch.add(at(zone.untouched), untouched);
+  batch.add(at(zone.dirty_slabs), dirty_slabs);
+  batch.add(at(zone.mapped), mapped);
+  batch.add(at(zone.unmapped), unmapped);
+  for (uint32_t i = 0; i < 3; ++i) batch.add(at(zone.tables[i]), tables[i]);
+  batch.run(memory_);
+  const uint64_t slabs = std::min<uint64_t>(untouched, limit / root_.slabs.granules_per_slab);
+  totals.free_dirty_bytes += dirty_in_slabs(zone, records, static_cast<uint32_t>(slabs)) +
+                             uint64_t{dirty_slabs} * zone.slab_bytes;
+  const uint64_t own = tables[0] + tables[1] + tables[2];
+  totals.metadata_bytes += own;
+  totals.mapped_bytes += mapped - unmapped + own;
+}
+
+void HeapReader::read_big(std::pair<uint64_t, uint64_t> cached_spans, tide_stats& totals) const {
+  uint64_t pages = 0;
+  uint64_t blocks = 0;
+  uint64_t dirty_pages = 0;
+  uint64_t mapped = 0;
+  uint64_t unmapped = 0;
+  uint64_t table = 0;
+  uint64_t records = 0;
+  ReadBatch batch;
+  batch.add(at(root_.large.live_pages), pages);
+  batch.add(at(root_.large.live_blocks), blocks);
+  batch.add(at(root_.large.dirty_pages), dirty_pages);
+  batch.add(at(root_.large.mapped), mapped);
+  batch.add(at(root_.large.unmapped), unmapped);
+  batch.add(at(root_.large.table), table);
+  batch.add(at(root_.huge.live_bytes), totals.huge_live_bytes);
+  batch.add(at(root_.huge.live_blocks), totals.huge_live_blocks);
+  batch.add(at(root_.huge.kept_bytes), totals.huge_cached_bytes);
+  batch.add(at(root_.records), records);
+  batch.run(memory_);
+  const uint64_t span_bytes = pages * root_.large.page_bytes;
+  totals.large_live_bytes = less(span_bytes, cached_spans.second);
+  totals.large_live_blocks = less(blocks, cached_spans.first);
+  totals.cached_bytes += span_bytes - totals.large_live_bytes;
+  totals.live_bytes += totals.large_live_bytes + totals.huge_live_bytes;
+  totals.live_blocks += totals.large_live_blocks + totals.huge_live_blocks;
+  totals.free_dirty_bytes += dirty_pages * root_.large.page_bytes + totals.huge_cached_bytes;
+  totals.metadata_bytes += table + records;
+  totals.mapped_bytes +=
+      mapped - unmapped + table + records + totals.huge_live_bytes + totals.huge_cached_bytes;
+}
+
+void HeapReader::read_purges(tide_stats& totals) const {
+  uint32_t caches = 0;
+  uint32_t heaps = 0;
+  ReadBatch batch;
+  batch.add(at(root_.caches.count), caches);
+  batch.add(at(root_.heaps.live), heaps);
+  batch.add(at(root_.purges.calls), totals.purge_calls);
+  batch.add(at(root_.purges.bytes), totals.purged_bytes);
+  batch.add(at(root_.purges.retaken_bytes), totals.retaken_bytes);
+  batch.add(at(root_.purges.max_ns), totals.purge_max_ns);
+  batch.add(at(root_.purges.total_ns), totals.purge_total_ns);
+  batch.add(at(root_.purges.background_turns), totals.background_turns);
+  batch.add(at(root_.purges.limit_bytes), totals.limit_bytes);
+  batch.run(memory_);
+  totals.thread_caches = caches;
+  totals.heaps = heaps;
+}
+
+HeapFigures HeapReader::figures() const {
+  HeapFigures figures;
+  tide_stats& totals = figures.totals;
+  totals.version = TIDE_STATS_VERSION;
+  totals.size = sizeof totals;
+  if (!is_started()) return figures;
+  std::vector<ClassNow> classes = read_classes();
+  read_depots(classes);
+  const auto cached_spans = read_caches(classes, figures);
+  read_heaps(classes);
+  for (size_t c = 0; c < classes.size(); ++c) {
+    if (classes_[c].block_bytes == 0) continue;
+    Counters sum;
+    for (const Counters& home : classes[c].homes) {
+      sum.used += home.used;
+      sum.capacity += home.capacity;
+      sum.slabs += home.slabs;
+    }
+    const Counters& heaps = classes[c].heaps;
+    tide_class_stats entry{};
+    entry.block_bytes = classes_[c].block_bytes;
+    entry.slabs = uint64_t{sum.slabs} + heaps.slabs;
+    entry.cached_blocks = std::min(classes[c].cached, sum.used);
+    entry.live_blocks = sum.used - entry.cached_blocks + heaps.used;
+    entry.free_blocks = less(sum.capacity + heaps.capacity, sum.used + heaps.used);
+    totals.live_blocks += entry.live_blocks;
+    totals.live_bytes += entry.live_blocks * entry.block_bytes;
+    totals.cached_bytes += entry.cached_blocks * entry.block_bytes;
+    figures.classes.push_back(entry);
+  }
+  for (const layout::ZoneAt& zone : root_.zones) read_zone(zone, totals);
+  read_big(cached_spans, totals);
+  totals.returned_bytes =
+      less(totals.mapped_bytes, totals.live_bytes + totals.cached_bytes + totals.free_dirty_bytes +
+                                    totals.metadata_bytes);
+  read_purges(totals);
+  return figures;
+}
+
+HeapRanges HeapReader::ranges() const {
+  HeapRanges ranges;
+  ranges.records.push_back({engine_, engine_ + root_.engine_bytes});
+  if (!is_started()) return ranges;
+  const auto base = load<uint64_t>(at(root_.windows.base));
+  const auto window = load<uint64_t>(at(root_.windows.window_bytes));
+  ranges.zones.push_back({base, base + 3 * window});
+  ranges.records.push_back({base + 3 * window, base + 4 * window});
+  for (const uint64_t cache : cache_addresses()) {
+    ranges.records.push_back({cache, cache + root_.caches.bytes});
+  }
+  const layout::HugeAt& huge = root_.huge;
+  if (const auto table = load<uint64_t>(at(huge.table)); table != 0) {
+    const auto capacity = load<uint64_t>(table + huge.capacity);
+    const auto entries = load<uint64_t>(table + huge.entries);
+    std::vector<std::byte> copy(capacity * huge.entry_bytes);
+    memory_.read({{entries, copy.data(), copy.size()}});
+    for (size_t i = 0; i < capacity; ++i) {
+      uint64_t address = 0;
+      uint64_t bytes = 0;
+      std::memcpy(&address, &copy[i * huge.entry_bytes + huge.entry_address], sizeof address);
+      std::memcpy(&bytes, &copy[i * huge.entry_bytes + huge.entry_size], sizeof bytes);
+      if (address > 1) ranges.huge.push_back({address, address + bytes});
+    }
+    ranges.records.push_back({entries, entries + copy.size()});
+  }
+  const auto kept = load<uint32_t>(at(huge.kept_count));
+  for (uint32_t i = 0; i < kept; ++i) {
+    const uint64_t entry = at(huge.kept + i * huge.kept_step);
+    const auto address = load<uint64_t>(entry + huge.kept_address);
+    const auto bytes = load<uint64_t>(entry + huge.kept_size);
+    ranges.kept.push_back({address, address + bytes});
+  }
+  return ranges;
+}
+
+}  // namespace tide::walk

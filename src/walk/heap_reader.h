@@ -1,0 +1,73 @@
+// A heap's figures from outside, by its layout::HeapRoot: the same as tide_stats_get gives inside
+// the process (Engine::collect_stats; a change there is a change here).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layout/heap_root.h"
+#include "tide/tide.h"
+#include "walk/memory_source.h"
+
+namespace tide::walk {
+
+struct HeapFigures {
+  tide_stats totals{};
+  std::vector<tide_class_stats> classes;  // as tide_class_stats_get, smallest first
+  std::vector<tide_thread_stats> threads;
+};
+
+// Addresses [start, end).
+struct Range {
+  uint64_t start;
+  uint64_t end;
+};
+
+// Where the heap's memory is.
+struct HeapRanges {
+  std::vector<Range> zones;    // windows that hold blocks
+  std::vector<Range> huge;     // live blocks with a mapping of their own
+  std::vector<Range> kept;     // freed ones
+  std::vector<Range> records;  // tables, caches, the engine itself; other records are not known
+};
+
+class HeapReader {
+ public:
+  // Throws host::Error when there is no root that we understand.
+  HeapReader(const MemorySource& memory, uint64_t root_address);
+
+  HeapFigures figures() const;
+  HeapRanges ranges() const;
+  const std::string& library_version() const { return version_; }
+
+ private:
+  struct ClassNow;
+  struct ZoneNow;
+
+  uint64_t at(uint32_t offset) const { return engine_ + offset; }
+  template <class T>
+  T load(uint64_t address) const;
+  bool is_started() const { return load<uint8_t>(at(root_.started)) != 0; }
+
+  std::vector<ClassNow> read_classes() const;
+  void read_depots(std::vector<ClassNow>& classes) const;
+  void read_heaps(std::vector<ClassNow>& classes) const;
+  // Adds what caches hold to the classes. Returns cached spans and their bytes.
+  std::pair<uint64_t, uint64_t> read_caches(std::vector<ClassNow>& classes,
+                                            HeapFigures& figures) const;
+  void read_zone(const layout::ZoneAt& zone, tide_stats& totals) const;
+  uint64_t dirty_in_slabs(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs) const;
+  void read_big(std::pair<uint64_t, uint64_t> cached_spans, tide_stats& totals) const;
+  void read_purges(tide_stats& totals) const;
+  std::vector<uint64_t> cache_addresses() const;
+
+  const MemorySource& memory_;
+  layout::HeapRoot root_{};
+  uint64_t engine_ = 0;
+  std::vector<layout::ClassRow> classes_;
+  std::vector<layout::StackRow> stacks_;
+  std::string version_;
+};
+
+}  // namespace tide::walk

@@ -1,0 +1,43 @@
+// Memory that is not ours to touch: another process's, later a core's. Tests read their own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace tide::walk {
+
+// Bytes to copy from there to here.
+struct Piece {
+  uint64_t address;
+  void* to;
+  size_t bytes;
+};
+
+class MemorySource {
+ public:
+  virtual ~MemorySource() = default;
+  // All of them, in one go as far as that is possible. Throws host::Error when one is not there.
+  virtual void read(const std::vector<Piece>& pieces) const = 0;
+};
+
+// Collects what is to be read; the places must stay where they are until run().
+class ReadBatch {
+ public:
+  template <class T>
+  void add(uint64_t address, T& to) {
+    pieces_.push_back({address, &to, sizeof to});
+  }
+  void add_bytes(uint64_t address, void* to, size_t bytes) {
+    pieces_.push_back({address, to, bytes});
+  }
+  void run(const MemorySource& memory) {
+    if (!pieces_.empty()) memory.read(pieces_);
+    pieces_.clear();
+  }
+
+ private:
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace tide::walk

@@ -1,0 +1,184 @@
+// The reader's figures of an engine, by its root alone, are those that the engine itself counts.
+#include "walk/heap_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "heap/engine_map.h"
+#include "host/error.h"
+#include "tests/unit/engine_client.h"
+
+namespace tide::tests {
+namespace {
+
+class OwnMemory : public walk::MemorySource {
+ public:
+  void read(const std::vector<walk::Piece>& pieces) const override {
+    for (const walk::Piece& piece : pieces) {
+      memcpy(piece.to, reinterpret_cast<const void*>(piece.address), piece.bytes);
+    }
+  }
+};
+
+class HeapReaderTest : public testing::Test {
+ protected:
+  walk::HeapReader reader() const { return {memory_, reinterpret_cast<uint64_t>(&root_)}; }
+
+  void expect_same() {
+    heap::Stats inside;
+    box_.engine->collect_stats(inside);
+    const walk::HeapFigures outside = reader().figures();
+    const tide_stats& totals = outside.totals;
+    EXPECT_EQ(totals.mapped_bytes, inside.mapped_bytes);
+    EXPECT_EQ(totals.live_bytes, inside.live_bytes);
+    EXPECT_EQ(totals.live_blocks, inside.live_blocks);
+    EXPECT_EQ(totals.cached_bytes, inside.cached_bytes);
+    EXPECT_EQ(totals.free_dirty_bytes, inside.free_dirty_bytes);
+    EXPECT_EQ(totals.returned_bytes, inside.returned_bytes);
+    EXPECT_EQ(totals.metadata_bytes, inside.metadata_bytes);
+    EXPECT_EQ(totals.large_live_bytes, inside.large_live_bytes);
+    EXPECT_EQ(totals.large_live_blocks, inside.large_live_blocks);
+    EXPECT_EQ(totals.huge_live_bytes, inside.huge_live_bytes);
+    EXPECT_EQ(totals.huge_live_blocks, inside.huge_live_blocks);
+    EXPECT_EQ(totals.huge_cached_bytes, inside.huge_cached_bytes);
+    EXPECT_EQ(totals.thread_caches, inside.thread_caches);
+    EXPECT_EQ(totals.heaps, inside.heaps);
+    EXPECT_EQ(totals.purge_calls, inside.purge_calls);
+    EXPECT_EQ(totals.purged_bytes, inside.purged_bytes);
+    EXPECT_EQ(totals.retaken_bytes, inside.retaken_bytes);
+    EXPECT_EQ(totals.purge_max_ns, inside.purge_max_ns);
+    EXPECT_EQ(totals.purge_total_ns, inside.purge_total_ns);
+    EXPECT_EQ(totals.background_turns, inside.background_turns);
+    EXPECT_EQ(totals.limit_bytes, inside.limit_bytes);
+    if (!box_.engine->started()) return;
+    ASSERT_EQ(outside.classes.size(), layout::kClassCount - 1);
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      const tide_class_stats& entry = outside.classes[c - 1];
+      EXPECT_EQ(entry.block_bytes, inside.classes[c].block_bytes);
+      EXPECT_EQ(entry.slabs, inside.classes[c].slabs) << c;
+      EXPECT_EQ(entry.live_blocks, inside.classes[c].live_blocks) << c;
+      EXPECT_EQ(entry.cached_blocks, inside.classes[c].cached_blocks) << c;
+      EXPECT_EQ(entry.free_blocks, inside.classes[c].free_blocks) << c;
+    }
+    expect_same_threads(outside.threads);
+  }
+
+  void expect_same_threads(const std::vector<tide_thread_stats>& outside) {
+    std::vector<heap::ThreadStats> inside;
+    box_.engine->visit_caches(
+        [](const heap::ThreadStats& stats, void* argument) {
+          static_cast<std::vector<heap::ThreadStats>*>(argument)->push_back(stats);
+        },
+        &inside);
+    ASSERT_EQ(outside.size(), inside.size());
+    for (size_t i = 0; i < inside.size(); ++i) {
+      EXPECT_EQ(outside[i].thread_id, static_cast<uint64_t>(inside[i].owner));
+      EXPECT_EQ(outside[i].state, static_cast<uint32_t>(inside[i].state));
+      EXPECT_EQ(outside[i].cached_bytes, inside[i].cached_bytes);
+      EXPECT_EQ(outside[i].cached_blocks, inside[i].cached_blocks);
+    }
+  }
+
+  EngineBox box_;
+  layout::HeapRoot root_ = heap::EngineMap::root(*box_.engine);
+  OwnMemory memory_;
+};
+
+TEST_F(HeapReaderTest, NothingBeforeTheStart) {
+  expect_same();
+  EXPECT_EQ(reader().figures().totals.mapped_bytes, 0u);
+  EXPECT_TRUE(reader().ranges().zones.empty());
+  EXPECT_EQ(reader().library_version(), TIDE_VERSION);
+}
+
+TEST_F(HeapReaderTest, AgreesWithTheEngineAtAnyMoment) {
+  ASSERT_TRUE(box_.start());
+  expect_same();
+  std::mt19937 random(11);
+  FakeHeap* const heap = box_.engine->heap_create(SIZE_MAX);
+  Client threads[3] = {Client(*box_.engine), Client(*box_.engine), Client(*box_.engine)};
+  std::vector<void*> held;
+  for (int step = 0; step < 6000; ++step) {
+    Client& thread = threads[random() % 3];
+    if (held.empty() || random() % 9 < 5) {
+      const unsigned kind = random() % 300;
+      const size_t bytes = kind == 0   ? 33'000'000 + random() % 3'000'000
+                           : kind < 12 ? 70'000 + random() % 500'000
+                                       : random() % (kind < 200 ? 300 : 30'000);
+      held.push_back(random() % 5 == 0 ? box_.engine->heap_allocate(heap, bytes, 0, false)
+                                       : thread.allocate(bytes));
+      ASSERT_NE(held.back(), nullptr);
+    } else {
+      std::swap(held[random() % held.size()], held.back());
+      ASSERT_EQ(thread.release(held.back()), heap::Released::kDone);
+      held.pop_back();
+    }
+    if (step % 1900 == 1000) thread.purge();
+    if (step == 4000) threads[2].park();
+    if (step == 4100) threads[2].acquire();
+    if (step % 400 == 399) expect_same();
+  }
+  for (void* block : held) threads[0].release(block);
+  expect_same();
+}
+
+TEST_F(HeapReaderTest, ReadsPurgeFigures) {
+  ASSERT_TRUE(box_.start());
+  // Whatever the engine counts there is read from where it counts.
+  char* const engine = reinterpret_cast<char*>(box_.engine.get());
+  const uint32_t places[] = {root_.purges.retaken_bytes, root_.purges.max_ns, root_.purges.total_ns,
+                             root_.purges.background_turns, root_.purges.limit_bytes};
+  uint64_t value = 100;
+  for (const uint32_t place : places) {
+    ++value;
+    memcpy(engine + place, &value, sizeof value);
+  }
+  expect_same();
+  EXPECT_EQ(reader().figures().totals.limit_bytes, 105u);
+}
+
+TEST_F(HeapReaderTest, KnowsWhereTheMemoryIs) {
+  ASSERT_TRUE(box_.start());
+  Client thread(*box_.engine);
+  const auto holds = [](const std::vector<walk::Range>& ranges, const void* p) {
+    const auto address = reinterpret_cast<uint64_t>(p);
+    for (const walk::Range& range : ranges) {
+      if (address >= range.start && address < range.end) return true;
+    }
+    return false;
+  };
+  void* const huge = thread.allocate(40'000'000);
+  void* const freed = thread.allocate(50'000'000);
+  void* const small = thread.allocate(10);
+  void* const mid = thread.allocate(10'000);
+  void* const large = thread.allocate(100'000);
+  thread.release(freed);
+  const walk::HeapRanges ranges = reader().ranges();
+  for (void* p : {small, mid, large}) EXPECT_TRUE(holds(ranges.zones, p));
+  EXPECT_TRUE(holds(ranges.huge, huge));
+  EXPECT_FALSE(holds(ranges.huge, freed));
+  EXPECT_TRUE(holds(ranges.kept, freed));
+  EXPECT_TRUE(holds(ranges.records, thread.cache()));
+  EXPECT_FALSE(holds(ranges.records, small));
+}
+
+TEST_F(HeapReaderTest, RefusesWhatItDoesNotKnow) {
+  const layout::HeapRoot good = root_;
+  root_.magic += 1;
+  EXPECT_THROW(reader(), host::Error);
+  root_ = good;
+  root_.version += 1;
+  EXPECT_THROW(reader(), host::Error);
+  root_ = good;
+  root_.bytes -= 8;
+  EXPECT_THROW(reader(), host::Error);
+  root_ = good;
+  root_.bytes += 8;
+  EXPECT_NO_THROW(reader()) << "newer, with fields at the end that we do not need";
+}
+
+}  // namespace
+}  // namespace tide::tests
