@@ -20,6 +20,7 @@ struct Command {
   int (*run)(const Arguments& arguments);
 };
 
+extern const Command kDoctorCommand;
 extern const Command kEnvCommand;
 extern const Command kRunCommand;
 extern const Command kTopCommand;

@@ -16,7 +16,7 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand, &kTopCommand, &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand, &kTopCommand, &kDoctorCommand, &kEnvCommand};
 
 std::string overview() {
   std::string text =

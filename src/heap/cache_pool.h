@@ -52,7 +52,7 @@ class CachePool {
     }
     cache->is_rested = false;
     base::racy_store(cache->state, layout::CacheState::kOwned);
-    cache->owner = sys::thread_number();
+    base::racy_store(cache->owner, sys::thread_number());
     return cache;
   }
 

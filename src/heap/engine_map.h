@@ -90,16 +90,21 @@ struct EngineMap {
     return row;
   }
 
+  using ClassRows = std::array<layout::ClassRow, layout::kClassCount>;
+  using StackRows = std::array<layout::StackRow, layout::kCacheStacks>;
+
   template <class Vm>
-  static constexpr auto class_rows() {
-    std::array<layout::ClassRow, layout::kClassCount> rows{};
+  static constexpr ClassRows class_rows() {
+    ClassRows rows{};
     for (uint32_t c = 1; c < layout::kClassCount; ++c) rows[c] = class_row<Vm>(c);
     return rows;
   }
 
-  static constexpr auto stack_rows() {
+  // A template so that it is looked at when the class is whole: until then it makes no constant.
+  template <class Vm>
+  static constexpr StackRows stack_rows() {
     using layout::ThreadCache;
-    std::array<layout::StackRow, layout::kCacheStacks> rows{};
+    StackRows rows{};
     for (uint32_t stack = 1; stack < layout::kCacheStacks; ++stack) {
       const uint32_t c = layout::class_of_stack(stack);
       if (c == 0) continue;
@@ -209,9 +214,9 @@ struct EngineMap {
   }
 
   template <class Vm>
-  static constexpr std::array<layout::ClassRow, layout::kClassCount> kClassRows = class_rows<Vm>();
+  static constexpr ClassRows kClassRows = class_rows<Vm>();
   template <class Vm>
-  static constexpr std::array<layout::StackRow, layout::kCacheStacks> kStackRows = stack_rows();
+  static constexpr StackRows kStackRows = stack_rows<Vm>();
 };
 
 }  // namespace tide::heap

@@ -62,7 +62,7 @@ std::optional<ElfSymbol> find_data_symbol(const std::string& path, std::string_v
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.get() < 0) return std::nullopt;
   elf_version(EV_CURRENT);
-  const std::unique_ptr<Elf, ElfEnd> elf(elf_begin(file.get(), ELF_C_READ_MMAP, nullptr));
+  const std::unique_ptr<Elf, ElfEnd> elf(elf_begin(file.get(), ELF_C_READ, nullptr));
   ElfSymbol symbol{};
   if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF ||
       !find_first_segment(elf.get(), symbol)) {

@@ -198,14 +198,13 @@ std::pair<uint64_t, uint64_t> HeapReader::read_caches(std::vector<ClassNow>& cla
   return {spans, span_bytes};
 }
 
-// What free blocks in slabs may have resident.
-uint64_t HeapReader::dirty_in_slabs(const layout::ZoneAt& zone, uint64_t records,
-                                    uint32_t slabs) const {
+// Adds what free blocks in slabs may have resident, per class.
+void HeapReader::add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
+                           std::vector<uint64_t>& dirty) const {
   const layout::SlabAt& where = root_.slabs;
   constexpr uint32_t kAtOnce = 8192;
   std::vector<std::byte> heads(size_t{std::min(slabs, kAtOnce)} * where.head_bytes);
   const uint64_t unit_bytes = zone.slab_bytes / where.purge_units;
-  uint64_t dirty = 0;
   for (uint32_t begin = 0; begin < slabs; begin += kAtOnce) {
     const uint32_t count = std::min(kAtOnce, slabs - begin);
     ReadBatch batch;
@@ -231,13 +230,13 @@ uint64_t HeapReader::dirty_in_slabs(const layout::ZoneAt& zone, uint64_t records
         units += static_cast<uint64_t>(std::popcount(bits));
       }
       const uint64_t free_blocks = less(carved, uint64_t{first} + used);
-      dirty += less(free_blocks * classes_[c].block_bytes, units * unit_bytes);
+      dirty[c] += less(free_blocks * classes_[c].block_bytes, units * unit_bytes);
     }
   }
-  return dirty;
 }
 
-void HeapReader::read_zone(const layout::ZoneAt& zone, tide_stats& totals) const {
+void HeapReader::read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& dirty,
+                           tide_stats& totals) const {
   uint64_t limit = 0;
   uint64_t records = 0;
   uint32_t untouched = 0;
@@ -255,8 +254,8 @@ void HeapReader::read_zone(const layout::ZoneAt& zone, tide_stats& totals) const
   for (uint32_t i = 0; i < 3; ++i) batch.add(at(zone.tables[i]), tables[i]);
   batch.run(memory_);
   const uint64_t slabs = std::min<uint64_t>(untouched, limit / root_.slabs.granules_per_slab);
-  totals.free_dirty_bytes += dirty_in_slabs(zone, records, static_cast<uint32_t>(slabs)) +
-                             uint64_t{dirty_slabs} * zone.slab_bytes;
+  add_dirty(zone, records, static_cast<uint32_t>(slabs), dirty);
+  totals.free_dirty_bytes += uint64_t{dirty_slabs} * zone.slab_bytes;
   const uint64_t own = tables[0] + tables[1] + tables[2];
   totals.metadata_bytes += own;
   totals.mapped_bytes += mapped - unmapped + own;
@@ -342,7 +341,13 @@ HeapFigures HeapReader::figures() const {
     totals.cached_bytes += entry.cached_blocks * entry.block_bytes;
     figures.classes.push_back(entry);
   }
-  for (const layout::ZoneAt& zone : root_.zones) read_zone(zone, totals);
+  std::vector<uint64_t> dirty(classes_.size());
+  for (const layout::ZoneAt& zone : root_.zones) read_zone(zone, dirty, totals);
+  for (size_t c = 0; c < classes_.size(); ++c) {
+    if (classes_[c].block_bytes == 0) continue;
+    figures.dirty_in_class.push_back(dirty[c]);
+    totals.free_dirty_bytes += dirty[c];
+  }
   read_big(cached_spans, totals);
   totals.returned_bytes =
       less(totals.mapped_bytes, totals.live_bytes + totals.cached_bytes + totals.free_dirty_bytes +

@@ -15,6 +15,7 @@ namespace tide::walk {
 struct HeapFigures {
   tide_stats totals{};
   std::vector<tide_class_stats> classes;  // as tide_class_stats_get, smallest first
+  std::vector<uint64_t> dirty_in_class;   // bytes of free blocks in slabs that may be resident
   std::vector<tide_thread_stats> threads;
 };
 
@@ -56,8 +57,10 @@ class HeapReader {
   // Adds what caches hold to the classes. Returns cached spans and their bytes.
   std::pair<uint64_t, uint64_t> read_caches(std::vector<ClassNow>& classes,
                                             HeapFigures& figures) const;
-  void read_zone(const layout::ZoneAt& zone, tide_stats& totals) const;
-  uint64_t dirty_in_slabs(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs) const;
+  void read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& dirty,
+                 tide_stats& totals) const;
+  void add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
+                 std::vector<uint64_t>& dirty) const;
   void read_big(std::pair<uint64_t, uint64_t> cached_spans, tide_stats& totals) const;
   void read_purges(tide_stats& totals) const;
   std::vector<uint64_t> cache_addresses() const;

@@ -183,8 +183,9 @@ TEST(OptionSet, IllFormedOptionsGetOneLineAndTheDefaultHolds) {
   }
   const Loaded choice({"TIDE_STATS=xml"});
   ASSERT_EQ(choice.warnings.size(), 1u);
-  EXPECT_EQ(choice.warnings[0],
-            "option 'stats' can't be 'xml', which is not one of off|text|json|prometheus; it stays off");
+  EXPECT_EQ(
+      choice.warnings[0],
+      "option 'stats' can't be 'xml', which is not one of off|text|json|prometheus; it stays off");
 }
 
 TEST(OptionSet, WarningsCanBeTurnedOffFromAnywhere) {

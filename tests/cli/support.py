@@ -3,6 +3,8 @@
 Without ctest, TIDE_BUILD names the build directory: TIDE_BUILD=build/release tests/cli/run_test.py
 """
 
+import contextlib
+import json
 import os
 import pathlib
 import stat
@@ -14,7 +16,10 @@ BUILD = pathlib.Path(os.environ["TIDE_BUILD"]).resolve()
 TIDE = os.environ.get("TIDE_BIN", str(BUILD / "bin/tide"))
 LIBRARY = str(pathlib.Path(os.environ.get("TIDE_LIB", BUILD / "lib/libtide.so")))
 LOADED = str(BUILD / "bin/cli_loaded")
+HOLDER = str(BUILD / "bin/cli_holder")
 BYSTANDER = str(BUILD / "lib/libcli_bystander.so")
+
+NOBODY = 65534
 
 USAGE, RUN_FAILED, CANNOT_RUN, NOT_FOUND = 2, 125, 126, 127
 
@@ -30,6 +35,23 @@ def tide(*arguments, env=None, cwd=None, binary=TIDE):
     return subprocess.run([binary, *map(str, arguments)], env={**clean_environment(), **(env or {})},
                           cwd=cwd, capture_output=True, text=True, errors="replace", timeout=60,
                           check=False, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def running(*command, **kwargs):
+    """A holder that is ready, and its own statistics (None on the system's malloc)."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env=clean_environment(), **kwargs) as process:
+        try:
+            line = process.stdout.readline().strip()
+            yield process, json.loads(line) if line else None
+        finally:
+            process.stdin.close()
+            process.wait(timeout=30)
+
+
+def on_tide(**kwargs):
+    return running(TIDE, "run", "--", HOLDER, **kwargs)
 
 
 def make_executable(path, content):

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """tide top: the figures of a process are what the process itself says, and errors are one line."""
 
-import contextlib
 import json
 import os
 import select
@@ -11,28 +10,10 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BUILD, TIDE, USAGE, TideTest, clean_environment, tide
+from support import (BUILD, HOLDER, NOBODY, TIDE, USAGE, TideTest, clean_environment, on_tide,
+                     running, tide)
 
-HOLDER = str(BUILD / "bin/cli_holder")
 HOLDER_STATIC = str(BUILD / "bin/cli_holder_static")
-NOBODY = 65534
-
-
-@contextlib.contextmanager
-def running(*command, **kwargs):
-    """A holder that is ready, and its own statistics (None on the system's malloc)."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          env=clean_environment(), **kwargs) as process:
-        try:
-            line = process.stdout.readline().strip()
-            yield process, json.loads(line) if line else None
-        finally:
-            process.stdin.close()
-            process.wait(timeout=30)
-
-
-def on_tide(**kwargs):
-    return running(TIDE, "run", "--", HOLDER, **kwargs)
 
 
 def top(*arguments):
