@@ -67,13 +67,6 @@ std::string speaker(const Arguments& arguments) {
   return has_verb ? "tide " + arguments[0] : "tide";
 }
 
-// File names may hold anything; a message is one line and moves no cursor.
-std::string one_line(std::string text) {
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-  std::replace_if(text.begin(), text.end(), is_control, '?');
-  return text;
-}
-
 }  // namespace
 }  // namespace tide::cli
 
@@ -83,7 +76,7 @@ int main(int argc, char** argv) {
     const tide::host::Terminal terminal(STDERR_FILENO);
     const std::string who = tide::cli::speaker(arguments) + ":";
     fmt::print(stderr, "{} {}\n", terminal.styled(who, tide::host::Style::kRed),
-               tide::cli::one_line(message));
+               tide::host::printable(message));
     return exit_status;
   };
   try {

@@ -12,6 +12,9 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <utility>
+
+#include "host/terminal.h"
 
 namespace tide::host {
 namespace {
@@ -105,8 +108,8 @@ std::string Proc::link_target(int pid, std::string_view name) const {
 
 std::string Proc::command(int pid) const {
   std::string name = try_read(pid, "comm").value_or("");
-  name.erase(std::find(name.begin(), name.end(), '\n'), name.end());
-  return name;
+  if (name.ends_with('\n')) name.pop_back();
+  return printable(std::move(name));
 }
 
 uint64_t Proc::status_bytes(int pid, std::string_view field) const {

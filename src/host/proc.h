@@ -37,7 +37,7 @@ class Proc {
   std::string link_target(int pid, std::string_view name) const;
   std::string path(int pid, std::string_view name) const;
 
-  // The short name, without the line end.
+  // The short name, without the line end, for a terminal.
   std::string command(int pid) const;
   // A field of PID/status in bytes, such as "VmRSS"; 0 when it is not there.
   uint64_t status_bytes(int pid, std::string_view field) const;

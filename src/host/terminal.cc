@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace tide::host {
@@ -36,6 +37,12 @@ bool colour_is_wanted() {
 }
 
 }  // namespace
+
+std::string printable(std::string text) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  std::replace_if(text.begin(), text.end(), is_control, '?');
+  return text;
+}
 
 Terminal::Terminal(int fd) : is_terminal_(isatty(fd) == 1) {
   if (!is_terminal_) return;

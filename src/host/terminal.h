@@ -10,6 +10,9 @@ namespace tide::host {
 
 enum class Style { kPlain, kBold, kDim, kRed, kGreen, kYellow };
 
+// A text from elsewhere for a terminal: what would move the cursor is a '?'.
+std::string printable(std::string text);
+
 // One output stream's properties, asked once.
 class Terminal {
  public:

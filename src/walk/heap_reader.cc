@@ -1,12 +1,10 @@
 #include "walk/heap_reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-#include "host/error.h"
+#include "walk/root_check.h"
 
 namespace tide::walk {
 namespace {
@@ -15,13 +13,10 @@ uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
 uint64_t less(uint64_t from, uint64_t taken) { return from > taken ? from - taken : 0; }
 
-// A chain that is longer was read in the middle of a change.
-constexpr size_t kMostCaches = 1 << 20;
-
 }  // namespace
 
 // The counters of one home's slabs, or of a first-class heap's.
-struct Counters {
+struct HeapReader::Counters {
   uint64_t used = 0;
   uint64_t capacity = 0;
   uint32_t slabs = 0;
@@ -48,19 +43,9 @@ HeapReader::HeapReader(const MemorySource& memory, uint64_t root_address) : memo
     uint32_t bytes;
   };
   const Head head = load<Head>(root_address);
-  if (head.magic != layout::kHeapRootMagic) {
-    throw host::Error("what is called tide_heap_root in it is none of Tide's");
-  }
-  if (head.version != layout::kHeapRootVersion || head.bytes < sizeof root_) {
-    throw host::Error(
-        fmt::format("its Tide describes itself in version {} and this command knows version {}; "
-                    "use the command that came with that library",
-                    head.version, layout::kHeapRootVersion));
-  }
+  require_known_version(head.magic, head.version, head.bytes);
   root_ = load<layout::HeapRoot>(root_address);
-  if (root_.word_bytes != sizeof(uint64_t)) {
-    throw host::Error("it is a process of another word size than this command");
-  }
+  require_sane_root(root_);
   engine_ = address_of(root_.engine);
   classes_.resize(root_.class_count);
   stacks_.resize(root_.stack_count);
@@ -71,6 +56,7 @@ HeapReader::HeapReader(const MemorySource& memory, uint64_t root_address) : memo
   batch.add(address_of(root_.library_version), version);
   batch.run(memory_);
   version_.assign(version, strnlen(version, sizeof version));
+  require_sane_tables(classes_, stacks_);
 }
 
 std::vector<HeapReader::ClassNow> HeapReader::read_classes() const {
@@ -120,8 +106,9 @@ void HeapReader::read_depots(std::vector<ClassNow>& classes) const {
 
 void HeapReader::read_heaps(std::vector<ClassNow>& classes) const {
   const auto count = load<uint32_t>(at(root_.heaps.count));
-  std::vector<uint64_t> heaps(count);
   if (count == 0) return;
+  require_at_most(count, kMostHeaps);
+  std::vector<uint64_t> heaps(count);
   memory_.read({{at(root_.heaps.by_id) + 8, heaps.data(), count * sizeof(uint64_t)}});
   std::vector<Counters> own(classes.size());
   for (const uint64_t heap : heaps) {
@@ -148,7 +135,7 @@ std::vector<uint64_t> HeapReader::cache_addresses() const {
   for (auto cache = load<uint64_t>(at(root_.caches.first)); cache != 0;
        cache = load<uint64_t>(cache + root_.caches.next)) {
     addresses.push_back(cache);
-    if (addresses.size() > kMostCaches) throw host::Error("its list of thread caches has no end");
+    require_at_most(addresses.size(), kMostCaches);
   }
   return addresses;
 }
@@ -371,6 +358,7 @@ HeapRanges HeapReader::ranges() const {
   if (const auto table = load<uint64_t>(at(huge.table)); table != 0) {
     const auto capacity = load<uint64_t>(table + huge.capacity);
     const auto entries = load<uint64_t>(table + huge.entries);
+    require_at_most(capacity, kMostHugeEntries);
     std::vector<std::byte> copy(capacity * huge.entry_bytes);
     memory_.read({{entries, copy.data(), copy.size()}});
     for (size_t i = 0; i < capacity; ++i) {
@@ -383,6 +371,7 @@ HeapRanges HeapReader::ranges() const {
     ranges.records.push_back({entries, entries + copy.size()});
   }
   const auto kept = load<uint32_t>(at(huge.kept_count));
+  require_at_most(kept, kMostKept);
   for (uint32_t i = 0; i < kept; ++i) {
     const uint64_t entry = at(huge.kept + i * huge.kept_step);
     const auto address = load<uint64_t>(entry + huge.kept_address);

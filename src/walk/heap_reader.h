@@ -43,8 +43,8 @@ class HeapReader {
   const std::string& library_version() const { return version_; }
 
  private:
+  struct Counters;
   struct ClassNow;
-  struct ZoneNow;
 
   uint64_t at(uint32_t offset) const { return engine_ + offset; }
   template <class T>

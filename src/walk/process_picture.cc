@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "host/pagemap.h"
+#include "host/terminal.h"
 #include "walk/live_heap.h"
 
 namespace tide::walk {
@@ -43,7 +44,7 @@ ProcessPicture take_picture(const host::Proc& proc, int pid) {
   RootFinder finder(proc);
   if (const auto heap = LiveHeap::open(proc, finder, pid, picture.mappings)) {
     const HeapReader& reader = heap->reader();
-    picture.tide = {reader.library_version(), reader.figures(), reader.ranges()};
+    picture.tide = {host::printable(reader.library_version()), reader.figures(), reader.ranges()};
   }
   const auto pagemap = std::make_shared<host::Pagemap>(proc, pid);
   picture.resident = [pagemap](uint64_t start, uint64_t end) {

@@ -142,6 +142,11 @@ TEST(Maps, AreParsedWithNamesThatHaveSpaces) {
   EXPECT_EQ(mappings[1].name, "");
 }
 
+TEST(Printable, MovesNoCursor) {
+  EXPECT_EQ(host::printable("a\x1b[2Jb\n\x7f"), "a?[2Jb??");
+  EXPECT_EQ(host::printable("\u00e4 b"), "\u00e4 b");
+}
+
 TEST(ByteText, RoundsToTheNextUnit) {
   EXPECT_EQ(host::byte_text(0), "0 B");
   EXPECT_EQ(host::byte_text(1023), "1023 B");

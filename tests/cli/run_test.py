@@ -263,7 +263,8 @@ class Refusals(InTemporaryFolder):
 
 class CommandLine(InTemporaryFolder):
     def test_help_begins_with_an_example(self):
-        for arguments in (("run", "--help"), ("run", "-h"), ("env", "--help"), ("--help",)):
+        for arguments in (("run", "--help"), ("run", "-h"), ("env", "--help"), ("top", "--help"),
+                          ("doctor", "--help"), ("--help",)):
             result = tide(*arguments)
             self.assertEqual(result.returncode, 0)
             self.assertEqual(result.stderr, "")

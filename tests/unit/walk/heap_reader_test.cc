@@ -176,8 +176,48 @@ TEST_F(HeapReaderTest, RefusesWhatItDoesNotKnow) {
   root_.bytes -= 8;
   EXPECT_THROW(reader(), host::Error);
   root_ = good;
+  root_.word_bytes = 4;
+  EXPECT_THROW(reader(), host::Error);
+  root_ = good;
   root_.bytes += 8;
   EXPECT_NO_THROW(reader()) << "newer, with fields at the end that we do not need";
+}
+
+// What a process says of itself leads nowhere outside of the reader's own arrays.
+TEST_F(HeapReaderTest, RefusesWhatIsDamaged) {
+  ASSERT_TRUE(box_.start());
+  const layout::HeapRoot good = root_;
+  const auto expect_refused = [&](auto damage) {
+    root_ = good;
+    damage(root_);
+    EXPECT_THROW(reader(), host::Error);
+  };
+  using Root = layout::HeapRoot;
+  expect_refused([](Root& root) { root.class_count = UINT32_MAX; });
+  expect_refused([](Root& root) { root.stack_count = UINT32_MAX; });
+  expect_refused([](Root& root) { root.batches.slots = 33; });
+  expect_refused([](Root& root) { root.slabs.granules_per_slab = 0; });
+  expect_refused([](Root& root) { root.slabs.purge_units = 0; });
+  expect_refused([](Root& root) { root.slabs.head_bytes = UINT32_MAX; });
+  expect_refused([](Root& root) { root.slabs.head_bytes = 4; });
+  expect_refused([](Root& root) { root.slabs.carved = UINT32_MAX; });
+  expect_refused([](Root& root) { root.slabs.purged = root.slabs.head_bytes - 8; });
+  expect_refused([](Root& root) { root.huge.entry_size = root.huge.entry_bytes; });
+  expect_refused([](Root& root) { root.class_count = 8; });  // stacks name classes behind these
+  std::vector<layout::ClassRow> rows(good.classes, good.classes + good.class_count);
+  rows[1].homes = UINT32_MAX;
+  expect_refused([&](Root& root) { root.classes = rows.data(); });
+  root_ = good;
+  EXPECT_NO_THROW(reader());
+}
+
+TEST_F(HeapReaderTest, AListWithoutEndIsNotFollowedForEver) {
+  ASSERT_TRUE(box_.start());
+  Client thread(*box_.engine);
+  thread.cache()->next = thread.cache();
+  EXPECT_THROW(reader().figures(), host::Error);
+  thread.cache()->next = nullptr;
+  EXPECT_NO_THROW(reader().figures());
 }
 
 }  // namespace

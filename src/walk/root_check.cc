@@ -1,0 +1,69 @@
+#include "walk/root_check.h"
+
+#include <fmt/format.h>
+
+#include "host/error.h"
+
+namespace tide::walk {
+namespace {
+
+[[noreturn]] void fail_damaged() {
+  throw host::Error("its heap's description of itself is damaged");
+}
+
+void require(bool is_sane) {
+  if (!is_sane) fail_damaged();
+}
+
+// A field of `bytes` at `offset` lies within a record.
+void require_inside(uint32_t offset, uint32_t bytes, uint32_t record_bytes) {
+  require(bytes <= record_bytes && offset <= record_bytes - bytes);
+}
+
+}  // namespace
+
+void require_known_version(uint64_t magic, uint32_t version, uint32_t bytes) {
+  if (magic != layout::kHeapRootMagic) {
+    throw host::Error("what is called tide_heap_root in it is none of Tide's");
+  }
+  if (version != layout::kHeapRootVersion || bytes < sizeof(layout::HeapRoot)) {
+    throw host::Error(
+        fmt::format("its Tide describes itself in version {} and this command knows version {}; "
+                    "use the command that came with that library",
+                    version, layout::kHeapRootVersion));
+  }
+}
+
+void require_sane_root(const layout::HeapRoot& root) {
+  if (root.word_bytes != sizeof(uint64_t)) {
+    throw host::Error("it is a process of another word size than this command");
+  }
+  constexpr uint32_t kMostRecordBytes = 4096;
+  require_at_most(root.class_count, kMostClasses);
+  require_at_most(root.stack_count, kMostStacks);
+  require(root.batches.slots <= 32);
+  const layout::SlabAt& slab = root.slabs;
+  require(slab.granules_per_slab != 0 && slab.purge_units >= 64);
+  require(slab.head_bytes <= kMostRecordBytes && slab.purge_units <= kMostRecordBytes);
+  require_inside(slab.size_class, 1, slab.head_bytes);
+  require_inside(slab.first, 2, slab.head_bytes);
+  require_inside(slab.carved, 4, slab.head_bytes);
+  require_inside(slab.used, 4, slab.head_bytes);
+  require_inside(slab.purged, slab.purge_units / 8, slab.head_bytes);
+  require(root.huge.entry_bytes <= kMostRecordBytes);
+  require_inside(root.huge.entry_address, 8, root.huge.entry_bytes);
+  require_inside(root.huge.entry_size, 8, root.huge.entry_bytes);
+}
+
+void require_sane_tables(const std::vector<layout::ClassRow>& classes,
+                         const std::vector<layout::StackRow>& stacks) {
+  constexpr uint32_t kMostHomes = 1024;
+  for (const layout::ClassRow& row : classes) require(row.homes <= kMostHomes);
+  for (const layout::StackRow& row : stacks) {
+    require(row.size_class == 0 || row.size_class < classes.size());
+  }
+}
+
+void require_at_most(uint64_t count, uint64_t most) { require(count <= most); }
+
+}  // namespace tide::walk
