@@ -50,8 +50,8 @@ struct EngineMap {
                   offsetof(Engine<Vm>, heaps_.by_id_)};
     root.windows = {offsetof(Engine<Vm>, space_.plan.base),
                     offsetof(Engine<Vm>, space_.plan.window_bytes)};
-    root.purges = {offsetof(Engine<Vm>, purge_calls_),
-                   offsetof(Engine<Vm>, purged_bytes_),
+    root.purges = {offsetof(Engine<Vm>, purge_figures_.calls),
+                   offsetof(Engine<Vm>, purge_figures_.bytes),
                    offsetof(Engine<Vm>, purge_figures_.retaken_bytes),
                    offsetof(Engine<Vm>, purge_figures_.max_ns),
                    offsetof(Engine<Vm>, purge_figures_.total_ns),
@@ -135,6 +135,7 @@ struct EngineMap {
     at.next = offsetof(ThreadCache, next);
     at.tops = offsetof(ThreadCache, top);
     at.limits = offsetof(ThreadCache, limit);
+    at.gone = offsetof(ThreadCache, gone);
     at.long_slots = offsetof(ThreadCache, slots);
     at.owner = offsetof(ThreadCache, owner);
     at.state = offsetof(ThreadCache, state);
@@ -152,7 +153,7 @@ struct EngineMap {
     row.limit = at + offsetof(Any, limit_);
     row.records = at + offsetof(Any, slabs_);
     row.untouched = at + offsetof(Any, untouched_);
-    row.dirty_slabs = at + offsetof(Any, dirty_slabs_);
+    row.dirty_slabs = at + offsetof(Any, dirty_.count_);
     row.mapped = at + offsetof(Any, zone_.mapped_);
     row.unmapped = at + offsetof(Any, unmapped_bytes_);
     row.tables[0] = at + offsetof(Any, classes_window_.mapped_);

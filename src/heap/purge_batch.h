@@ -62,6 +62,8 @@ class PurgeBatch {
     begin_ = end_ = 0;
   }
 
+  size_t gone_bytes() const { return gone_bytes_; }
+
   // After flush(): whether an added range is gone that ends at `end`. The system has refused at
   // most once: what came after that was not tried.
   bool is_gone(uintptr_t end) const { return end <= refused_; }
@@ -70,6 +72,7 @@ class PurgeBatch {
   bool give_back(uintptr_t end) {
     if (refused_ == UINTPTR_MAX) {
       if (purger_.give_back(begin_, end - begin_)) {
+        gone_bytes_ += end - begin_;
         begin_ = end;
         return true;
       }
@@ -83,6 +86,7 @@ class PurgeBatch {
   uintptr_t begin_ = 0;
   uintptr_t end_ = 0;
   uintptr_t refused_ = UINTPTR_MAX;
+  size_t gone_bytes_ = 0;
 };
 
 }  // namespace tide::heap

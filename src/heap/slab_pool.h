@@ -75,6 +75,8 @@ class SlabPool {
   }
 
  private:
+  friend struct EngineMap;
+
   static uint32_t merged(layout::Slab* slabs, uint32_t a, uint32_t b) {
     uint32_t first = layout::kNoSlab;
     for (uint32_t* end = &first;; end = &slabs[*end].next) {

@@ -246,12 +246,11 @@ class Zone {
         batch.add(slab_address(i), slab_address(i + 1));
       }
       batch.flush();
-      purge_states(purger, chain);
+      total += batch.gone_bytes() + purge_states(purger, chain);
       while (chain != layout::kNoSlab) {
         const uint32_t index = chain;
         chain = slabs_[chain].next;
         const bool clean = batch.is_gone(slab_address(index + 1));
-        if (clean) total += slab_bytes();
         refused = refused || !clean;
         slabs_[index].used_before = !clean || purger.lazily;
         const ds::LockGuard guard(lock_);
@@ -337,8 +336,8 @@ class Zone {
   void push(uint32_t index, bool clean) { (clean ? clean_ : dirty_).push(slabs_, index); }
 
   // The state bytes of slabs without blocks are all zero, or need not be anything else.
-  void purge_states(Purger<Vm>& purger, uint32_t chain) {
-    if (purger.lazily) return;
+  size_t purge_states(Purger<Vm>& purger, uint32_t chain) {
+    if (purger.lazily) return 0;
     const size_t page = purger.vm.page_size();
     PurgeBatch<Vm> batch(purger);
     while (chain != layout::kNoSlab) {
@@ -354,6 +353,7 @@ class Zone {
       if (from < to) batch.add(from, to);
     }
     batch.flush();
+    return batch.gone_bytes();
   }
 
   uint32_t detach_oldest(uint32_t most) {

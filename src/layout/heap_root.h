@@ -47,7 +47,7 @@ struct BatchesAt {
 
 // A stack of a thread cache. It lies at its foreign place when `home` is another than the cache's,
 // else at its long place when its limit is at or behind CachesAt::long_slots, else at its short
-// place. It holds (top - place) / word_bytes blocks.
+// place. It holds (top - place) / word_bytes blocks, less those that are gone (CachesAt::gone).
 struct StackRow {
   static constexpr uint8_t kEveryHome = 0xff;
   uint8_t size_class;  // 0: not used
@@ -67,6 +67,7 @@ struct CachesAt {
   uint32_t next;        // word
   uint32_t tops;        // word for each stack
   uint32_t limits;      // word for each stack
+  uint32_t gone;        // uint16 for each stack: blocks that were taken out from outside
   uint32_t long_slots;  // where the long places begin
   uint32_t owner;       // int32: the thread's number
   uint32_t state;       // uint8: 1 owned, 2 parked

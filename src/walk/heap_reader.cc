@@ -147,6 +147,7 @@ std::pair<uint64_t, uint64_t> HeapReader::read_caches(std::vector<ClassNow>& cla
   uint64_t span_bytes = 0;
   std::vector<uint64_t> tops(stacks_.size());
   std::vector<uint64_t> limits(stacks_.size());
+  std::vector<uint16_t> gone(stacks_.size());
   for (const uint64_t cache : cache_addresses()) {
     int32_t owner = 0;
     uint8_t state = 0;
@@ -156,6 +157,7 @@ std::pair<uint64_t, uint64_t> HeapReader::read_caches(std::vector<ClassNow>& cla
     ReadBatch batch;
     batch.add_bytes(cache + where.tops, tops.data(), tops.size() * sizeof tops[0]);
     batch.add_bytes(cache + where.limits, limits.data(), limits.size() * sizeof limits[0]);
+    batch.add_bytes(cache + where.gone, gone.data(), gone.size() * sizeof gone[0]);
     batch.add(cache + where.owner, owner);
     batch.add(cache + where.state, state);
     batch.add(cache + where.home, home);
@@ -172,7 +174,7 @@ std::pair<uint64_t, uint64_t> HeapReader::read_caches(std::vector<ClassNow>& cla
       const uint32_t place = is_foreign ? row.foreign_place
                              : is_long  ? row.long_place
                                         : row.short_place;
-      const uint64_t count = (tops[i] - cache - place) / root_.word_bytes;
+      const uint64_t count = (tops[i] - cache - place) / root_.word_bytes - gone[i];
       if (count > row.most_blocks) continue;
       classes[row.size_class].cached += count;
       thread.cached_blocks += count;
