@@ -166,13 +166,15 @@ class CachePool {
     return total;
   }
 
-  // Sees which caches were used since the last time. Returns how many stacks were.
-  uint32_t look() {
+  // Sees which caches were used since the last time. Returns how many stacks were; `idle_bytes` is
+  // what lies in the others.
+  uint32_t look(size_t& idle_bytes) {
     const ds::LockGuard guard(drain_lock_);
     uint32_t moved = 0;
     for_each([&](ThreadCache& cache) {
       if (base::racy_load(cache.state) == layout::CacheState::kOwned) {
         moved += CacheDrain<Vm>::look(cache);
+        idle_bytes += cache.idle_bytes;
       }
     });
     return moved;

@@ -143,6 +143,10 @@ class Engine {
   size_t collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
   Purger<Vm> purger() { return {space_.vm, purge_figures_, base::racy_load(config_.purge_lazily)}; }
+  // In slabs, live or cached, and in spans and mappings.
+  size_t used_bytes() {
+    return process_.use().used_bytes + large_.live_bytes() + huge_.live_bytes();
+  }
   size_t purge_reserves(bool all);
   size_t purge_holes(Zone<Vm>& zone, uint32_t looks);
   size_t purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes);
@@ -192,6 +196,7 @@ class Engine {
   PurgeFigures purge_figures_;
   Decay decay_;
   size_t used_at_look_ = 0;
+  bool much_freed_ = false;  // since the last time that all was given back
   HeldRuns held_{};
 };
 

@@ -14,12 +14,19 @@ template <sys::VmSource Vm>
 bool Engine<Vm>::look() {
   if (!started() || !purge_lock_.try_lock()) return true;
   purge_figures_.background_turns.fetch_add(1, std::memory_order_relaxed);
-  const size_t used = process_.use().used_bytes + large_.live_bytes() + huge_.live_bytes();
-  const bool changed = caches_.look() != 0 || used != used_at_look_;
+  const size_t used = used_bytes();
+  size_t idle_bytes = 0;
+  const bool changed = caches_.look(idle_bytes) != 0 || used != used_at_look_;
   used_at_look_ = used;
   const bool slot_ends = decay_.look(changed, clean_taken());
   purge_figures_.retaken_bytes.store(decay_.regretted_bytes(), std::memory_order_relaxed);
   const bool idle = decay_.is_idle();
+  // A program that polls now and then needs next to nothing, again and again.
+  if (idle && !base::racy_load(much_freed_) && idle_bytes < kNoticedBytes) {
+    purge_lock_.unlock();
+    return false;
+  }
+  if (idle) base::racy_store(much_freed_, false);
   const uint32_t looks = idle ? 0 : decay_.window_looks();
   const auto drain_spans = [this](ThreadCache& other) {
     SpanCache<Vm>(large_, other.spans).drain();
@@ -35,6 +42,7 @@ bool Engine<Vm>::look() {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
   // Last: by now all slabs without a block in use are there, and neighbours go together.
   if (idle || slot_ends) total += purge_reserves(idle);
+  used_at_look_ = used_bytes();
   decay_.gave_back(total);
   purge_lock_.unlock();
   return !idle || total != 0 || busy != 0;
@@ -45,6 +53,7 @@ template <sys::VmSource Vm>
 bool Engine<Vm>::wants_look(ThreadCache* cache) {
   if (cache == nullptr || cache->freed_bytes < caches_.share(kNoticedBytes)) return false;
   cache->freed_bytes = 0;
+  base::racy_store(much_freed_, true);
   const auto use = process_.use();
   const size_t returned = space_.small.returned() + space_.mid.returned();
   size_t free_bytes = use.free_bytes > returned ? use.free_bytes - returned : 0;

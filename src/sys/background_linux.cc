@@ -1,3 +1,6 @@
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -5,6 +8,8 @@
 #include <unistd.h>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <iterator>
 
 #include "base/align.h"
 #include "base/racy.h"
@@ -72,8 +77,45 @@ class AllSignalsBlocked {
   uint64_t before_ = 0;
 };
 
+// A program that gives up privileges after the helper was started means all of its threads, and the
+// C library, which would have to tell them, does not know of this one. So the helper can do nothing
+// with them: what is not needed to give memory back fails with EPERM (seccomp(2); without it
+// the helper runs as it is).
+void give_up_all_else() {
+#if defined(__x86_64__)
+  constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
+#else
+  constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
+#endif
+  constexpr uint16_t kLoad = BPF_LD | BPF_W | BPF_ABS;
+  constexpr uint16_t kEqual = BPF_JMP | BPF_JEQ | BPF_K;
+  constexpr uint16_t kReturn = BPF_RET | BPF_K;
+  constexpr uint32_t kAllowed[] = {SYS_madvise,    SYS_munmap,          SYS_futex,
+                                   SYS_membarrier, SYS_clock_nanosleep, SYS_clock_gettime,
+                                   SYS_exit};
+  constexpr auto kCount = static_cast<uint8_t>(std::size(kAllowed));
+  sock_filter program[kCount + 5] = {
+      {kLoad, 0, 0, offsetof(seccomp_data, arch)},
+      {kEqual, 0, kCount + 1, kArchitecture},
+      {kLoad, 0, 0, offsetof(seccomp_data, nr)},
+  };
+  for (uint8_t i = 0; i < kCount; ++i) {
+    program[3 + i] = {kEqual, static_cast<uint8_t>(kCount - i), 0, kAllowed[i]};
+  }
+  program[kCount + 3] = {kReturn, 0, 0, SECCOMP_RET_ERRNO | EPERM};
+  program[kCount + 4] = {kReturn, 0, 0, SECCOMP_RET_ALLOW};
+  const sock_fprog filter{static_cast<uint16_t>(std::size(program)), program};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
+  }
+}
+
 int enter(void*) {
   prctl(PR_SET_NAME, "tide", 0, 0, 0);
+  // Not more urgent than the program's own threads, whatever the one was that started it.
+  const sched_param idle_enough{};
+  syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &idle_enough);
+  give_up_all_else();
   g_run();
   return 0;
 }

@@ -49,7 +49,9 @@ class Client {
     if (cache_ != nullptr && heap::release_fast(engine_.space(), *cache_, p)) {
       return heap::Released::kDone;
     }
-    return engine_.release_slow(cache_, p);
+    const heap::Released result = engine_.release_slow(cache_, p);
+    engine_.wants_look(cache_);
+    return result;
   }
 
   void* reallocate(void* p, size_t bytes) {

@@ -1,0 +1,144 @@
+/* A program that frees much and then rests: its memory must go back although it does nothing, and
+   it must not find a thread that it did not make. Runs on the preloaded library.
+
+   usage: background idle|fork|signals|threads|off
+
+   Ends with 0 when all was well, else says what was not. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/single_threaded.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { kBlocks = 400000, kBytes = 100 };
+static char* blocks[kBlocks];
+
+static void fail(const char* what) {
+  fprintf(stderr, "background: %s\n", what);
+  exit(1);
+}
+
+static long rss_kib(void) {
+  long pages = 0, all = 0;
+  FILE* file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%ld %ld", &all, &pages) != 2) fail("no /proc/self/statm");
+  fclose(file);
+  return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static int count_threads(void) {
+  int count = 0;
+  DIR* tasks = opendir("/proc/self/task");
+  if (tasks == NULL) fail("no /proc/self/task");
+  while (readdir(tasks) != NULL) ++count;
+  closedir(tasks);
+  return count - 2;
+}
+
+static void use_much(void) {
+  for (int i = 0; i < kBlocks; ++i) {
+    blocks[i] = malloc(kBytes);
+    if (blocks[i] == NULL) fail("no memory");
+    memset(blocks[i], 1, kBytes);
+  }
+  for (int i = 0; i < kBlocks; ++i) free(blocks[i]);
+}
+
+/* Waits for it, at most ten seconds. */
+static int comes_true(int (*holds)(void)) {
+  for (int i = 0; i < 1000; ++i) {
+    if (holds()) return 1;
+    usleep(10000);
+  }
+  return 0;
+}
+
+static long low_kib;
+static int is_low(void) { return rss_kib() <= low_kib; }
+static int is_alone(void) { return count_threads() == 1; }
+
+static void rest_once(void) {
+  use_much();
+  if (rss_kib() < low_kib + 20000) fail("it did not use much");
+  if (!comes_true(is_low)) fail("memory did not go back");
+}
+
+static void rest(void) {
+  for (int round = 0; round < 3; ++round) {
+    rest_once();
+    if (!__libc_single_threaded) fail("the C library takes the program for multi-threaded");
+    if (!comes_true(is_alone)) fail("the helper does not end");
+  }
+}
+
+static volatile sig_atomic_t caught_elsewhere;
+static volatile sig_atomic_t caught;
+static void on_signal(int signal) {
+  (void)signal;
+  if (syscall(SYS_gettid) != getpid()) caught_elsewhere = 1;
+  ++caught;
+}
+
+static void take_signals(void) {
+  signal(SIGUSR1, on_signal);
+  for (int round = 0; round < 20; ++round) {
+    use_much();
+    kill(getpid(), SIGUSR1);
+    usleep(5000);
+  }
+  if (caught == 0) fail("no signal came");
+  if (caught_elsewhere) fail("a signal was delivered to the helper");
+}
+
+static void* sleeper(void* unused) {
+  (void)unused;
+  for (;;) pause();
+  return NULL;
+}
+
+static atomic_int worker_rests;
+static void* worker(void* unused) {
+  (void)unused;
+  use_much();
+  atomic_store(&worker_rests, 1);
+  return sleeper(NULL);
+}
+
+int main(int argc, char** argv) {
+  const char* const what = argc == 2 ? argv[1] : "";
+  low_kib = rss_kib() + 6000;
+  if (strcmp(what, "idle") == 0) {
+    rest();
+  } else if (strcmp(what, "fork") == 0) {
+    use_much(); /* the helper is there when the child is made */
+    const pid_t child = fork();
+    if (child == 0) {
+      rest();
+      _exit(0);
+    }
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || status != 0) fail("the child did not do well");
+    rest();
+  } else if (strcmp(what, "signals") == 0) {
+    take_signals();
+  } else if (strcmp(what, "threads") == 0) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, worker, NULL) != 0) fail("no thread");
+    while (!atomic_load(&worker_rests)) usleep(100);
+    if (!comes_true(is_low)) fail("what a sleeping thread had freed did not go back");
+  } else if (strcmp(what, "off") == 0) {
+    use_much();
+    if (count_threads() != 1) fail("there is a helper although the option is off");
+  } else {
+    fprintf(stderr, "usage: background idle|fork|signals|threads|off\n");
+    return 2;
+  }
+  return 0;
+}
