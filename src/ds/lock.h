@@ -13,6 +13,15 @@
 
 namespace tide::ds {
 
+#ifdef TIDE_LOCK_METER
+// Defined by who measures how long locks are held: bench/workloads/trim_locks.cc.
+void lock_taken(const void* lock);
+void lock_left(const void* lock);
+#else
+inline void lock_taken(const void*) {}
+inline void lock_left(const void*) {}
+#endif
+
 class TIDE_CAPABILITY("mutex") Lock {
  public:
   constexpr Lock() = default;
@@ -26,6 +35,7 @@ class TIDE_CAPABILITY("mutex") Lock {
       lock_contended();
     }
     owner_.store(sys::thread_token(), std::memory_order_relaxed);
+    lock_taken(this);
   }
 
   bool try_lock() TIDE_TRY_ACQUIRE(true) {
@@ -35,10 +45,12 @@ class TIDE_CAPABILITY("mutex") Lock {
       return false;
     }
     owner_.store(sys::thread_token(), std::memory_order_relaxed);
+    lock_taken(this);
     return true;
   }
 
   void unlock() TIDE_RELEASE() {
+    lock_left(this);
     owner_.store(0, std::memory_order_relaxed);
     if (word_.exchange(kFree, std::memory_order_release) == kContended) {
       sys::futex_wake_one(&word_);

@@ -93,6 +93,10 @@ class Engine {
   HeapUse heap_use(PrivateHeap<Vm>* heap);
   void heap_set_limit(PrivateHeap<Vm>* heap, size_t limit_bytes);
 
+  // Taken only by who gives memory back.
+  ds::Lock& purge_lock() { return purge_lock_; }
+  ds::Lock& drain_lock() { return caches_.drain_lock(); }
+
   // --- the whole (engine_survey.h) -------------------------------------------------------------
 
   // Gives free memory back to the system: all caches', depots', slabs', spans' and kept mappings'.

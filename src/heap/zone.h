@@ -236,7 +236,9 @@ class Zone {
   size_t purge_pool(Purger<Vm>& purger, uint32_t most) {
     size_t total = 0;
     for (bool refused = false; most != 0 && !refused;) {
-      const uint32_t some = most < kMostDetached ? most : kMostDetached;
+      // All of them come off the list at once; of some, no more than can be counted off quickly.
+      const bool all = most >= dirty_.count();
+      const uint32_t some = all || most < kMostCounted ? most : kMostCounted;
       most -= some;
       uint32_t chain = detach_oldest(some);
       if (chain == layout::kNoSlab) break;
@@ -323,8 +325,7 @@ class Zone {
   // Small at first: a process that allocates little maps little.
   uint32_t first_growth() const { return shift_ == layout::kSmallGranuleShift ? 16 : 4; }
 
-  // At most so many slabs are on their way back at once.
-  static constexpr uint32_t kMostDetached = 4096;
+  static constexpr uint32_t kMostCounted = 512;
 
   void forget_pools() {
     dirty_.reset();
