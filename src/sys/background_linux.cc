@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -57,6 +58,15 @@ bool is_errno_in_reach() {
   return distance > -static_cast<ptrdiff_t>(kThreadLocalBytes) &&
          distance + static_cast<ptrdiff_t>(sizeof errno) <
              static_cast<ptrdiff_t>(kThreadLocalBytes);
+}
+
+// A process that has shut itself in may be killed for a clone that its filter does not expect. Such
+// filters refuse to open files, with an error.
+bool is_shut_in() {
+  const int file = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return true;
+  close(file);
+  return false;
 }
 
 // All of the kernel's signals, also those that the C library keeps to itself.
@@ -128,7 +138,7 @@ bool start_background(void (*run)()) {
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
   const int saved_errno = errno;
   bool started = false;
-  if (is_errno_in_reach()) {
+  if (is_errno_in_reach() && !is_shut_in()) {
     g_run = run;
     char* const middle = g_thread_local + kThreadLocalBytes;
     prepare_thread_local(middle);
