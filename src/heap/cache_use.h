@@ -64,7 +64,7 @@ class CacheUse {
       cache.gate.compare_exchange_strong(shut, layout::kGateAwaited);
       if (shut != layout::kGateOpen) sys::futex_wait(&cache.gate, layout::kGateAwaited);
       base::racy_store(cache.busy, true);
-      std::atomic_thread_fence(std::memory_order_seq_cst);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
     } while (cache.gate.load(std::memory_order_acquire) != layout::kGateOpen);
   }
 
