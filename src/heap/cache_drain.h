@@ -59,10 +59,12 @@ class CacheDrain {
     return moved;
   }
 
-  // Takes idle blocks back to the heap, and by with_lists(cache) what else the cache holds. False:
-  // the thread is in a slow path just now, or there is no such barrier. One caller at a time.
+  // Takes idle blocks back to the heap, and by with_lists(cache) what else the cache holds; nothing
+  // where the system has no barrier for all threads. False: the thread is in a slow path just now.
+  // One caller at a time.
   template <class WithLists>
   bool run(Idle idle, WithLists with_lists) {
+    if (!sys::fence_all_threads()) return true;
     cache_.gate.store(layout::kGateShut, std::memory_order_relaxed);
     const bool alone = sys::fence_all_threads() && !base::published_load(cache_.busy) &&
                        base::racy_load(cache_.state) == layout::CacheState::kOwned;

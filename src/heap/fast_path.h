@@ -52,7 +52,7 @@ TIDE_INLINE void push(CacheFront& front, size_t stack, uintptr_t* top, void* blo
 // Pops a stack and marks the block live; null when the stack is empty.
 template <unsigned kShift, class Vm>
 TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t stack) {
-  uintptr_t* top = front.top[stack] - 1;
+  uintptr_t* top = base::stale_load(front.top[stack]) - 1;
   base::racy_store(front.top[stack], top);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   const uintptr_t block = base::racy_load(top[1]);
@@ -86,7 +86,7 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
 // Pushes a block that must be live and belong to `stack`.
 TIDE_INLINE bool release_as(uint8_t* states, CacheFront& front, size_t granule, size_t stack,
                             void* block) {
-  uintptr_t* const top = front.top[stack];
+  uintptr_t* const top = base::stale_load(front.top[stack]);
   TIDE_PIN(stack);
   if (TIDE_UNLIKELY(top == front.limit[stack])) return false;
   if constexpr (layout::kDetects) {
