@@ -25,7 +25,9 @@ void check_values(const OptionSet& options) {
     const OptionRow& row = tide::api::kOptionRows[i];
     const auto id = static_cast<OptionId>(i);
     if (row.type == tide::api::OptionType::kText) continue;
-    require(options.number(id) >= row.minimum && options.number(id) <= row.maximum);
+    const bool is_auto =
+        row.type == tide::api::OptionType::kLimit && options.number(id) == tide::api::kAuto;
+    require(is_auto || (options.number(id) >= row.minimum && options.number(id) <= row.maximum));
 
     char buffer[256];
     tide::base::TextWriter out(buffer, sizeof buffer);

@@ -102,6 +102,11 @@ size_t tide_good_size(size_t size) TIDE_NOTHROW;
    the shared. `pad` has no meaning here. Returns 1 when memory went back, else 0. */
 int tide_malloc_trim(size_t pad) TIDE_NOTHROW;
 
+/* Gives free memory back until the footprint (see tide_set_limits) is at most `target` bytes, or no
+   more is free: first what is free as a whole, then pages between used ones. Returns the bytes
+   given back. */
+size_t tide_purge(size_t target) TIDE_NOTHROW;
+
 /* mallopt of the C library: 1 for the parameters and values that it takes, else 0; nothing changes.
  */
 int tide_mallopt(int parameter, int value) TIDE_NOTHROW;
@@ -164,7 +169,9 @@ tide_heap_t* tide_heap_of(const void* block) TIDE_NOTHROW;
 struct tide_heap_stats {
   size_t live_bytes; /* usable bytes of its live blocks: what counts for the limit */
   size_t live_blocks;
-  size_t limit_bytes; /* 0: none */
+  size_t limit_bytes;      /* 0: none */
+  size_t kept_bytes;       /* freed, and perhaps still resident for its next blocks */
+  size_t soft_limit_bytes; /* 0: none */
 };
 struct tide_heap_stats tide_heap_get_stats(tide_heap_t* heap) TIDE_NOTHROW;
 
@@ -172,6 +179,33 @@ struct tide_heap_stats tide_heap_get_stats(tide_heap_t* heap) TIDE_NOTHROW;
  */
 size_t tide_heap_get_limit(tide_heap_t* heap) TIDE_NOTHROW;
 void tide_heap_set_limit(tide_heap_t* heap, size_t limit) TIDE_NOTHROW;
+
+/* What a heap may hold live and kept together before its free pages go back to the system, as
+   blocks are freed. 0: none, the heap keeps what it has for its next blocks. Any thread may set it
+   at any time; what is too much goes at once. */
+size_t tide_heap_get_soft_limit(tide_heap_t* heap) TIDE_NOTHROW;
+void tide_heap_set_soft_limit(tide_heap_t* heap, size_t limit) TIDE_NOTHROW;
+
+/* ------------------------------------------------------------------------------------------------
+ * Limits of the process. What counts is the footprint: the bytes that may be resident because of
+ * the library. Live blocks count whole, whether they were written to or not, and so do free
+ * blocks that have not gone back to the system, and the library's own records.
+ * --------------------------------------------------------------------------------------------- */
+
+/* As the process's control group says, also when that changes later: soft = memory.high, or nine
+   tenths of memory.max if that is less; hard = memory.max less a sixteenth, at most 256 MiB. */
+#define TIDE_LIMIT_AUTO SIZE_MAX
+
+/* Sets both limits, in bytes; 0: none. Above the soft one memory goes back sooner and caches keep
+   less. Above the hard one nothing is allocated: first all that is free goes back, then functions
+   fail with ENOMEM, and work again as soon as enough is freed. A limit may be below the footprint:
+   then what is free goes back at once. The same as the options limit_soft and limit_hard. Error:
+   EINVAL, above 1024 TiB, or the soft limit is above the hard one. */
+int tide_set_limits(size_t soft, size_t hard) TIDE_NOTHROW;
+
+/* The limits in force in bytes, 0: none; of TIDE_LIMIT_AUTO what it stands for now. Either pointer
+   may be NULL. */
+void tide_get_limits(size_t* soft, size_t* hard) TIDE_NOTHROW;
 
 /* ------------------------------------------------------------------------------------------------
  * Every block, and figures.
@@ -221,7 +255,10 @@ struct tide_stats {
   uint64_t purge_max_ns;     /* the longest single one of these calls */
   uint64_t purge_total_ns;   /* all of them together */
   uint64_t background_turns; /* of who gives memory back unasked */
-  uint64_t limit_bytes;      /* 0: none */
+  uint64_t limit_bytes;      /* the hard limit, or if there is none the soft one; 0: none */
+  uint64_t footprint_bytes;  /* what tide_set_limits limits */
+  uint64_t limit_soft_bytes; /* in force; 0: none */
+  uint64_t limit_hard_bytes;
 };
 
 /* Fills in at most `size` bytes of `*stats`; give sizeof *stats. Error: EINVAL when `size` is below

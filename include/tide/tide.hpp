@@ -80,6 +80,8 @@ class heap {
   // 0: no limit.
   std::size_t limit() const noexcept { return tide_heap_get_limit(handle_); }
   void set_limit(std::size_t limit) noexcept { tide_heap_set_limit(handle_, limit); }
+  std::size_t soft_limit() const noexcept { return tide_heap_get_soft_limit(handle_); }
+  void set_soft_limit(std::size_t limit) noexcept { tide_heap_set_soft_limit(handle_, limit); }
 
   // For the functions of tide.h; null after a move. The heap stays the owner.
   tide_heap_t* handle() const noexcept { return handle_; }

@@ -49,6 +49,7 @@ void thread_ended(void*) {
 
 void child_after_fork() {
   forget_background();
+  repair_options_in_child();
   g_engine.repair_in_child(cache_or_null());
 }
 
@@ -169,6 +170,10 @@ void* reallocate(void* p, size_t bytes) {
 }
 
 size_t purge() { return g_engine.purge(cache_or_null()); }
+
+size_t purge_to(size_t target_bytes) { return g_engine.purge_to(cache_or_null(), target_bytes); }
+
+void enforce_limits() { g_engine.enforce_limits(cache_or_null()); }
 
 void bad_pointer(const char* call, const void* p) {
   using Kind = heap::PointerInfo::Kind;

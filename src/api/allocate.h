@@ -79,6 +79,10 @@ size_t usable_size(const void* p);
 
 // Gives the calling thread's cache and all other free memory back. Returns bytes.
 size_t purge();
+// The same unless the footprint is at most `target_bytes` already.
+size_t purge_to(size_t target_bytes);
+// After the engine's limits were set.
+void enforce_limits();
 
 // "free" or "realloc" of something that is no live block of ours: one line, and abort.
 [[noreturn]] void bad_pointer(const char* call, const void* p);

@@ -85,7 +85,7 @@ class CText {
 };
 
 bool has_range(OptionType type) {
-  return type == OptionType::kInteger || type == OptionType::kBytes ||
+  return type == OptionType::kInteger || type == OptionType::kBytes || type == OptionType::kLimit ||
          type == OptionType::kDuration;
 }
 
@@ -149,6 +149,9 @@ int stats_get(tide_stats* stats, size_t bytes) {
   result.purge_total_ns = inner.purge_total_ns;
   result.background_turns = inner.background_turns;
   result.limit_bytes = inner.limit_bytes;
+  result.footprint_bytes = inner.footprint_bytes;
+  result.limit_soft_bytes = inner.limit_soft_bytes;
+  result.limit_hard_bytes = inner.limit_hard_bytes;
   memcpy(stats, &result, result.size);
   return 0;
 }
@@ -197,6 +200,17 @@ int stats_write(tide_stats_format format, tide_writer write, void* argument) {
   Forwarded output{write, argument};
   ReportWriter out(Forwarded::take, &output);
   return write_stats(format, out) ? 0 : EINVAL;
+}
+
+int limits_set(size_t soft, size_t hard) {
+  const auto value = [](size_t limit) { return limit == TIDE_LIMIT_AUTO ? kAuto : limit; };
+  return set_limits(value(soft), value(hard)) == OptionFault::kNone ? 0 : EINVAL;
+}
+
+void limits_get(size_t* soft, size_t* hard) {
+  const LimitBytes limits = limits_in_force();
+  if (soft != nullptr) *soft = limits.soft;
+  if (hard != nullptr) *hard = limits.hard;
 }
 
 int option_get(const char* name, char* buffer, size_t bytes) {

@@ -17,6 +17,7 @@ void* heap_resize(tide_heap_t* heap, void* p, size_t bytes);
 tide_heap_t* heap_of(const void* p);
 tide_heap_stats heap_stats(tide_heap_t* heap);
 void heap_set_limit(tide_heap_t* heap, size_t limit);
+void heap_set_soft_limit(tide_heap_t* heap, size_t limit);
 
 int visit_blocks(tide_block_visitor visit, void* argument);
 
@@ -26,6 +27,9 @@ size_t class_stats_get(tide_class_stats* classes, size_t count);
 size_t thread_stats_get(tide_thread_stats* threads, size_t count);
 size_t stats_into_buffer(tide_stats_format format, char* buffer, size_t bytes);
 int stats_write(tide_stats_format format, tide_writer write, void* argument);
+
+int limits_set(size_t soft, size_t hard);
+void limits_get(size_t* soft, size_t* hard);
 
 int option_get(const char* name, char* buffer, size_t bytes);
 int option_set(const char* name, const char* value);

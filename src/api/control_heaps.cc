@@ -80,11 +80,16 @@ tide_heap_t* heap_of(const void* p) {
 
 tide_heap_stats heap_stats(tide_heap_t* heap) {
   const heap::HeapUse use = engine().heap_use(inner(heap));
-  return {use.live_bytes, use.live_blocks, outer_limit(use.limit_bytes)};
+  return {use.live_bytes, use.live_blocks, outer_limit(use.limit_bytes), use.kept_bytes,
+          outer_limit(use.soft_limit_bytes)};
 }
 
 void heap_set_limit(tide_heap_t* heap, size_t limit) {
   engine().heap_set_limit(inner(heap), inner_limit(limit));
+}
+
+void heap_set_soft_limit(tide_heap_t* heap, size_t limit) {
+  engine().heap_set_soft_limit(inner(heap), inner_limit(limit));
 }
 
 int visit_blocks(tide_block_visitor visit, void* argument) {

@@ -49,7 +49,14 @@ inline constexpr Figure kFigures[] = {
      "purge_seconds_total"},
     {"background_turns", &heap::Stats::background_turns, "turns of the background purge",
      "background_turns_total"},
-    {"limit_bytes", &heap::Stats::limit_bytes, "limit of the heap, 0: none", "limit_bytes"},
+    {"limit_bytes", &heap::Stats::limit_bytes, "the hard limit, else the soft one, 0 for none",
+     "limit_bytes"},
+    {"footprint_bytes", &heap::Stats::footprint_bytes, "may be resident: what limits count",
+     "footprint_bytes"},
+    {"limit_soft_bytes", &heap::Stats::limit_soft_bytes, "soft limit, 0 for none",
+     "limit_soft_bytes"},
+    {"limit_hard_bytes", &heap::Stats::limit_hard_bytes, "hard limit, 0 for none",
+     "limit_hard_bytes"},
 };
 
 inline bool ends_with(std::string_view text, std::string_view end) {

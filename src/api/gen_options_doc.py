@@ -11,7 +11,8 @@ import sys
 TABLE = pathlib.Path(__file__).with_name("options.def")
 UNITS = {"kKiB": 2**10, "kMiB": 2**20, "kGiB": 2**30, "kTiB": 2**40, "kMillisecond": 10**6,
          "kSecond": 10**9}
-NAMES = {"kBoolean": "boolean", "kInteger": "integer", "kBytes": "bytes", "kDuration": "duration",
+NAMES = {"kBoolean": "boolean", "kInteger": "integer", "kBytes": "bytes", "kLimit": "bytes or auto",
+         "kDuration": "duration",
          "kChoice": "choice", "kText": "text"}
 
 HEAD = """# Options of the library
@@ -58,7 +59,7 @@ def shown(kind, unit, value):
     """The value as format_value() in option_value.cc prints it."""
     if kind == "kBoolean":
         return "on" if value else "off"
-    if kind == "kBytes":
+    if kind in ("kBytes", "kLimit"):
         return with_unit(value, (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10),
                                  ("", 1)))
     if kind == "kDuration":
@@ -100,6 +101,8 @@ def document():
         else:
             limits = (f"{shown(kind, unit, number(minimum))} to "
                       f"{shown(kind, unit, number(maximum))}")
+            if kind == "kLimit":
+                limits += ", `auto`"
         lines.append(f"| `{name}` | `TIDE_{name.upper()}` | {NAMES[kind]} | "
                      f"{f'`{default}`' if default else 'empty'} | {limits} | "
                      f"{'at start' if change == 'kAtStart' else 'any time'} | {meaning} |\n")

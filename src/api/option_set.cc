@@ -58,6 +58,8 @@ std::string_view expected_form(OptionType type) {
       return "a number";
     case OptionType::kBytes:
       return "a size such as 65536, 64k or 1GiB";
+    case OptionType::kLimit:
+      return "a size such as 512m or 2GiB, or auto";
     case OptionType::kDuration:
       return "a duration such as 250ms or 2s";
     case OptionType::kChoice:
@@ -109,6 +111,9 @@ OptionFault check_value(const OptionRow& row, std::string_view value, uint64_t& 
     case OptionType::kBytes:
       understood = parse_bytes(value, parsed);
       break;
+    case OptionType::kLimit:
+      understood = parse_limit(value, parsed);
+      break;
     case OptionType::kDuration:
       understood = parse_duration(value, parsed);
       break;
@@ -120,7 +125,9 @@ OptionFault check_value(const OptionRow& row, std::string_view value, uint64_t& 
       break;
   }
   if (!understood) return OptionFault::kIllFormed;
-  if (row.type != OptionType::kText && (parsed < row.minimum || parsed > row.maximum)) {
+  const bool has_no_range =
+      row.type == OptionType::kText || (row.type == OptionType::kLimit && parsed == kAuto);
+  if (!has_no_range && (parsed < row.minimum || parsed > row.maximum)) {
     return OptionFault::kOutOfRange;
   }
   number = parsed;

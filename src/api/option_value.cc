@@ -19,6 +19,8 @@ constexpr Unit kDurationUnits[] = {
     {"s", kSecond}, {"ms", kMillisecond}, {"", kMillisecond}, {"us", 1000}, {"ns", 1},
 };
 
+constexpr std::string_view kAutoWord = "auto";
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Takes the decimal number off the front of `text`. False: none there, or too large.
@@ -124,6 +126,17 @@ bool parse_bytes(std::string_view text, uint64_t& value) {
   return parse_with_unit(text, kByteUnits, value);
 }
 
+bool parse_limit(std::string_view text, uint64_t& value) {
+  if (equal_ignoring_case(text, kAutoWord)) {
+    value = kAuto;
+    return true;
+  }
+  uint64_t bytes = 0;
+  if (!parse_bytes(text, bytes) || bytes == kAuto) return false;
+  value = bytes;
+  return true;
+}
+
 bool parse_duration(std::string_view text, uint64_t& nanoseconds) {
   return parse_with_unit(text, kDurationUnits, nanoseconds);
 }
@@ -144,6 +157,12 @@ void format_value(OptionType type, std::string_view choices, uint64_t value,
     case OptionType::kBoolean:
       out.text(value != 0 ? "on" : "off");
       return;
+    case OptionType::kLimit:
+      if (value == kAuto) {
+        out.text(kAutoWord);
+        return;
+      }
+      [[fallthrough]];
     case OptionType::kBytes:
       return format_with_unit(kByteUnits, value, out);
     case OptionType::kDuration:
@@ -168,6 +187,8 @@ std::string_view type_name(OptionType type) {
       return "integer";
     case OptionType::kBytes:
       return "bytes";
+    case OptionType::kLimit:
+      return "bytes or auto";
     case OptionType::kDuration:
       return "duration";
     case OptionType::kChoice:

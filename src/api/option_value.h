@@ -15,6 +15,8 @@ inline constexpr uint64_t kKiB = uint64_t{1} << 10;
 inline constexpr uint64_t kMiB = uint64_t{1} << 20;
 inline constexpr uint64_t kGiB = uint64_t{1} << 30;
 inline constexpr uint64_t kTiB = uint64_t{1} << 40;
+// The value of a kLimit that is "auto".
+inline constexpr uint64_t kAuto = UINT64_MAX;
 inline constexpr uint64_t kMillisecond = 1'000'000;
 inline constexpr uint64_t kSecond = 1'000'000'000;
 
@@ -22,6 +24,7 @@ enum class OptionType : uint8_t {
   kBoolean,   // on off, yes no, true false, 1 0
   kInteger,   // decimal, or hexadecimal with 0x
   kBytes,     // a number and k, m, g, t or KiB, MiB, GiB, TiB: always powers of 1024
+  kLimit,     // bytes, or the word auto
   kDuration,  // a number and ns, us, ms or s; without a unit ms
   kChoice,    // one of a few words
   kText,
@@ -31,6 +34,7 @@ enum class OptionType : uint8_t {
 bool parse_boolean(std::string_view text, uint64_t& value);
 bool parse_integer(std::string_view text, uint64_t& value);
 bool parse_bytes(std::string_view text, uint64_t& value);
+bool parse_limit(std::string_view text, uint64_t& value);
 bool parse_duration(std::string_view text, uint64_t& nanoseconds);
 // `choices` as in "off|text|json"; the value is the word's index.
 bool parse_choice(std::string_view text, std::string_view choices, uint64_t& value);

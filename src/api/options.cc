@@ -6,6 +6,8 @@
 #include "api/allocate.h"
 #include "api/exit_report.h"
 #include "ds/lock.h"
+#include "sys/cgroup.h"
+#include "sys/pressure.h"
 #include "sys/process.h"
 #include "sys/report.h"
 
@@ -72,6 +74,30 @@ heap::Config config_of(const OptionSet& set) {
   return config;
 }
 
+// The engine and the report take over what has changed; holding the lock.
+void apply(RealEngine& started) {
+  prepare_exit_report();
+  const heap::Config config = config_of(g_options);
+  // The engine reads these one by one; each takes effect at the next block that it concerns.
+  base::racy_store(started.config().huge_threshold_bytes, config.huge_threshold_bytes);
+  base::racy_store(started.config().huge_cache_bytes, config.huge_cache_bytes);
+  base::racy_store(started.config().remap_threshold_bytes, config.remap_threshold_bytes);
+  base::racy_store(started.config().purge, config.purge);
+  base::racy_store(started.config().purge_lazily, config.purge_lazily);
+  base::racy_store(started.config().purge_least_bytes, config.purge_least_bytes);
+}
+
+sys::CgroupLimits group_if_asked(const OptionSet& set) {
+  if (!has_auto_limit(set)) return {sys::kUnlimited, sys::kUnlimited};
+  return sys::cgroup_limits();
+}
+
+bool is_limit(std::string_view name) {
+  const size_t i = find_option(name);
+  return i == static_cast<size_t>(OptionId::limit_soft) ||
+         i == static_cast<size_t>(OptionId::limit_hard);
+}
+
 // In .fini_array: after the program's own exit handlers and destructors, of which many free memory.
 // Here and not beside the report, because only a file that somebody refers to is taken out of
 // libtide.a.
@@ -94,24 +120,59 @@ const OptionSet& options() {
 OptionFault set_option(std::string_view name, std::string_view value) {
   RealEngine& started = engine();
   options();
-  const ds::LockGuard guard(g_lock);
-  const OptionFault fault = g_options.set(name, value);
-  if (fault != OptionFault::kNone) return fault;
-  prepare_exit_report();
-  const heap::Config config = config_of(g_options);
-  // The engine reads these one by one; each takes effect at the next block that it concerns.
-  base::racy_store(started.config().huge_threshold_bytes, config.huge_threshold_bytes);
-  base::racy_store(started.config().huge_cache_bytes, config.huge_cache_bytes);
-  base::racy_store(started.config().remap_threshold_bytes, config.remap_threshold_bytes);
-  base::racy_store(started.config().purge, config.purge);
-  base::racy_store(started.config().purge_lazily, config.purge_lazily);
-  base::racy_store(started.config().purge_least_bytes, config.purge_least_bytes);
+  {
+    const ds::LockGuard guard(g_lock);
+    const OptionFault fault = g_options.set(name, value);
+    if (fault != OptionFault::kNone) return fault;
+    apply(started);
+    if (!is_limit(name)) return fault;
+    const LimitBytes limits = limits_of(g_options, group_if_asked(g_options));
+    started.limits().set(limits.soft, limits.hard);
+  }
+  enforce_limits();
   return OptionFault::kNone;
 }
+
+LimitBytes limits_in_force() {
+  const heap::Limits& limits = engine().limits();
+  return {limits.soft(), limits.hard()};
+}
+
+OptionFault set_limits(uint64_t soft, uint64_t hard) {
+  constexpr uint64_t kMost = kOptionRows[static_cast<size_t>(OptionId::limit_hard)].maximum;
+  if ((soft != kAuto && soft > kMost) || (hard != kAuto && hard > kMost)) {
+    return OptionFault::kOutOfRange;
+  }
+  if (soft != kAuto && hard != kAuto && hard != 0 && soft > hard) return OptionFault::kOutOfRange;
+  for (const OptionId id : {OptionId::limit_soft, OptionId::limit_hard}) {
+    const OptionRow& row = kOptionRows[static_cast<size_t>(id)];
+    base::TextBuffer<32> text;
+    format_value(row.type, row.unit, id == OptionId::limit_soft ? soft : hard, text);
+    const OptionFault fault = set_option(row.name, text.view());
+    if (fault != OptionFault::kNone) return fault;
+  }
+  return OptionFault::kNone;
+}
+
+void refresh_limits() {
+  RealEngine& started = engine();
+  const bool watches = options().is_on(OptionId::pressure);
+  started.limits().set_pressure(watches && sys::memory_pressure() != sys::MemoryPressure::kNone);
+  if (!has_auto_limit(g_options)) return;
+  const sys::CgroupLimits group = sys::cgroup_limits();
+  const ds::LockGuard guard(g_lock);  // the options may have changed meanwhile
+  const LimitBytes limits = limits_of(g_options, group);
+  started.limits().set(limits.soft, limits.hard);
+}
+
+void repair_options_in_child() { g_lock.release_in_child(); }
 
 heap::Config config_from_options() {
   heap::Config config = config_of(options());
   config.homes = homes_for(sys::cpu_count());
+  const LimitBytes limits = limits_of(options(), group_if_asked(options()));
+  config.limit_soft_bytes = limits.soft;
+  config.limit_hard_bytes = limits.hard;
   return config;
 }
 

@@ -4,6 +4,7 @@
 // allocates.
 #pragma once
 
+#include "api/limits.h"
 #include "api/option_set.h"
 #include "api/startup.h"
 
@@ -11,6 +12,18 @@ namespace tide::api {
 
 // Read from the environment if they were not yet. In secure-execution mode all at their defaults.
 const OptionSet& options();
+
+// The limits on the footprint in force. Bytes; 0: none.
+LimitBytes limits_in_force();
+
+// Sets both, as the options limit_soft and limit_hard; kAuto as there. kOutOfRange: too large, or
+// the soft one is above the hard one.
+OptionFault set_limits(uint64_t soft, uint64_t hard);
+
+// Looks again at what the control group allows and whether memory is short, and lets the engine
+// know. For whoever runs in the background, now and then: reads some small files if the options ask
+// for it.
+void refresh_limits();
 
 // Sets an option and lets the engine know.
 OptionFault set_option(std::string_view name, std::string_view value);

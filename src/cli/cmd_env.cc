@@ -99,6 +99,9 @@ Json json_number(const OptionRow& row, uint64_t number) {
       return choices_of(row)[number - row.minimum];
     case OptionType::kText:
       return "";
+    case OptionType::kLimit:
+      if (number == api::kAuto) return "auto";
+      break;
     case OptionType::kInteger:
     case OptionType::kBytes:
     case OptionType::kDuration:
@@ -110,7 +113,7 @@ Json json_number(const OptionRow& row, uint64_t number) {
 Json json_of(const Entry& entry) {
   const OptionRow& row = entry.row();
   const bool is_number = row.type == OptionType::kInteger || row.type == OptionType::kBytes ||
-                         row.type == OptionType::kDuration;
+                         row.type == OptionType::kLimit || row.type == OptionType::kDuration;
   Json json;
   json["name"] = row.name;
   json["value"] = row.type == OptionType::kText ? Json(entry.value())

@@ -21,10 +21,16 @@ namespace fs = std::filesystem;
 
 constexpr HelpText kHelp = {
     "  tide run -- python3 job.py\n"
+    "  tide run --limit 2G -- ./server\n"
     "  tide run --stats=json:job.json -o thread_cache=1M -- redis-server --port 7000\n",
     "tide run [OPTIONS] [--] PROG [ARGS...]",
     "Runs PROG, and every program that it starts, on Tide instead of the system's malloc.\n"
     "PROG takes the place of 'tide run': its exit status and its signals are its own.\n",
+    "With --limit, allocations of each process fail once its heap would pass SIZE; from SOFT bytes "
+    "on\n"
+    "(nine tenths of SIZE, unless given) memory goes back to the system sooner. 'auto' takes both\n"
+    "from the control group.\n"
+    "\n"
     "The statistics' FORM is text, json or prometheus.\n"
     "They go to standard error or are appended to FILE; %p in its name becomes the process id.\n"
     "Without --library, the library is $TIDE_LIBRARY, or else the libtide.so that came with this\n"
@@ -80,6 +86,29 @@ void set_stats(std::string_view spec, host::Environment& environment) {
   set_option("--stats", "stats_file", checked_stats_file(file), environment);
 }
 
+uint64_t limit_bytes(std::string_view name, std::string_view text) {
+  if (const auto fault = option_fault(name, text)) fail_usage(fmt::format("--limit: {}", *fault));
+  uint64_t number = 0;
+  api::check_value(api::kOptionRows[api::find_option(name)], text, number);
+  return number;
+}
+
+// `spec` is SIZE[:SOFT]; each of them may be "auto".
+void set_limit(std::string_view spec, host::Environment& environment) {
+  const size_t colon = spec.find(':');
+  const std::string_view hard_text = spec.substr(0, colon);
+  const uint64_t hard = limit_bytes("limit_hard", hard_text);
+  std::string soft_text = hard == api::kAuto ? "auto" : fmt::format("{}", hard / 10 * 9);
+  if (colon != std::string_view::npos) soft_text = spec.substr(colon + 1);
+  const uint64_t soft = limit_bytes("limit_soft", soft_text);
+  if (hard != api::kAuto && soft != api::kAuto && hard != 0 && soft > hard) {
+    fail_usage(
+        fmt::format("--limit: the soft limit '{}' is above the limit '{}'", soft_text, hard_text));
+  }
+  set_option("--limit", "limit_hard", hard_text, environment);
+  set_option("--limit", "limit_soft", soft_text, environment);
+}
+
 void apply_setting(const std::string& setting, host::Environment& environment) {
   const size_t equals = setting.find('=');
   if (equals == std::string::npos || equals == 0) {
@@ -109,6 +138,7 @@ int run(const Arguments& arguments) {
   std::vector<std::string> settings;
   std::string library_path;
   std::string stats;
+  std::string limit;
   parser
       .add_option("-o,--option", settings,
                   "Set an option of the library, as TIDE_<OPTION> would (repeatable)")
@@ -117,6 +147,9 @@ int run(const Arguments& arguments) {
   CLI::Option* stats_flag =
       parser.add_flag("--stats{text}", stats, "Write the allocator's statistics at exit");
   stats_flag->type_name("[=FORM][:FILE]");
+  CLI::Option* limit_option = parser.add_option(
+      "--limit", limit, "Limit each process's heap: allocations beyond SIZE fail");
+  limit_option->type_name("SIZE[:SOFT] or auto");
   parser.add_option("--library", library_path, "Preload this library")->type_name("PATH");
 
   const SplitArguments split = split_at_program(parser, arguments);
@@ -125,6 +158,7 @@ int run(const Arguments& arguments) {
 
   host::Environment environment;
   if (stats_flag->count() != 0) set_stats(stats, environment);
+  if (limit_option->count() != 0) set_limit(limit, environment);
   for (const std::string& setting : settings) apply_setting(setting, environment);
 
   const host::PreloadLibrary library = find_library(library_path);

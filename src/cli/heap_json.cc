@@ -30,6 +30,9 @@ constexpr std::pair<std::string_view, uint64_t tide_stats::*> kTotals[] = {
     {"purge_total_ns", &tide_stats::purge_total_ns},
     {"background_turns", &tide_stats::background_turns},
     {"limit_bytes", &tide_stats::limit_bytes},
+    {"footprint_bytes", &tide_stats::footprint_bytes},
+    {"limit_soft_bytes", &tide_stats::limit_soft_bytes},
+    {"limit_hard_bytes", &tide_stats::limit_hard_bytes},
 };
 
 }  // namespace

@@ -60,7 +60,8 @@ std::string range_text(const OptionRow& row) {
   if (row.type == OptionType::kText) return {};
   const std::vector<std::string> choices = choices_of(row);
   if (!choices.empty()) return fmt::format("{}", fmt::join(choices, ", "));
-  return fmt::format("{}..{}", format(row, row.minimum), format(row, row.maximum));
+  return fmt::format("{}..{}{}", format(row, row.minimum), format(row, row.maximum),
+                     row.type == OptionType::kLimit ? ", auto" : "");
 }
 
 std::string option_variable(std::string_view name) {
@@ -93,7 +94,8 @@ std::optional<std::string> option_fault(std::string_view name, std::string_view 
   if (row.type == OptionType::kText) {
     return fmt::format("'{}' takes at most {} bytes of text", name, row.maximum);
   }
-  const std::string_view type = choices_of(row).empty() ? api::type_name(row.type) : "one of";
+  std::string_view type = choices_of(row).empty() ? api::type_name(row.type) : "one of";
+  if (row.type == OptionType::kLimit) type = "bytes";  // the range names the word
   return fmt::format("'{}' can't be '{}'; it takes {} {}", name, value, type, range_text(row));
 }
 

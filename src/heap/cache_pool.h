@@ -28,6 +28,9 @@ class CachePool {
  public:
   constexpr CachePool() = default;
 
+  // Before anything else: says when caches have to be small.
+  void start(const Limits& limits) { limits_ = &limits; }
+
   // A cache for the calling thread: one that a thread left behind, with what is in it, or a new
   // one. Null when there is no memory.
   ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata, const Config& config) {
@@ -39,9 +42,9 @@ class CachePool {
       parked_bytes_ -= cache->parked_bytes;
       cache->parked_bytes = 0;
     } else {
-      cache = first_used_
-                  ? static_cast<ThreadCache*>(metadata.allocate(space.vm, sizeof(ThreadCache)))
-                  : &first_;
+      cache = first_used_ ? static_cast<ThreadCache*>(
+                                metadata.allocate(space.vm, space.limits, sizeof(ThreadCache)))
+                          : &first_;
       if (cache == nullptr) return nullptr;
       first_used_ = true;
       cache->home = static_cast<uint8_t>(count_ % config.homes);
@@ -125,6 +128,12 @@ class CachePool {
     if (layout::stack_count(cache, stack) < capacity) return true;
     if (capacity == 0) return false;
     give_back(space, heap, cache, stack, (capacity + 1) / 2);
+    if (TIDE_UNLIKELY(cache.bound_bytes > share(config.thread_cache_bytes))) {
+      // The bound has come down: what was just given back is not to come again.
+      const uint32_t kept = capacity / 2 + 1;
+      base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + kept);
+      cache.bound_bytes -= size_t{capacity - kept} * layout::kClassInfo[c].bytes;
+    }
     return true;
   }
 
@@ -200,8 +209,9 @@ class CachePool {
     return busy;
   }
 
-  // What of `bytes` one cache may use: less when there are many.
+  // What of `bytes` one cache may use: less when there are many, and when memory is short.
   size_t share(size_t bytes) const {
+    if (limits_ != nullptr) bytes = limits_->cache_share(bytes);
     constexpr size_t kFewCaches = 16;
     constexpr size_t kLeast = 32;
     const size_t caches = count();
@@ -424,6 +434,7 @@ class CachePool {
     }
   }
 
+  const Limits* limits_ = nullptr;
   ds::Lock lock_;
   ds::Lock drain_lock_;  // held by who drains the caches of others
   ThreadCache* all_ = nullptr;

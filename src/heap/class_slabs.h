@@ -26,7 +26,8 @@ class ClassSlabs {
     base::racy_store(used_, uint64_t{0});
   }
 
-  // Fills `out` with `count` blocks of class `c`, fewer only when there is no memory.
+  // Fills `out` with `count` blocks of class `c`, fewer only when there is no memory or the hard
+  // limit is reached.
   uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count) {
     uint32_t taken = 0;
     while ((taken += take_listed(zone, out + taken, count - taken)) < count) {
@@ -41,14 +42,16 @@ class ClassSlabs {
     while (taken < count) {
       const uint32_t index = fullest_below(layout::kFullBin);
       if (index == layout::kNoSlab) break;
-      taken += take_from(zone, index, out + taken, count - taken);
+      const uint32_t got = take_from(zone, index, out + taken, count - taken);
+      if (TIDE_UNLIKELY(got == 0)) return taken + take_resident(zone, out + taken, count - taken);
+      taken += got;
     }
     return taken;
   }
 
   // Adds a slab of the zone's pool and returns its number. kNoSlab: no memory.
   uint32_t adopt_pooled(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, uint8_t home) {
-    const uint32_t index = zone.acquire(vm);
+    const uint32_t index = zone.acquire(vm, layout::kClassInfo[c].bytes + 2 * vm.page_size());
     if (index != layout::kNoSlab) adopt(zone, index, c, owner, home);
     return index;
   }
@@ -56,7 +59,7 @@ class ClassSlabs {
   // Adds a slab of `other` that is used up and by now more than half free, or, with `any`, one that
   // has any room. False: there is none.
   bool adopt_from(Zone<Vm>& zone, ClassSlabs& other, uint8_t home, bool any) {
-    const uint32_t index = other.fullest_below(any ? layout::kFullBin : layout::kHalfBin);
+    const uint32_t index = any ? other.any_that_gives(zone) : other.fullest_below(layout::kHalfBin);
     if (index == layout::kNoSlab) return false;
     layout::Slab& slab = zone.slab(index);
     if (!any && slab.carved != slab.blocks) return false;
@@ -114,6 +117,17 @@ class ClassSlabs {
       if (zone.slab(index).used == 0) release(zone, index);
       index = next;
     }
+  }
+
+  // A slab with room of which blocks came or went since its free pages were given back; it counts
+  // as looked at from now on. kNoSlab: there is none.
+  uint32_t take_note_of_free(Zone<Vm>& zone) {
+    for (uint32_t bin = 0; bin < layout::kFullBin; ++bin) {
+      for (uint32_t index = head(bin); index != layout::kNoSlab; index = zone.slab(index).next) {
+        if (layout::take_news(zone.slab(index))) return index;
+      }
+    }
+    return layout::kNoSlab;
   }
 
   uint64_t used_blocks() const { return base::racy_load(used_); }
@@ -207,16 +221,23 @@ class ClassSlabs {
     base::racy_store(used_, used_ - slab.used);
   }
 
+  // Fewer than there are only when the hard limit forbids more.
   uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
     layout::Slab& slab = zone.slab(index);
     const uintptr_t address = zone.slab_address(index);
     const unsigned shift = zone.shift();
+    const bool has_purged = (slab.purged[0] | slab.purged[1]) != 0;
+    size_t admitted = 0;
+    if (has_purged) count = admit_purged(zone, slab, count, admitted);
     uint32_t taken = slab.free.take_lowest(count, [&out, address, shift](uint32_t bit) {
       *out++ = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
     });
     const uint32_t carved = slab.carved;
     const uint32_t left = slab.blocks - carved;
-    const uint32_t more = count - taken < left ? count - taken : left;
+    uint32_t more = count - taken < left ? count - taken : left;
+    if (more != 0 && !zone.limits().admit(zone.carving_bytes(slab, carved + more))) {
+      more = zone.limits().admit(zone.carving_bytes(slab, carved + 1)) ? 1 : 0;
+    }
     if (more != 0) {
       const size_t block_bytes = size_t{slab.granules} << shift;
       uintptr_t block = address + carved * block_bytes;
@@ -227,7 +248,10 @@ class ClassSlabs {
       taken += more;
     }
     void** const first = out - taken;
-    if ((slab.purged[0] | slab.purged[1]) != 0) forget_purged(zone, slab, address, first, taken);
+    if (has_purged) {
+      forget_purged(zone, slab, address, first, taken);
+      zone.limits().dismiss(admitted);
+    }
     base::racy_store(slab.used, slab.used + taken);
     base::racy_store(slab.touched, true);
     base::racy_store(used_, used_ + taken);
@@ -235,14 +259,62 @@ class ClassSlabs {
     return taken;
   }
 
+  // Before blocks are taken that may lie in what was given back: how many of `count` the hard limit
+  // allows. `admitted` is counted until it is known which they are.
+  static uint32_t admit_purged(Zone<Vm>& zone, const layout::Slab& slab, uint32_t count,
+                               size_t& admitted) {
+    if (zone.limits().hard() == 0) return count;
+    const size_t block_bytes = (size_t{slab.granules} << zone.shift()) + 2 * zone.page_bytes();
+    for (; count != 0; count /= 2) {
+      admitted = count * block_bytes;
+      if (zone.limits().admit(admitted)) return count;
+    }
+    admitted = 0;
+    return 0;
+  }
+
+  // Of all slabs those free blocks whose pages count already: what is left at the hard limit.
+  uint32_t take_resident(Zone<Vm>& zone, void** out, uint32_t count) {
+    uint32_t taken = 0;
+    while (taken < count) {
+      const uint32_t index = any_that_gives(zone);
+      if (index == layout::kNoSlab) break;
+      const uint32_t got = take_from(zone, index, out + taken, count - taken);
+      if (got == 0) break;
+      taken += got;
+    }
+    return taken;
+  }
+
+  // The fullest slab of which a block can be had under the hard limit.
+  uint32_t any_that_gives(Zone<Vm>& zone) const {
+    for (uint32_t bin = layout::kFullBin; bin-- != 0;) {
+      for (uint32_t index = head(bin); index != layout::kNoSlab; index = zone.slab(index).next) {
+        const layout::Slab& slab = zone.slab(index);
+        const bool has_purged = (slab.purged[0] | slab.purged[1]) != 0;
+        const size_t more =
+            has_purged ? (size_t{slab.granules} << zone.shift()) + 2 * zone.page_bytes() : 0;
+        if (!slab.free.empty() && zone.limits().has_room(more)) return index;
+        if (slab.carved < slab.blocks &&
+            zone.limits().has_room(more + zone.carving_bytes(slab, slab.carved + 1))) {
+          return index;
+        }
+      }
+    }
+    return layout::kNoSlab;
+  }
+
   // The pages of blocks that are handed out count as resident again.
   static void forget_purged(Zone<Vm>& zone, layout::Slab& slab, uintptr_t address,
                             void* const* blocks, uint32_t count) {
     const size_t block_bytes = size_t{slab.granules} << zone.shift();
+    const size_t page = zone.page_bytes();
     const size_t unit = zone.purge_unit_bytes();
     for (uint32_t i = 0; i < count; ++i) {
       const size_t offset = reinterpret_cast<uintptr_t>(blocks[i]) - address;
-      zone.set_purged(slab, offset / unit, (offset + block_bytes - 1) / unit + 1, false);
+      const size_t end = base::align_up(offset + block_bytes, page);
+      zone.forget_purged(slab, base::align_down(offset, page) / unit,
+                         (end < zone.slab_bytes() ? end : zone.slab_bytes()) / unit);
     }
   }
 

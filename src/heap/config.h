@@ -24,6 +24,10 @@ struct Config {  // all zero until defaults() or the options are assigned
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
 
+  // Limits on the footprint, see limits.h; 0: none.
+  size_t limit_soft_bytes;
+  size_t limit_hard_bytes;
+
   static constexpr Config defaults() {
     return {size_t{8} << 20,
             size_t{32} << 20,
@@ -32,7 +36,9 @@ struct Config {  // all zero until defaults() or the options are assigned
             true,
             false,
             size_t{4} << 10,
-            4};
+            4,
+            0,
+            0};
   }
 };
 

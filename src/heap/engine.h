@@ -28,6 +28,7 @@
 #include "heap/held_runs.h"
 #include "heap/huge_blocks.h"
 #include "heap/large_zone.h"
+#include "heap/limits.h"
 #include "heap/metadata.h"
 #include "heap/private_heap.h"
 #include "heap/process_heap.h"
@@ -92,6 +93,18 @@ class Engine {
   void* heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool zeroed);
   HeapUse heap_use(PrivateHeap<Vm>* heap);
   void heap_set_limit(PrivateHeap<Vm>* heap, size_t limit_bytes);
+  void heap_set_soft_limit(PrivateHeap<Vm>* heap, size_t limit_bytes);
+
+  // --- limits on the footprint (engine_limits.h) -----------------------------------------------
+
+  Limits& limits() { return space_.limits; }
+  // After they were set: what is free and above them goes at once.
+  void enforce_limits(ThreadCache* cache);
+  bool over_soft_limit() const { return space_.limits.soft_excess() != 0; }
+  // Gives free memory back until the footprint is at most so large, or nothing is left: reserves
+  // first, then pages between used ones. Returns bytes.
+  size_t purge_to(ThreadCache* cache, size_t target_bytes);
+  size_t count_footprint();
 
   // Taken only by who gives memory back.
   ds::Lock& purge_lock() { return purge_lock_; }
@@ -140,7 +153,7 @@ class Engine {
   // Called when clean memory may have been taken.
   void trade_if_due(ThreadCache* cache) {
     const size_t taken = clean_taken();
-    if (!base::racy_load(config_.purge)) return;
+    if (!base::racy_load(config_.purge) && !over_soft_limit()) return;
     if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
     trade(*cache, taken);
   }
@@ -160,7 +173,16 @@ class Engine {
   void put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero);
   void put_back_in_child(bool* broken);
   bool holds_runs_of(uint16_t owner);
-  void repair_classes();
+  bool repair_classes();
+  size_t purge_reserves_to(size_t target_bytes);
+  size_t purge_news(size_t target_bytes, size_t most_visits);
+  bool make_room(ThreadCache* cache, size_t bytes);
+  bool find_room(ThreadCache* cache, size_t bytes);
+  void return_harder(ThreadCache& cache, size_t grown_bytes);
+  void heap_give_back(PrivateHeap<Vm>* heap);
+  void heap_try_give_back(PrivateHeap<Vm>* heap);
+  void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed);
+  void* resize_big(void* p, size_t usable, size_t bytes, uint16_t owner);
   static uint32_t class_aligned(size_t alignment, size_t bytes);
   ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
   ClassSlabs<Vm>& slabs_of(const layout::Slab& slab);
@@ -191,6 +213,7 @@ class Engine {
   ds::Lock purge_lock_;       // held by who gives memory back
   size_t traded_bytes_ = 0;
   uint32_t sweep_cursor_ = 0;
+  uint32_t news_cursor_ = 0;
   Metadata<Vm> metadata_;
   LargeZone<Vm> large_;
   HugeBlocks<Vm> huge_;

@@ -15,9 +15,12 @@ bool Engine<Vm>::start(const Config& config) {
   if (config_.huge_threshold_bytes > layout::kLargeMaxBytes) {
     config_.huge_threshold_bytes = layout::kLargeMaxBytes;
   }
+  space_.limits.set(config_.limit_soft_bytes, config_.limit_hard_bytes);
   process_.start(config_.homes);
+  huge_.start(space_.limits);
+  caches_.start(space_.limits);
   if (!space_.start()) return false;
-  large_.place(space_.vm, space_.plan.large_zone(), space_.plan.span_entries(),
+  large_.place(space_.vm, space_.limits, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
   started_.store(true, std::memory_order_release);
   return true;
@@ -60,7 +63,8 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
 }
 
 // From the class, or where its zone can't grow, from the large zone and the kernel; once more after
-// everything that is free elsewhere was given up.
+// everything that is free elsewhere was given up. Near the hard limit that comes first: there whole
+// pages must not go to small blocks.
 template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment,
                                bool& zeroed) {
@@ -69,11 +73,11 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
   if (block != nullptr) return block;
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
-    if (block == nullptr) {
+    if (block == nullptr && (c == 0 || again || !space_.limits.may_refuse(bytes))) {
       block = allocate_big(bytes, alignment, 0, zeroed);
       trade_if_due(cache);
     }
-    if (TIDE_LIKELY(block != nullptr) || again || !surrender(cache, bytes)) return block;
+    if (TIDE_LIKELY(block != nullptr) || again || !find_room(cache, bytes)) return block;
   }
 }
 
@@ -176,8 +180,11 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   if (cache != nullptr) cache->freed_bytes += bytes;
   if (owner != 0) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(owner);
-    const ds::LockGuard guard(heap->lock);
+    heap->lock.lock();
     heap->dismiss(bytes);
+    const bool much = heap->keeps_too_much();
+    heap->lock.unlock();
+    if (much) heap_try_give_back(heap);
   }
   return Released::kDone;
 }
@@ -213,16 +220,11 @@ void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
     heap->lock.unlock();
     if (!fits) return nullptr;
   }
-  void* result = nullptr;
-  if (large_.holds(p)) {
-    if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
-        large_.resize(p, bytes)) {
-      result = p;
-    } else if (bytes > usable && usable >= config_.remap_threshold_bytes) {
-      result = grow_by_moving_pages(p, usable, bytes, heap == nullptr ? uint16_t{0} : heap->id);
-    }
-  } else if (bytes > layout::kLargeMaxBytes / 2 || bytes > usable / 2) {
-    result = huge_.resize(space_.vm, metadata_, p, bytes);
+  const uint16_t owner = heap == nullptr ? uint16_t{0} : heap->id;
+  void* result = resize_big(p, usable, bytes, owner);
+  if (result == nullptr && bytes > usable && space_.limits.may_refuse(bytes - usable) &&
+      make_room(nullptr, bytes - usable)) {
+    result = resize_big(p, usable, bytes, owner);
   }
   if (result != nullptr && heap != nullptr) {
     const size_t now = usable_bytes(result);
@@ -233,13 +235,28 @@ void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
   return result;
 }
 
+// The same for a block of the large zone or a huge one; its heap's count is left to the caller.
+template <sys::VmSource Vm>
+void* Engine<Vm>::resize_big(void* p, size_t usable, size_t bytes, uint16_t owner) {
+  if (!large_.holds(p)) {
+    const bool keep = bytes > layout::kLargeMaxBytes / 2 || bytes > usable / 2;
+    return keep ? huge_.resize(space_.vm, metadata_, p, bytes) : nullptr;
+  }
+  if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
+      large_.resize(p, bytes)) {
+    return p;
+  }
+  if (bytes <= usable || usable < config_.remap_threshold_bytes) return nullptr;
+  return grow_by_moving_pages(p, usable, bytes, owner);
+}
+
 // A span that outgrows its neighbourhood becomes a huge block: its pages move to a mapping of their
 // own, nothing is copied, and from there on the kernel grows it.
 template <sys::VmSource Vm>
 void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner) {
   const size_t page = space_.vm.page_size();
   if (bytes > static_cast<size_t>(PTRDIFF_MAX) || usable % page != 0 ||
-      !base::is_aligned(base::address_of(p), page)) {
+      !base::is_aligned(base::address_of(p), page) || !space_.limits.has_room(bytes - usable)) {
     return nullptr;
   }
   void* const detached = space_.vm.detach_pages(p, usable);

@@ -6,7 +6,7 @@
 // slab has come or gone for the window; blocks in a thread's cache when the thread has not used it.
 #pragma once
 
-#include "heap/engine.h"
+#include "heap/engine_purge.h"
 
 namespace tide::heap {
 
@@ -27,23 +27,27 @@ bool Engine<Vm>::look() {
     return false;
   }
   if (idle) base::racy_store(much_freed_, false);
-  const uint32_t looks = idle ? 0 : decay_.window_looks();
+  // Where memory is short nothing is kept for later.
+  const bool tight = space_.limits.is_tight();
+  const bool all = idle || (tight && slot_ends);
+  const uint32_t looks = all ? 0 : decay_.window_looks();
   const auto drain_spans = [this](ThreadCache& other) {
     SpanCache<Vm>(large_, other.spans).drain();
   };
   const uint32_t busy =
       caches_.drain_running(space_, process_, Idle::kStacks, kLeastDrained, looks, drain_spans);
   size_t total = 0;
-  if (idle) {
+  if (all) {
     Purger<Vm> purger = this->purger();
     total += caches_.drain_parked(space_, process_, purger, drain_spans);
     process_.collect(space_);
   }
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
   // Last: by now all slabs without a block in use are there, and neighbours go together.
-  if (idle || slot_ends) total += purge_reserves(idle);
+  if (all || slot_ends) total += purge_reserves(all);
   used_at_look_ = used_bytes();
-  decay_.gave_back(total);
+  // What had to go although it is needed says nothing about how long to wait.
+  if (!tight) decay_.gave_back(total);
   purge_lock_.unlock();
   return !idle || total != 0 || busy != 0;
 }
@@ -54,6 +58,7 @@ bool Engine<Vm>::wants_look(ThreadCache* cache) {
   if (cache == nullptr || cache->freed_bytes < caches_.share(kNoticedBytes)) return false;
   cache->freed_bytes = 0;
   base::racy_store(much_freed_, true);
+  if (space_.limits.is_tight()) return true;
   const auto use = process_.use();
   const size_t returned = space_.small.returned() + space_.mid.returned();
   size_t free_bytes = use.free_bytes > returned ? use.free_bytes - returned : 0;
@@ -86,8 +91,7 @@ size_t Engine<Vm>::purge_reserves(bool all) {
 // The free pages of slabs where nothing happened for `looks` looks. Returns bytes.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
-  constexpr uint8_t kDone = 255;
-  if (looks >= kDone) looks = kDone - 1;
+  if (looks >= layout::kSettled) looks = layout::kSettled - 1;
   const size_t least_bytes = base::racy_load(config_.purge_least_bytes);
   size_t total = 0;
   const uint32_t slabs = zone.slabs_seen();
@@ -99,14 +103,14 @@ size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
       base::racy_store(slab.age, uint8_t{0});
     }
     const uint8_t age = base::racy_load(slab.age);
-    if (age == kDone) continue;
+    if (age == layout::kSettled) continue;
     if (age < looks) {
       base::racy_store(slab.age, static_cast<uint8_t>(age + 1));
       continue;
     }
     total += base::published_load(slab.owner) == 0 ? purge_slab(zone, index, 0, least_bytes)
                                                    : purge_slab_of_heap(zone, index, least_bytes);
-    base::racy_store(slab.age, kDone);
+    base::racy_store(slab.age, layout::kSettled);
   }
   return total + flush_held();
 }

@@ -31,8 +31,19 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
                                 bool zeroed) {
   if (alignment < layout::kMinAlignment) alignment = layout::kMinAlignment;
   if (!started()) return nullptr;
-  void* block = nullptr;
   bool known_zero = false;
+  void* block = try_heap_allocate(heap, bytes, alignment, known_zero);
+  if (block == nullptr && space_.limits.may_refuse(bytes) && make_room(nullptr, bytes)) {
+    block = try_heap_allocate(heap, bytes, alignment, known_zero);
+  }
+  if (block != nullptr && zeroed && !known_zero) make_zero(block, bytes);
+  return block;
+}
+
+template <sys::VmSource Vm>
+void* Engine<Vm>::try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment,
+                                    bool& known_zero) {
+  void* block = nullptr;
   if (const uint32_t c = class_aligned(alignment, bytes)) {
     Zone<Vm>& zone = space_.zone_of_class(c);
     const size_t block_bytes = layout::kClassInfo[c].bytes;
@@ -66,7 +77,6 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
     heap->use.live_bytes += usable;
     heap->use.live_bytes -= counted;
   }
-  if (zeroed && !known_zero) make_zero(block, bytes);
   return block;
 }
 
@@ -75,13 +85,18 @@ Released Engine<Vm>::release_special(Zone<Vm>& zone, void* p) {
   const layout::Slab& slab = zone.slab(zone.index_of_address(p));
   PrivateHeap<Vm>* const heap = heaps_.by_id(slab.owner);
   if (heap == nullptr) return Released::kBad;
-  const ds::LockGuard guard(heap->lock);
-  uint8_t& state = zone.state_of_any(p);
-  if (base::racy_load(state) != layout::kLiveSpecial) return Released::kBad;
-  const uint32_t c = slab.size_class;
-  base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
-  heap->slabs[c].give(zone, p);
-  heap->dismiss(layout::kClassInfo[c].bytes);
+  bool much = false;
+  {
+    const ds::LockGuard guard(heap->lock);
+    uint8_t& state = zone.state_of_any(p);
+    if (base::racy_load(state) != layout::kLiveSpecial) return Released::kBad;
+    const uint32_t c = slab.size_class;
+    base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
+    heap->slabs[c].give(zone, p);
+    heap->dismiss(layout::kClassInfo[c].bytes);
+    much = heap->keeps_too_much();
+  }
+  if (much) heap_try_give_back(heap);
   return Released::kDone;
 }
 
@@ -95,6 +110,17 @@ template <sys::VmSource Vm>
 void Engine<Vm>::heap_set_limit(PrivateHeap<Vm>* heap, size_t limit_bytes) {
   const ds::LockGuard guard(heap->lock);
   heap->use.limit_bytes = limit_bytes;
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::heap_set_soft_limit(PrivateHeap<Vm>* heap, size_t limit_bytes) {
+  heap->lock.lock();
+  heap->use.soft_limit_bytes = limit_bytes;
+  const bool much = heap->keeps_too_much();
+  heap->lock.unlock();
+  if (!much) return;
+  const ds::LockGuard guard(purge_lock_);
+  heap_give_back(heap);
 }
 
 }  // namespace tide::heap

@@ -55,8 +55,10 @@ struct EngineMap {
                    offsetof(Engine<Vm>, purge_figures_.retaken_bytes),
                    offsetof(Engine<Vm>, purge_figures_.max_ns),
                    offsetof(Engine<Vm>, purge_figures_.total_ns),
-                   offsetof(Engine<Vm>, purge_figures_.background_turns),
-                   offsetof(Engine<Vm>, purge_figures_.limit_bytes)};
+                   offsetof(Engine<Vm>, purge_figures_.background_turns)};
+    root.limits = {offsetof(Engine<Vm>, space_.limits.footprint_),
+                   offsetof(Engine<Vm>, space_.limits.soft_),
+                   offsetof(Engine<Vm>, space_.limits.hard_)};
     return root;
   }
 

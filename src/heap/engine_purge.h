@@ -8,6 +8,8 @@
 #pragma once
 
 #include "heap/engine.h"
+#include "heap/large_zone_purge.h"
+#include "heap/zone_purge.h"
 
 namespace tide::heap {
 
@@ -26,7 +28,10 @@ ClassSlabs<Vm>& Engine<Vm>::slabs_of(const layout::Slab& slab) {
 template <sys::VmSource Vm>
 uint32_t carve_to(Zone<Vm>& zone, layout::Slab& slab, size_t blocks) {
   const auto last = static_cast<uint32_t>(blocks < slab.blocks ? blocks : slab.blocks);
-  if (last > slab.carved) ClassSlabs<Vm>::mark_carved(zone, zone.index_of(slab), last);
+  if (last > slab.carved) {
+    zone.limits().admit_always(zone.carving_bytes(slab, last));
+    ClassSlabs<Vm>::mark_carved(zone, zone.index_of(slab), last);
+  }
   return slab.carved;
 }
 
@@ -37,12 +42,14 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
   const size_t unit = zone.purge_unit_bytes();
-  if (slab.used_before && slab.carved < slab.blocks) {
-    // What was never handed out may be resident from the slab's last use: free blocks like others.
+  if (zone.is_whole(slab) && slab.carved < slab.blocks) {
+    // What was never handed out may be resident all the same: free blocks like others.
     const uint32_t carved = slab.carved;
     const uint32_t end = carve_to(zone, slab, slab.blocks);
     for (uint32_t block = carved; block < end; ++block) slab.free.set(block * slab.granules);
   }
+  // Before the first block nothing lives; in a clean slab nothing was touched there either.
+  const size_t lowest = zone.is_whole(slab) ? 0 : base::align_down(slab.first * block_bytes, page);
   uint32_t taken = 0;
   uint32_t i = slab.first;
   while (i < slab.carved && !held_.is_full()) {
@@ -51,8 +58,8 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
     const uint32_t first = granule / slab.granules;
     i = first;
     while (i < slab.carved && slab.free.test(i * slab.granules)) ++i;
-    // Before the first block nothing lives, nor behind the last carved one.
-    const size_t begin = first == slab.first ? 0 : base::align_up(first * block_bytes, page);
+    // Nor does anything live behind the last carved one.
+    const size_t begin = first == slab.first ? lowest : base::align_up(first * block_bytes, page);
     const size_t end = i == slab.carved ? base::align_up(i * block_bytes, page)
                                         : base::align_down(i * block_bytes, page);
     if (begin + least_bytes > end || end > zone.slab_bytes() ||
@@ -66,9 +73,9 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
     const size_t untouched = base::align_up(i * block_bytes, page);
     const size_t known = untouched > zone.slab_bytes() ? zone.slab_bytes() : untouched;
     held_.add({zone.index_of(slab), static_cast<uint16_t>(first), static_cast<uint16_t>(i),
-               static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
-    zone.set_purged(slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit,
-                    true);
+               static_cast<uint32_t>(begin), static_cast<uint32_t>(end), 0});
+    held_.last().counted = static_cast<uint32_t>(zone.mark_purged(
+        slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit));
     for (uint32_t block = first; block < i; ++block) slab.free.clear(block * slab.granules);
     taken += i - first;
   }
@@ -93,7 +100,7 @@ size_t Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, si
         slabs_of(slab).drop_empty(zone, index);
         break;
       }
-      if (slab.first + slab.used == slab.carved && !slab.used_before) break;
+      if (slab.first + slab.used == slab.carved && !zone.is_whole(slab)) break;
       const uint32_t blocks = take_free_runs(zone, slab, least_bytes);
       if (blocks == 0) break;
       slabs_of(slab).account_taken(zone, index, blocks);
@@ -140,8 +147,9 @@ void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero) {
   const bool is_mid = !layout::is_small_class(slab.size_class);
   const size_t unit = zone.purge_unit_bytes();
   ClassSlabs<Vm>& slabs = slabs_of(slab);
-  if (!gone) zone.set_purged(slab, run.page_begin / unit, run.page_end / unit, false);
-  const uint8_t age = slab.age;
+  if (!gone) zone.forget_purged(slab, run.page_begin / unit, run.page_end / unit);
+  zone.limits().dismiss(run.counted);
+  const bool touched = base::racy_load(slab.touched);
   for (uint32_t i = run.first; i < run.end; ++i) {
     void* const block = reinterpret_cast<void*>(address + i * block_bytes);
     if (zero && is_mid && i * block_bytes >= run.page_begin &&
@@ -150,7 +158,7 @@ void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero) {
     }
     slabs.give(zone, block);
   }
-  base::racy_store(slab.age, age);
+  base::racy_store(slab.touched, touched);  // by nobody else
   run.end = run.first;
 }
 

@@ -93,7 +93,10 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.purge_max_ns = purge_figures_.max_ns.load(std::memory_order_relaxed);
   stats.purge_total_ns = purge_figures_.total_ns.load(std::memory_order_relaxed);
   stats.background_turns = purge_figures_.background_turns.load(std::memory_order_relaxed);
-  stats.limit_bytes = purge_figures_.limit_bytes.load(std::memory_order_relaxed);
+  stats.footprint_bytes = space_.limits.footprint();
+  stats.limit_soft_bytes = space_.limits.soft();
+  stats.limit_hard_bytes = space_.limits.hard();
+  stats.limit_bytes = stats.limit_hard_bytes != 0 ? stats.limit_hard_bytes : stats.limit_soft_bytes;
 }
 
 template <sys::VmSource Vm>

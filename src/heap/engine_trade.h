@@ -6,7 +6,7 @@
 // sparse slabs, free spans. A program that does not grow pays nothing.
 #pragma once
 
-#include "heap/engine.h"
+#include "heap/engine_purge.h"
 
 namespace tide::heap {
 
@@ -17,6 +17,7 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
   if (taken <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
   const size_t debt = taken - traded_bytes_;
   base::racy_store(traded_bytes_, taken);
+  if (space_.limits.is_tight()) return_harder(cache, debt);
   Purger<Vm> purger = this->purger();
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {

@@ -39,6 +39,7 @@ void Engine<Vm>::verify() {
       TIDE_ASSERT(not_free == slab.used, "I-SLAB-1: used counts what is not free");
     }
   }
+  TIDE_ASSERT(count_footprint() <= space_.limits.footprint(), "I-LIMIT-1: all of it is counted");
   const ds::LockGuard guard(large_.lock());
   uint64_t live = 0;
   uint32_t page = 0;
@@ -61,6 +62,9 @@ void Engine<Vm>::put_back_in_child(bool* broken) {
     const HeldRun& run = held_.runs[r];
     layout::Slab& slab = zone.slab(run.slab);
     for (uint32_t i = run.first; i < run.end; ++i) slab.free.set(i * slab.granules);
+    // Perhaps they have not gone.
+    const size_t unit = zone.purge_unit_bytes();
+    zone.forget_purged(slab, run.page_begin / unit, run.page_end / unit);
     if (slab.owner == 0) broken[slab.size_class] = true;
   }
 }
@@ -75,8 +79,9 @@ bool Engine<Vm>::holds_runs_of(uint16_t owner) {
   return false;
 }
 
+// True when a vanished thread was in a class.
 template <sys::VmSource Vm>
-void Engine<Vm>::repair_classes() {
+bool Engine<Vm>::repair_classes() {
   bool broken[layout::kClassCount] = {};
   put_back_in_child(broken);
   // Slabs of a zone's pool may have been on their way back.
@@ -93,7 +98,7 @@ void Engine<Vm>::repair_classes() {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     if (zone->lock().release_in_child()) any = true;
   }
-  if (!any) return;
+  if (!any) return false;
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     if (!broken[c]) continue;
     for (uint32_t home = 0; home < process_.homes_of(c); ++home) process_.slabs(c, home).reset();
@@ -107,6 +112,7 @@ void Engine<Vm>::repair_classes() {
     }
     zone->rebuild_pools();
   }
+  return true;
 }
 
 template <sys::VmSource Vm>
@@ -115,14 +121,18 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   if (!started()) return;
   caches_.lock().release_in_child();
   caches_.drain_lock().release_in_child();
-  metadata_.lock().release_in_child();
+  bool broken = metadata_.lock().release_in_child();
   heaps_.lock().release_in_child();
   heap_purge_lock_.release_in_child();
-  if (huge_.lock().release_in_child()) huge_.forget_kept();
-  repair_classes();
+  if (huge_.lock().release_in_child()) {
+    broken = true;
+    huge_.forget_kept();
+  }
+  if (repair_classes()) broken = true;
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(static_cast<uint16_t>(id));
     if (!heap->lock.release_in_child() && !holds_runs_of(heap->id)) continue;
+    broken = true;
     for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.reset();
     for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
       for (uint32_t index = 0; index < zone->slab_count(); ++index) {
@@ -134,7 +144,11 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
     }
   }
   held_.clear();
-  if (large_.lock().release_in_child()) large_.rebuild();
+  if (large_.lock().release_in_child()) {
+    broken = true;
+    large_.rebuild();
+  }
+  if (broken) space_.limits.recount(count_footprint());
   caches_.adopt_vanished(mine);
 }
 

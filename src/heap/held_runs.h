@@ -17,6 +17,7 @@ struct HeldRun {
   uint16_t end;
   uint32_t page_begin;
   uint32_t page_end;
+  uint32_t counted;  // bytes that leave the footprint with them
 };
 
 struct HeldRuns {
@@ -31,6 +32,7 @@ struct HeldRuns {
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(count, count + 1);
   }
+  HeldRun& last() { return runs[count - 1]; }
   void clear() {
     base::racy_store(count, 0u);
     bytes = 0;

@@ -13,6 +13,7 @@
 #include "base/racy.h"
 #include "ds/lock.h"
 #include "heap/config.h"
+#include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/metadata.h"
 #include "heap/purge_batch.h"
@@ -31,7 +32,10 @@ class HugeBlocks {
 
   constexpr HugeBlocks() = default;
 
-  // `bytes` > 0, `alignment` a power of two. Null: no memory.
+  // Before anything else.
+  void start(Limits& limits) { limits_ = &limits; }
+
+  // `bytes` > 0, `alignment` a power of two. Null: no memory, or the hard limit forbids it.
   void* allocate(Vm& vm, Metadata<Vm>& metadata, size_t bytes, size_t alignment, uint16_t owner,
                  bool& zeroed) {
     const size_t page = vm.page_size();
@@ -43,7 +47,14 @@ class HugeBlocks {
     Kept found{};
     if (alignment > page || !take_kept(rounded, found)) {
       zeroed = true;
-      if (!map(vm, rounded, alignment > page ? alignment : 0, found)) return nullptr;
+      while (!limits_->admit(rounded)) {
+        if (kept_count_ == 0) return nullptr;
+        drop_kept(vm);
+      }
+      if (!map(vm, rounded, alignment > page ? alignment : 0, found)) {
+        limits_->dismiss(rounded);
+        return nullptr;
+      }
     }
     insert({found.address, found.bytes, owner});
     return reinterpret_cast<void*>(found.address);
@@ -100,6 +111,9 @@ class HugeBlocks {
     Entry* entry = find(base::address_of(p));
     if (entry == nullptr) return nullptr;
     if (entry->bytes == rounded) return p;
+    const size_t before = entry->bytes;
+    const size_t more = rounded > before ? rounded - before : 0;
+    if (!limits_->admit(more)) return nullptr;
     Entry moved = *entry;
     // Unknown while it moves: the address may belong to another mapping the moment the kernel is
     // done, and whoever got it must not find our entry there.
@@ -108,21 +122,28 @@ class HugeBlocks {
     if (result != nullptr) {
       moved.address = base::address_of(result);
       moved.bytes = rounded;
+      if (rounded < before) limits_->dismiss(before - rounded);
+    } else {
+      limits_->dismiss(more);
     }
     insert(moved);
     return result;
   }
 
-  // Makes a mapping of `old_bytes` that is ours a block of `bytes`. Null: no memory, nothing has
-  // changed.
+  // Makes a mapping of `old_bytes` that is ours, and counted, a block of `bytes` >= `old_bytes`.
+  // Null: no memory, or the hard limit forbids it; nothing has changed.
   void* adopt(Vm& vm, Metadata<Vm>& metadata, void* mapping, size_t old_bytes, size_t bytes,
               uint16_t owner) {
     const size_t rounded = base::align_up(bytes, vm.page_size());
     if (rounded < bytes) return nullptr;
     const ds::LockGuard guard(lock_);
-    if (!reserve_entry(vm, metadata)) return nullptr;
+    if (!reserve_entry(vm, metadata) || !limits_->admit(rounded - old_bytes)) return nullptr;
     void* const result = vm.remap(mapping, old_bytes, rounded);
-    if (result != nullptr) insert({base::address_of(result), rounded, owner});
+    if (result != nullptr) {
+      insert({base::address_of(result), rounded, owner});
+    } else {
+      limits_->dismiss(rounded - old_bytes);
+    }
     return result;
   }
 
@@ -144,6 +165,7 @@ class HugeBlocks {
       }
       if (purger.vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
         total += victim.bytes;
+        limits_->dismiss(victim.bytes);
       } else {
         unmap_or_keep(purger.vm, victim);
         return total;
@@ -215,11 +237,7 @@ class HugeBlocks {
     void* memory = vm.map(total);
     if (memory == nullptr && kept_count_ != 0) {
       // What is kept for reuse may be just what is missing.
-      while (kept_count_ != 0) {
-        const Kept victim = take_kept_at(0);
-        void* const kept = reinterpret_cast<void*>(victim.address);
-        if (!vm.unmap(kept, victim.bytes)) vm.purge(kept, victim.bytes);
-      }
+      while (kept_count_ != 0) drop_kept(vm);
       memory = vm.map(total);
     }
     if (memory == nullptr) return false;
@@ -237,7 +255,17 @@ class HugeBlocks {
     return true;
   }
 
+  // One kept mapping less; its pages go even if the mapping can't.
+  void drop_kept(Vm& vm) {
+    const Kept victim = take_kept_at(0);
+    void* const kept = reinterpret_cast<void*>(victim.address);
+    if (vm.unmap(kept, victim.bytes) || vm.purge(kept, victim.bytes)) {
+      limits_->dismiss(victim.bytes);
+    }
+  }
+
   bool keep(const Config& config, const Kept& freed) {
+    if (limits_->is_tight()) return false;
     if (kept_count_ == kMostKept || freed.bytes > config.huge_cache_bytes ||
         kept_bytes_ > config.huge_cache_bytes - freed.bytes) {
       return false;
@@ -250,10 +278,14 @@ class HugeBlocks {
   // The kernel may refuse to unmap (max_map_count): then the mapping stays ours, and without its
   // pages if that is to be had.
   void unmap_or_keep(Vm& vm, const Kept& freed) {
-    if (vm.unmap(reinterpret_cast<void*>(freed.address), freed.bytes)) return;
-    vm.purge(reinterpret_cast<void*>(freed.address), freed.bytes);
+    void* const mapping = reinterpret_cast<void*>(freed.address);
+    if (vm.unmap(mapping, freed.bytes)) return limits_->dismiss(freed.bytes);
+    const bool gone = vm.purge(mapping, freed.bytes);
     const ds::LockGuard guard(lock_);
-    if (kept_count_ == kMostKept) return;  // lost address space, not memory
+    if (kept_count_ == kMostKept) {  // lost address space, not memory
+      if (gone) limits_->dismiss(freed.bytes);
+      return;
+    }
     kept_[kept_count_++] = freed;
     base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
   }
@@ -327,7 +359,8 @@ class HugeBlocks {
     while (wanted / 2 < live_blocks_ + 1) wanted *= 2;
     Table* table = spare_;
     if (table == nullptr || table->capacity < wanted) {
-      table = static_cast<Table*>(metadata.allocate(vm, sizeof(Table) + wanted * sizeof(Entry)));
+      table = static_cast<Table*>(
+          metadata.allocate(vm, *limits_, sizeof(Table) + wanted * sizeof(Entry)));
       if (table == nullptr) return false;
       table->capacity = wanted;
       table->entries = reinterpret_cast<Entry*>(table + 1);
@@ -344,6 +377,7 @@ class HugeBlocks {
     return true;
   }
 
+  Limits* limits_ = nullptr;
   ds::Lock lock_;
   Table* table_ = nullptr;
   Table* spare_ = nullptr;  // the one before, for the next time

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/racy.h"
 #include "ds/lock.h"
+#include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/purge_batch.h"
 #include "heap/span_lists.h"
@@ -31,7 +32,8 @@ class LargeZone {
 
   constexpr LargeZone() = default;
 
-  void place(Vm& vm, uintptr_t zone, uintptr_t entries, size_t window_bytes) {
+  void place(Vm& vm, Limits& limits, uintptr_t zone, uintptr_t entries, size_t window_bytes) {
+    limits_ = &limits;
     zone_.place(vm, zone, window_bytes);
     entries_window_.place(vm, entries, (window_bytes >> layout::kSpanPageShift) * sizeof(Entry));
     base_ = zone;
@@ -65,10 +67,13 @@ class LargeZone {
       if (skip != 0) page = split_front(page, skip, kind);
     }
     trim_tail(page, pages, kind);
+    if (!admit(pages, kind)) {
+      insert_free(page, kind);
+      return nullptr;
+    }
     Entry& entry = entries_[page];
     zeroed = kind == State::kClean && clean_is_zero_;
-    if (kind == State::kClean)
-      base::racy_store(clean_taken_, clean_taken_ + (size_t{pages} << layout::kSpanPageShift));
+    if (kind == State::kClean) base::racy_store(clean_taken_, clean_taken_ + bytes_of(pages));
     entry.owner = owner;
     entry.next = entry.previous = layout::kNoPage;
     base::racy_store(live_pages_, live_pages_ + pages);
@@ -97,8 +102,9 @@ class LargeZone {
 
   uint16_t owner_of(const void* p) const { return entry_of(p).owner; }
 
-  // The bytes freed; 0 when no live block starts at `p`. `clean`: its pages read as zero now.
-  size_t release(const void* p, uint16_t& owner, bool clean = false) {
+  // The bytes freed; 0 when no live block starts at `p`. `moved`: its pages have become part of
+  // another block, and where they were reads as zero.
+  size_t release(const void* p, uint16_t& owner, bool moved = false) {
     const ds::LockGuard guard(lock_);
     Entry* entry = live_entry(p);
     if (entry == nullptr) return 0;
@@ -106,8 +112,8 @@ class LargeZone {
     owner = entry->owner;
     base::racy_store(live_pages_, live_pages_ - pages);
     base::racy_store(live_blocks_, live_blocks_ - 1);
-    insert_free(page_of(entry), clean ? State::kClean : State::kDirty);
-    return size_t{pages} << layout::kSpanPageShift;
+    insert_free(page_of(entry), moved ? State::kClean : State::kDirty);
+    return bytes_of(pages);
   }
 
   // --- spans in thread caches: see heap/span_cache.h ---------------------------------------------
@@ -169,7 +175,8 @@ class LargeZone {
       if (neighbour >= page_count()) return false;
       Entry& next = entries_[neighbour];
       const State kind = state_of(neighbour);
-      if ((kind != State::kDirty && kind != State::kClean) || next.pages < pages - before) {
+      if ((kind != State::kDirty && kind != State::kClean) || next.pages < pages - before ||
+          !admit(pages - before, kind)) {
         return false;
       }
       lists_of(kind).remove(neighbour);
@@ -187,78 +194,11 @@ class LargeZone {
 
   // Gives the memory of dirty free spans back, about `most_bytes` at most; the lock is not held
   // meanwhile. Returns bytes.
-  size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX) {
-    Vm& vm = purger.vm;
-    if (purger.lazily) clean_is_zero_ = false;
-    size_t total = 0;
-    while (total < most_bytes) {
-      lock_.lock();
-      const uint32_t page = dirty().any_long();
-      uint32_t pages = 0;
-      if (page != layout::kNoPage) {
-        dirty().remove(page);
-        entries_[page].state = State::kBusy;
-        const size_t left = most_bytes - total;
-        const size_t wanted =
-            base::align_up(left < kPurgeBytes ? left : kPurgeBytes, vm.page_size());
-        if (wanted >> layout::kSpanPageShift < entries_[page].pages && wanted != 0) {
-          trim_tail(page, static_cast<uint32_t>(wanted >> layout::kSpanPageShift), State::kDirty);
-        }
-        pages = entries_[page].pages;
-      }
-      lock_.unlock();
-      if (page == layout::kNoPage) return total;
-      // Where the system's pages are larger than ours only whole ones of its go.
-      const uintptr_t start = address_of_page(page);
-      const uintptr_t end = address_of_page(page + pages);
-      const uintptr_t first = base::align_up(start, vm.page_size());
-      const uintptr_t last = base::align_down(end, vm.page_size());
-      const bool gone = last > first && purger.give_back(first, last - first);
-      const ds::LockGuard guard(lock_);
-      if (!gone) {
-        insert_free(page, State::kDirty);
-        return total;  // spans come longest first: no other has a whole page, or it was refused
-      }
-      total += last - first;
-      const auto head = static_cast<uint32_t>((first - start) >> layout::kSpanPageShift);
-      const auto middle = static_cast<uint32_t>((last - first) >> layout::kSpanPageShift);
-      uint32_t inner = page;
-      if (head != 0) inner = split_front(page, head, State::kDirty);
-      if (last != end) {
-        cut(inner, middle, State::kBusy);
-        insert_free(inner + middle, State::kDirty);
-      }
-      insert_free(inner, State::kClean);
-    }
-    return total;
-  }
+  size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX);
 
   // Unmaps free spans, so that their share of the address-space limit can be used elsewhere.
   // Returns bytes.
-  size_t unmap_free(Vm& vm) {
-    const ds::LockGuard guard(lock_);
-    size_t total = 0;
-    for (const State state : {State::kDirty, State::kClean}) {
-      // Longest first; a span that the kernel does not want to unmap ends it.
-      for (;;) {
-        const uint32_t page = lists_of(state).any_long();
-        if (page == layout::kNoPage) break;
-        const size_t bytes = size_t{entries_[page].pages} << layout::kSpanPageShift;
-        const uintptr_t address = address_of_page(page);
-        if (!base::is_aligned(address | bytes, vm.page_size())) break;
-        lists_of(state).remove(page);
-        entries_[page].state = State::kBusy;
-        if (!vm.unmap(reinterpret_cast<void*>(address), bytes)) {
-          insert_free(page, state);
-          break;
-        }
-        total += bytes;
-        unmapped_bytes_ += bytes;
-        insert_free(page, State::kUnmapped);
-      }
-    }
-    return total;
-  }
+  size_t unmap_free(Vm& vm);
 
   // Every live span goes to visit(page, entry). The caller holds lock().
   template <class Visit>
@@ -326,6 +266,11 @@ class LargeZone {
 
   uint32_t page_index(const void* p) const {
     return static_cast<uint32_t>((base::address_of(p) - base_) >> layout::kSpanPageShift);
+  }
+  static size_t bytes_of(uint32_t pages) { return size_t{pages} << layout::kSpanPageShift; }
+  // Before pages of a free span are used; what is dirty counts already.
+  bool admit(uint32_t pages, State kind) {
+    return kind != State::kClean || limits_->admit(bytes_of(pages));
   }
   uint32_t page_of(const Entry* entry) const { return static_cast<uint32_t>(entry - entries_); }
 
@@ -458,7 +403,7 @@ class LargeZone {
       const uint32_t first = page_count();
       const size_t count = size_t{first} + pages;
       if (count >= layout::kNoPage) return false;
-      if (entries_window_.cover(vm, count * sizeof(Entry)) != sys::MapResult::kOk) return false;
+      if (!entries_window_.cover_records(vm, *limits_, count * sizeof(Entry))) return false;
       const auto result = zone_.cover(vm, count << layout::kSpanPageShift);
       if (result == sys::MapResult::kNoMemory) return false;
       const bool taken = result == sys::MapResult::kTaken;
@@ -475,6 +420,7 @@ class LargeZone {
     return false;
   }
 
+  Limits* limits_ = nullptr;
   uintptr_t base_ = 0;
   Entry* entries_ = nullptr;
   uint32_t page_count_ = 0;

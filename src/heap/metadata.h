@@ -8,6 +8,7 @@
 #include "base/align.h"
 #include "base/racy.h"
 #include "ds/lock.h"
+#include "heap/limits.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -17,15 +18,19 @@ class Metadata {
  public:
   constexpr Metadata() = default;
 
-  // Zeroed, aligned to a cache line; null when there is no memory.
-  void* allocate(Vm& vm, size_t bytes) {
+  // Zeroed, aligned to a cache line; null when there is no memory, or the hard limit forbids it.
+  void* allocate(Vm& vm, Limits& limits, size_t bytes) {
     const size_t rounded = base::align_up(bytes, 64);
     const ds::LockGuard guard(lock_);
     if (rounded > left_) {
       const size_t chunk =
           base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
+      if (!limits.admit(chunk)) return nullptr;
       void* const memory = vm.map(chunk);
-      if (memory == nullptr) return nullptr;
+      if (memory == nullptr) {
+        limits.dismiss(chunk);
+        return nullptr;
+      }
       next_ = static_cast<char*>(memory);
       left_ = chunk;
       base::racy_store(mapped_, mapped_ + chunk);

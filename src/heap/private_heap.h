@@ -21,6 +21,8 @@ struct HeapUse {
   size_t live_bytes;
   size_t live_blocks;
   size_t limit_bytes;  // SIZE_MAX: none
+  size_t kept_bytes;   // freed since the last time that free pages went back, and not used again
+  size_t soft_limit_bytes;  // of live and kept bytes together; SIZE_MAX: none
 };
 
 template <sys::VmSource Vm>
@@ -36,11 +38,19 @@ struct PrivateHeap {
     if (bytes > use.limit_bytes || use.live_bytes > use.limit_bytes - bytes) return false;
     use.live_bytes += bytes;
     ++use.live_blocks;
+    use.kept_bytes -= use.kept_bytes < bytes ? use.kept_bytes : bytes;
     return true;
   }
   void dismiss(size_t bytes) {
     use.live_bytes -= bytes;
     --use.live_blocks;
+    use.kept_bytes += bytes;
+  }
+  // Whether the soft limit asks for free pages to go back, and there are enough to be worth it.
+  bool keeps_too_much() const {
+    constexpr size_t kWorth = size_t{256} << 10;
+    return use.kept_bytes >= kWorth && (use.live_bytes > use.soft_limit_bytes ||
+                                        use.kept_bytes > use.soft_limit_bytes - use.live_bytes);
   }
 };
 
@@ -59,14 +69,14 @@ class HeapTable {
       unused_ = heap->next_unused;
     } else {
       if (count_ == kMostHeaps) return nullptr;
-      heap = static_cast<PrivateHeap<Vm>*>(metadata.allocate(space.vm, sizeof *heap));
+      heap = static_cast<PrivateHeap<Vm>*>(metadata.allocate(space.vm, space.limits, sizeof *heap));
       if (heap == nullptr) return nullptr;
       heap->id = static_cast<uint16_t>(count_ + 1);
       base::racy_store(by_id_[heap->id], heap);
       base::racy_store(count_, count_ + 1);
     }
     for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.reset();
-    heap->use = {0, 0, limit_bytes};
+    heap->use = {0, 0, limit_bytes, 0, SIZE_MAX};
     base::racy_store(live_, live_ + 1);
     return heap;
   }

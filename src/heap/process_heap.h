@@ -44,7 +44,9 @@ class ProcessHeap {
         if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
         adopted = own.adopt_pooled(space.vm, zone, c, 0, home);
         if (adopted != layout::kNoSlab) {
-          if (is_worth_populating(zone, own, c, adopted)) grown = adopted;
+          if (is_worth_populating(zone, own, c, adopted) && zone.admit_whole(zone.slab(adopted))) {
+            grown = adopted;
+          }
           continue;
         }
         if (!adopt_from_others(zone, c, home, true)) break;
@@ -201,7 +203,7 @@ class ProcessHeap {
   // Takes over a slab of another home: a sparse one before the zone grows, any when it can't.
   bool adopt_from_others(Zone<Vm>& zone, uint32_t c, uint8_t home, bool any) {
     for (uint32_t other = 0; other < homes_of(c); ++other) {
-      if (other == home) continue;
+      if (&slabs(c, other) == &slabs(c, home)) continue;
       if (slabs(c, home).adopt_from(zone, slabs(c, other), home, any)) return true;
     }
     return false;

@@ -1,4 +1,4 @@
-// Counters of what giving memory back costs and brings, and the limit that it works towards.
+// Counters of what giving memory back costs and brings.
 // Written by whoever gives memory back, read by statistics at any time; relaxed, each for itself.
 #pragma once
 
@@ -15,7 +15,6 @@ struct PurgeFigures {
   std::atomic<uint64_t> max_ns{0};            // the longest single call
   std::atomic<uint64_t> total_ns{0};          // all calls together
   std::atomic<uint64_t> background_turns{0};  // looks at the heap, see engine_decay.h
-  std::atomic<uint64_t> limit_bytes{0};       // 0: none
 };
 
 }  // namespace tide::heap

@@ -6,6 +6,7 @@
 
 #include "base/racy.h"
 #include "heap/address_plan.h"
+#include "heap/limits.h"
 #include "heap/zone.h"
 #include "layout/constants.h"
 #include "layout/size_classes.h"
@@ -20,6 +21,8 @@ struct Space {
   Zone<Vm> small;
   Zone<Vm> mid;
   AddressPlan plan;
+  // Written at every growth; what fast paths read lies before it.
+  alignas(64) Limits limits;
 
   Zone<Vm>& zone_of_class(uint32_t c) { return layout::is_small_class(c) ? small : mid; }
 
@@ -38,10 +41,10 @@ struct Space {
   bool start() {
     for (unsigned attempt = 0; plan_addresses(vm, attempt, plan); ++attempt) {
       if (plan.base == 0) continue;
-      small.place(vm, layout::kSmallGranuleShift, plan.small_zone(), plan.small_states(),
+      small.place(vm, limits, layout::kSmallGranuleShift, plan.small_zone(), plan.small_states(),
                   plan.small_slabs(), plan.window_bytes);
-      mid.place(vm, layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(), plan.mid_slabs(),
-                plan.window_bytes);
+      mid.place(vm, limits, layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(),
+                plan.mid_slabs(), plan.window_bytes);
       if (small.start(vm)) return true;
     }
     return false;

@@ -35,11 +35,14 @@ struct Stats {
   uint64_t heaps;              // first-class heaps alive
   uint64_t purge_calls;
   uint64_t purged_bytes;
-  uint64_t retaken_bytes;  // these four, and the limit: see purge_figures.h
+  uint64_t retaken_bytes;  // these four: see purge_figures.h
   uint64_t purge_max_ns;
   uint64_t purge_total_ns;
   uint64_t background_turns;
-  uint64_t limit_bytes;
+  uint64_t limit_bytes;      // the hard limit, or if there is none the soft one
+  uint64_t footprint_bytes;  // see limits.h
+  uint64_t limit_soft_bytes;
+  uint64_t limit_hard_bytes;
   ClassStats classes[layout::kClassCount];
 };
 

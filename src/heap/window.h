@@ -6,6 +6,7 @@
 
 #include "base/align.h"
 #include "base/racy.h"
+#include "heap/limits.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -35,6 +36,19 @@ class Window {
       end_ = wanted;
     }
     return result;
+  }
+
+  // The same for records, which count for the footprint as soon as they are mapped.
+  bool cover_records(Vm& vm, Limits& limits, size_t bytes) {
+    const size_t missing = bytes <= end_ ? 0 : base::align_up(bytes, vm.page_size()) - end_;
+    if (end_ == 0) {
+      limits.admit_always(missing);  // without the first ones nothing works
+    } else if (!limits.admit(missing)) {
+      return false;
+    }
+    if (cover(vm, bytes) == sys::MapResult::kOk) return true;
+    limits.dismiss(missing);
+    return false;
   }
 
   // Leaves `bytes` at the growing end to whoever has mapped them.

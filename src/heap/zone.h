@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/racy.h"
 #include "ds/lock.h"
+#include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/purge_batch.h"
 #include "heap/slab_pool.h"
@@ -29,8 +30,11 @@ class Zone {
  public:
   constexpr Zone() = default;
 
-  void place(Vm& vm, unsigned granule_shift, uintptr_t zone, uintptr_t states, uintptr_t slabs,
-             size_t window_bytes) {
+  void place(Vm& vm, Limits& limits, unsigned granule_shift, uintptr_t zone, uintptr_t states,
+             uintptr_t slabs, size_t window_bytes) {
+    limits.dismiss(metadata_bytes());  // of a place that was no good
+    limits_ = &limits;
+    page_bytes_ = vm.page_size();
     shift_ = granule_shift;
     forget_pools();
     zone_.place(vm, zone, window_bytes);
@@ -130,8 +134,8 @@ class Zone {
   bool has_dirty() const { return !dirty_.is_empty(); }
 
   // A slab of no class: dirty ones first, then clean ones, then fresh addresses. kNoSlab: no
-  // memory.
-  uint32_t acquire(Vm& vm) {
+  // memory, or no room for `least_bytes` of a clean one under the hard limit.
+  uint32_t acquire(Vm& vm, size_t least_bytes = 0) {
     const ds::LockGuard guard(lock_);
     if (!dirty_.is_empty()) {
       const uint32_t index = dirty_.pop(slabs_);
@@ -139,8 +143,9 @@ class Zone {
       low_water_.note(dirty_.count());
       return index;
     }
-    count_clean(slab_bytes());
+    if (!limits_->has_room(least_bytes)) return layout::kNoSlab;
     if (clean_.is_empty()) {
+      count_clean(slab_bytes());
       if (untouched_ != slab_count()) return untouched_++;
       if (map_again(vm)) return clean_.pop(slabs_);
       const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
@@ -148,16 +153,24 @@ class Zone {
       if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
       return untouched_++;
     }
-    return clean_.pop(slabs_);
+    const uint32_t index = clean_.pop(slabs_);
+    // Given back lazily: from now on all of it may be resident.
+    if (slabs_[index].used_before && !limits_->admit(slab_bytes())) {
+      push(index, true);
+      return layout::kNoSlab;
+    }
+    count_clean(slab_bytes());
+    return index;
   }
 
   // After acquire() gave out slab `index`: up to `most` slabs behind it that nobody has touched
-  // yet. Returns how many; they go to release_touched().
+  // yet. Returns how many; they are about to be resident and go to release_touched().
   uint32_t acquire_behind(uint32_t index, uint32_t most) {
     const ds::LockGuard guard(lock_);
-    if (untouched_ != index + 1) return 0;
+    if (untouched_ != index + 1 || limits_->is_tight()) return 0;
     const uint32_t left = slab_count() - untouched_;
     const uint32_t count = most < left ? most : left;
+    if (!limits_->admit(count * slab_bytes())) return 0;
     untouched_ += count;
     count_clean(count * slab_bytes());
     return count;
@@ -191,10 +204,18 @@ class Zone {
   // Takes back an empty slab. `clean`: all of it reads as zero.
   void release(uint32_t index, bool clean) {
     layout::Slab& slab = slabs_[index];
+    clean = clean && !slab.resident;
+    // A dirty slab in the pool counts whole.
+    const size_t counted = counted_bytes(slab);
+    if (clean) {
+      limits_->dismiss(counted);
+    } else {
+      limits_->admit_always(slab_bytes() - counted);
+    }
     slab.free.reset();
     base::racy_store(slab.carved, 0u);
     base::racy_store(slab.used, 0u);
-    slab.used_before = !clean || slab.resident;
+    slab.used_before = !clean;
     slab.resident = false;
     if ((slab.purged[0] | slab.purged[1]) != 0) {
       const auto units =
@@ -215,15 +236,48 @@ class Zone {
   size_t clean_taken() const { return clean_taken_.load(std::memory_order_relaxed); }
   void count_clean(size_t bytes) { clean_taken_.fetch_add(bytes, std::memory_order_relaxed); }
 
-  // Units [first, end) of a slab are given back, or in use again; the slab's lock is held.
-  void set_purged(layout::Slab& slab, size_t first, size_t end, bool value) {
-    const size_t bytes = layout::set_purged(slab, first, end, value) * purge_unit_bytes();
+  // Units [first, end) of a slab are on their way back; the slab's lock is held. Returns for how
+  // many bytes this is news: they are to be dismissed once they are gone.
+  size_t mark_purged(layout::Slab& slab, size_t first, size_t end) {
+    const size_t bytes = layout::set_purged(slab, first, end, true) * purge_unit_bytes();
+    if (bytes != 0) returned_.fetch_add(bytes, std::memory_order_relaxed);
+    return bytes;
+  }
+  // They are in use again, or have not gone.
+  void forget_purged(layout::Slab& slab, size_t first, size_t end) {
+    const size_t bytes = layout::set_purged(slab, first, end, false) * purge_unit_bytes();
     if (bytes == 0) return;
-    if (!value) count_clean(bytes);
-    returned_.fetch_add(value ? bytes : 0 - bytes, std::memory_order_relaxed);
+    count_clean(bytes);
+    limits_->admit_always(bytes);
+    returned_.fetch_sub(bytes, std::memory_order_relaxed);
   }
   // Bytes of free blocks in slabs that are given back now.
   size_t returned() const { return returned_.load(std::memory_order_relaxed); }
+
+  // --- what counts for the footprint: of a slab of a class the pages of carved blocks, or all when
+  // it was used before or made resident, without what is given back; of the pool the dirty slabs
+  // ---
+
+  Limits& limits() { return *limits_; }
+  size_t page_bytes() const { return page_bytes_; }
+  // Whether all of the slab may be resident, carved or not.
+  static bool is_whole(const layout::Slab& slab) { return slab.used_before || slab.resident; }
+  size_t counted_bytes(const layout::Slab& slab) const {
+    const auto units =
+        static_cast<size_t>(std::popcount(slab.purged[0]) + std::popcount(slab.purged[1]));
+    const size_t touched = is_whole(slab) ? slab_bytes() : pages_of_carved(slab, slab.carved);
+    return touched - units * purge_unit_bytes();
+  }
+  // What carving the slab up to `end` would add.
+  size_t carving_bytes(const layout::Slab& slab, uint32_t end) const {
+    return is_whole(slab) ? 0 : pages_of_carved(slab, end) - pages_of_carved(slab, slab.carved);
+  }
+  // All of it is resident soon. False: the hard limit forbids it.
+  bool admit_whole(layout::Slab& slab) {
+    if (!limits_->admit(slab_bytes() - counted_bytes(slab))) return false;
+    slab.resident = true;
+    return true;
+  }
 
   uint32_t dirty_slabs() const { return dirty_.count(); }
   // Of these: made resident for a class that grows.
@@ -233,66 +287,11 @@ class Zone {
 
   // Gives the memory of up to `most` pooled slabs back, those first that have been there longest.
   // Returns bytes. One caller at a time.
-  size_t purge_pool(Purger<Vm>& purger, uint32_t most) {
-    size_t total = 0;
-    for (bool refused = false; most != 0 && !refused;) {
-      // All of them come off the list at once; of some, no more than can be counted off quickly.
-      const bool all = most >= dirty_.count();
-      const uint32_t some = all || most < kMostCounted ? most : kMostCounted;
-      most -= some;
-      uint32_t chain = detach_oldest(some);
-      if (chain == layout::kNoSlab) break;
-      chain = SlabPool::sorted(slabs_, chain);
-      PurgeBatch<Vm> batch(purger);
-      for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
-        batch.add(slab_address(i), slab_address(i + 1));
-      }
-      batch.flush();
-      total += batch.gone_bytes() + purge_states(purger, chain);
-      while (chain != layout::kNoSlab) {
-        const uint32_t index = chain;
-        chain = slabs_[chain].next;
-        const bool clean = batch.is_gone(slab_address(index + 1));
-        refused = refused || !clean;
-        slabs_[index].used_before = !clean || purger.lazily;
-        const ds::LockGuard guard(lock_);
-        if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
-        slabs_[index].resident = false;
-        push(index, clean);
-      }
-    }
-    return total;
-  }
+  size_t purge_pool(Purger<Vm>& purger, uint32_t most);
 
   // Unmaps the slabs in the pools, so that their share of the address-space limit can be used
   // elsewhere. Returns bytes.
-  size_t unmap_pools(Vm& vm) {
-    const ds::LockGuard guard(lock_);
-    push_untouched();
-    ahead_ = 0;
-    size_t total = 0;
-    for (SlabPool* pool : {&dirty_, &clean_}) {
-      uint32_t index = pool->is_empty() ? layout::kNoSlab : pool->detach_oldest(slabs_, UINT32_MAX);
-      while (index != layout::kNoSlab) {
-        const uint32_t next = slabs_[index].next;
-        slabs_[index].used_before = slabs_[index].used_before || slabs_[index].resident;
-        slabs_[index].resident = false;
-        // Said before it is done: a forked child must not take it for mapped.
-        slabs_[index].slot = layout::Slot::kUnmapped;
-        if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
-          slabs_[index].next = unmapped_;
-          unmapped_ = index;
-          base::racy_store(unmapped_bytes_, unmapped_bytes_ + slab_bytes());
-          total += slab_bytes();
-        } else {
-          slabs_[index].slot = layout::Slot::kMapped;
-          push(index, !slabs_[index].used_before);
-        }
-        index = next;
-      }
-    }
-    return total;
-  }
+  size_t unmap_pools(Vm& vm);
 
   // In a forked child whose parent may have been in here: the pools are made anew from the records.
   void rebuild_pools() {
@@ -301,7 +300,7 @@ class Zone {
       layout::Slab& slab = slabs_[index];
       if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
       if (slab.slot == layout::Slot::kMapped) {
-        slab.used_before = slab.used_before || slab.resident;
+        slab.used_before = is_whole(slab);
         slab.resident = false;
         push(index, !slab.used_before);
       } else {
@@ -336,26 +335,7 @@ class Zone {
 
   void push(uint32_t index, bool clean) { (clean ? clean_ : dirty_).push(slabs_, index); }
 
-  // The state bytes of slabs without blocks are all zero, or need not be anything else.
-  size_t purge_states(Purger<Vm>& purger, uint32_t chain) {
-    if (purger.lazily) return 0;
-    const size_t page = purger.vm.page_size();
-    PurgeBatch<Vm> batch(purger);
-    while (chain != layout::kNoSlab) {
-      const uint32_t first = chain;
-      uint32_t end = first;
-      for (; chain == end; chain = slabs_[chain].next) {
-        base::racy_store(slabs_[end++].no_states, true);
-      }
-      const uintptr_t states = base::address_of(states_);
-      const uintptr_t from =
-          base::align_up(states + size_t{first} * layout::kGranulesPerSlab, page);
-      const uintptr_t to = base::align_down(states + size_t{end} * layout::kGranulesPerSlab, page);
-      if (from < to) batch.add(from, to);
-    }
-    batch.flush();
-    return batch.gone_bytes();
-  }
+  size_t purge_states(Purger<Vm>& purger, uint32_t chain);
 
   uint32_t detach_oldest(uint32_t most) {
     const ds::LockGuard guard(lock_);
@@ -389,14 +369,23 @@ class Zone {
     return false;
   }
 
+  // Bytes of the pages that hold blocks [slab.first, end).
+  size_t pages_of_carved(const layout::Slab& slab, uint32_t end) const {
+    if (end <= slab.first) return 0;
+    const size_t block_bytes = size_t{slab.granules} << shift_;
+    const size_t last = base::align_up(end * block_bytes, page_bytes_);
+    return (last < slab_bytes() ? last : slab_bytes()) -
+           base::align_down(slab.first * block_bytes, page_bytes_);
+  }
+
   bool grow(Vm& vm, uint32_t slabs) {
     constexpr unsigned kMostDetours = 4096;
     for (unsigned detour = 0; detour < kMostDetours; ++detour) {
       const uint32_t first = slab_count();
       const size_t count = size_t{first} + slabs;
-      if (classes_window_.cover(vm, count) != sys::MapResult::kOk ||
-          states_window_.cover(vm, count * layout::kGranulesPerSlab) != sys::MapResult::kOk ||
-          slabs_window_.cover(vm, count * sizeof(layout::Slab)) != sys::MapResult::kOk) {
+      if (!classes_window_.cover_records(vm, *limits_, count) ||
+          !states_window_.cover_records(vm, *limits_, count * layout::kGranulesPerSlab) ||
+          !slabs_window_.cover_records(vm, *limits_, count * sizeof(layout::Slab))) {
         return false;
       }
       const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
@@ -440,6 +429,8 @@ class Zone {
   Window<Vm> classes_window_;
   Window<Vm> states_window_;
   Window<Vm> slabs_window_;
+  Limits* limits_ = nullptr;
+  size_t page_bytes_ = 0;
 };
 
 }  // namespace tide::heap

@@ -149,7 +149,13 @@ struct PurgesAt {
   uint32_t max_ns;
   uint32_t total_ns;
   uint32_t background_turns;
-  uint32_t limit_bytes;
+};
+
+// All are words.
+struct LimitsAt {
+  uint32_t footprint;
+  uint32_t soft;
+  uint32_t hard;
 };
 
 struct HeapRoot {
@@ -178,6 +184,7 @@ struct HeapRoot {
   HeapsAt heaps;
   WindowsAt windows;
   PurgesAt purges;
+  LimitsAt limits;
 };
 
 }  // namespace tide::layout

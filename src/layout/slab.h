@@ -81,6 +81,17 @@ inline bool all_purged(const Slab& slab, size_t first, size_t end) {
   return true;
 }
 
+// The age of a slab whose free pages went back when it was looked at last.
+inline constexpr uint8_t kSettled = 255;
+
+// Whether blocks came or went since then, or never went back; from now on it counts as looked at.
+inline bool take_news(Slab& slab) {
+  if (!base::racy_load(slab.touched) && base::racy_load(slab.age) == kSettled) return false;
+  base::racy_store(slab.touched, false);
+  base::racy_store(slab.age, kSettled);
+  return true;
+}
+
 // Says so of them, or takes it back. Returns for how many this is news.
 inline size_t set_purged(Slab& slab, size_t first, size_t end, bool value) {
   size_t changed = 0;

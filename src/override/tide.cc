@@ -52,6 +52,24 @@ TIDE_EXPORT void tide_heap_set_limit(tide_heap_t* heap, size_t limit) noexcept {
   api::heap_set_limit(heap, limit);
 }
 
+TIDE_EXPORT size_t tide_heap_get_soft_limit(tide_heap_t* heap) noexcept {
+  return api::heap_stats(heap).soft_limit_bytes;
+}
+
+TIDE_EXPORT void tide_heap_set_soft_limit(tide_heap_t* heap, size_t limit) noexcept {
+  api::heap_set_soft_limit(heap, limit);
+}
+
+TIDE_EXPORT size_t tide_purge(size_t target) noexcept { return api::purge_to(target); }
+
+TIDE_EXPORT int tide_set_limits(size_t soft, size_t hard) noexcept {
+  return api::limits_set(soft, hard);
+}
+
+TIDE_EXPORT void tide_get_limits(size_t* soft, size_t* hard) noexcept {
+  api::limits_get(soft, hard);
+}
+
 TIDE_EXPORT int tide_visit_blocks(tide_block_visitor visit, void* argument) {
   return api::visit_blocks(visit, argument);
 }

@@ -294,8 +294,12 @@ void HeapReader::read_purges(tide_stats& totals) const {
   batch.add(at(root_.purges.max_ns), totals.purge_max_ns);
   batch.add(at(root_.purges.total_ns), totals.purge_total_ns);
   batch.add(at(root_.purges.background_turns), totals.background_turns);
-  batch.add(at(root_.purges.limit_bytes), totals.limit_bytes);
+  batch.add(at(root_.limits.footprint), totals.footprint_bytes);
+  batch.add(at(root_.limits.soft), totals.limit_soft_bytes);
+  batch.add(at(root_.limits.hard), totals.limit_hard_bytes);
   batch.run(memory_);
+  totals.limit_bytes =
+      totals.limit_hard_bytes != 0 ? totals.limit_hard_bytes : totals.limit_soft_bytes;
   totals.thread_caches = caches;
   totals.heaps = heaps;
 }

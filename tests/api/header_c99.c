@@ -44,6 +44,7 @@ static void call_family(void) {
   tide_free(tide_pvalloc(10));
   EXPECT(tide_good_size(10) == 16);
   EXPECT(tide_malloc_trim(0) == 0 || 1);
+  EXPECT(tide_purge(TIDE_LIMIT_AUTO) == 0);
   EXPECT(tide_mallopt(-8, 1) == 1);
   EXPECT(tide_mallinfo2().uordblks <= tide_mallinfo2().arena);
 }
@@ -58,6 +59,10 @@ static void call_heaps(void) {
   EXPECT(tide_heap_calloc(heap, 2, 10) != NULL);
   EXPECT(tide_heap_aligned_alloc(heap, 64, 10) != NULL);
   tide_heap_set_limit(heap, 2 << 20);
+  tide_heap_set_soft_limit(heap, 1 << 20);
+  EXPECT(tide_heap_get_soft_limit(heap) == 1 << 20);
+  EXPECT(tide_set_limits(0, 0) == 0);
+  tide_get_limits(NULL, NULL);
   EXPECT(tide_heap_get_limit(heap) == 2 << 20);
   tide_heap_destroy(heap);
 }

@@ -62,6 +62,25 @@ TEST(OptionValue, Bytes) {
   }
 }
 
+TEST(OptionValue, Limits) {
+  const auto limit = [](std::string_view text) {
+    uint64_t value = 12345;
+    return parse_limit(text, value) ? value : 12345;
+  };
+  EXPECT_EQ(limit("auto"), kAuto);
+  EXPECT_EQ(limit("AUTO"), kAuto);
+  EXPECT_EQ(limit("2g"), uint64_t{2} << 30);
+  EXPECT_EQ(limit("0"), 0u);
+  for (const char* text : {"", "aut", "auto ", "autom", "-1", "18446744073709551615"}) {
+    EXPECT_EQ(limit(text), 12345u) << text;
+  }
+  base::TextBuffer<64> out;
+  format_value(OptionType::kLimit, "", kAuto, out);
+  out.put(' ');
+  format_value(OptionType::kLimit, "", uint64_t{2} << 30, out);
+  EXPECT_EQ(out.view(), "auto 2GiB");
+}
+
 TEST(OptionValue, Durations) {
   EXPECT_EQ(duration("250"), 250 * kMillisecond);
   EXPECT_EQ(duration("250ms"), 250 * kMillisecond);

@@ -150,7 +150,8 @@ TEST(Stats, JsonParsesAndAgrees) {
 TEST(Stats, NewFieldsAreAtTheEnd) {
   const tide_stats stats = stats_now();
   EXPECT_EQ(offsetof(tide_stats, retaken_bytes), offsetof(tide_stats, purged_bytes) + 8);
-  EXPECT_EQ(sizeof stats, offsetof(tide_stats, limit_bytes) + 8);
+  EXPECT_EQ(offsetof(tide_stats, footprint_bytes), offsetof(tide_stats, limit_bytes) + 8);
+  EXPECT_EQ(sizeof stats, offsetof(tide_stats, limit_hard_bytes) + 8);
   EXPECT_EQ(stats.limit_bytes, 0u) << "none is set";
   EXPECT_LE(stats.purge_max_ns, stats.purge_total_ns);
 }

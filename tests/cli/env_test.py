@@ -71,6 +71,9 @@ class Json(TideTest):
         self.assertEqual(rows["huge_cache"]["value"], 3 << 20)
         self.assertIs(rows["verbose"]["value"], False)
         self.assertEqual(rows["stats"]["choices"], ["off", "text", "json", "prometheus"])
+        self.assertEqual(rows["limit_hard"]["value"], 0)
+        self.assertEqual(options(TIDE_LIMIT_HARD="AUTO")[0]["limit_hard"]["value"], "auto")
+        self.assertEqual(options(TIDE_LIMIT_HARD="2g")[0]["limit_hard"]["value"], 2 << 30)
         # What is no UTF-8 is replaced, not passed on.
         self.assertEqual(rows["stats_file"]["value"], "a\ufffdb")
 

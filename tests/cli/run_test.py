@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """tide run: what it starts and how, what it passes through, and what it refuses."""
 
+import errno
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import unittest
 
-from support import (BUILD, BYSTANDER, CANNOT_RUN, LIBRARY, LOADED, NOT_FOUND, RUN_FAILED, TIDE,
+from support import (BUILD, BYSTANDER, CANNOT_RUN, HUNGRY, LIBRARY, LOADED, NOT_FOUND, RUN_FAILED, TIDE,
                      USAGE, TideTest, add_mode, clean_environment, elf_header, make_executable, tide)
 
 EM_386, EM_AARCH64 = 3, 183
@@ -283,7 +284,7 @@ class CommandLine(InTemporaryFolder):
     def test_bad_usage(self):
         for arguments, words in (
                 (("run",), ["no program"]), (("run", "--"), ["no program"]),
-                (("run", "--limit", "1G", "--", "true"), ["unknown option '--limit'"]),
+                (("run", "--fleet", "1G", "--", "true"), ["unknown option '--fleet'"]),
                 (("run", "--librar=x", "--", "true"), ["--librar", "--library"]),
                 (("run", "-o"), ["--option"]),
                 (("run", "-o", "stats", "--", "true"), ["'stats'", "OPTION=VALUE"]),
@@ -317,6 +318,59 @@ class CommandLine(InTemporaryFolder):
                                     text=True, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn("No space left", result.stderr)
+
+
+class Limit(InTemporaryFolder):
+    def options_of(self, *flags, env=None):
+        result = tide("run", *flags, "--", "sh", "-c", "echo $TIDE_LIMIT_HARD $TIDE_LIMIT_SOFT",
+                      env=env)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        return result.stdout.split()
+
+    def test_sets_the_options(self):
+        self.assertEqual(self.options_of("--limit", "20000000"), ["20000000", "18000000"])
+        self.assertEqual(self.options_of("--limit=1G"), ["1G", str((1 << 30) // 10 * 9)])
+        self.assertEqual(self.options_of("--limit", "2GiB:1GiB"), ["2GiB", "1GiB"])
+        self.assertEqual(self.options_of("--limit", "1G:0"), ["1G", "0"])
+        self.assertEqual(self.options_of("--limit", "0"), ["0", "0"])
+        self.assertEqual(self.options_of("--limit", "auto"), ["auto", "auto"])
+        self.assertEqual(self.options_of("--limit", "auto:1G"), ["auto", "1G"])
+
+    def test_before_the_environment_and_after_it_single_options(self):
+        self.assertEqual(self.options_of("--limit", "1G", env={"TIDE_LIMIT_HARD": "1"})[0], "1G")
+        self.assertEqual(self.options_of("--limit", "1G", "-o", "limit_soft=5m")[1], "5m")
+
+    def test_bad_sizes(self):
+        for spec, words in (("much", ["'much'", "1024TiB"]), ("", []), ("-1", ["-1"]),
+                            ("2G:", ["''"]), ("2G:x", ["'x'"]), ("2000t", ["'2000t'"]),
+                            ("1G:2G", ["'2G'", "above", "'1G'"]), ("1G:1M:1", ["'1M:1'"])):
+            with self.subTest(spec):
+                self.assert_refused(tide("run", f"--limit={spec}", "--", "true"), USAGE, "--limit",
+                                    *words)
+        self.assert_refused(tide("run", "--limit"), USAGE, "--limit")
+
+    def test_holds_in_a_real_process_and_is_recovered_from(self):
+        """RSS: code, libraries, stack and the C library's memory come on top of the limit."""
+        slack = 6 << 20
+        limit = 64 << 20
+        for size in ("100", "8000", "300000", "4000000"):
+            with self.subTest(size):
+                result = tide("run", "--limit", "64M", "--", HUNGRY, size)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                figures = dict(line.split() for line in result.stdout.splitlines())
+                self.assertEqual(figures["errno"], str(errno.ENOMEM))
+                self.assertGreater(int(figures["first_bytes"]), limit * 3 // 4)
+                self.assertGreater(int(figures["second_bytes"]), limit * 3 // 4)
+                self.assertLess(int(figures["peak_rss_bytes"]), limit + slack)
+
+    def test_unlimited_without(self):
+        result = tide("run", "--", HUNGRY, "300000")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("errno 0\n", result.stdout)
+
+    def test_children_have_it_each(self):
+        result = tide("run", "--limit", "64M", "--", "sh", "-c", f"{HUNGRY} 8000; {HUNGRY} 8000")
+        self.assertEqual(result.stdout.count(f"errno {errno.ENOMEM}"), 2)
 
 
 class Options(InTemporaryFolder):

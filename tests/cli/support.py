@@ -17,6 +17,7 @@ TIDE = os.environ.get("TIDE_BIN", str(BUILD / "bin/tide"))
 LIBRARY = str(pathlib.Path(os.environ.get("TIDE_LIB", BUILD / "lib/libtide.so")))
 LOADED = str(BUILD / "bin/cli_loaded")
 HOLDER = str(BUILD / "bin/cli_holder")
+HUNGRY = str(BUILD / "bin/cli_hungry")
 BYSTANDER = str(BUILD / "lib/libcli_bystander.so")
 
 NOBODY = 65534

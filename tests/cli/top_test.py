@@ -29,7 +29,8 @@ class Figures(TideTest):
                     "huge_cached_bytes", "returned_bytes", "metadata_bytes", "mapped_bytes",
                     "thread_caches", "heaps", "purge_calls", "purged_bytes", "retaken_bytes",
                     "purge_max_ns", "purge_total_ns", "background_turns", "limit_bytes",
-                    "classes", "threads"):
+                    "footprint_bytes", "limit_soft_bytes", "limit_hard_bytes", "classes",
+                    "threads"):
             self.assertEqual(shown[key], said[key], key)
 
     def test_agree_with_the_process_itself(self):

@@ -1,6 +1,7 @@
 // Random operation lists against a simple reference.
 //
-//   model_test [--seed N] [--seeds COUNT] [--ops N] [--page BYTES] [--failures] [--no-shrink]
+//   model_test [--seed N] [--seeds COUNT] [--ops N] [--page BYTES] [--limit BYTES] [--failures]
+//              [--no-shrink]
 //
 // Runs COUNT seeds from N on, each in a process of its own. A list that fails is shrunk to one from
 // which no step can be left out, and printed as code. About 100,000 steps a second in release; a
@@ -78,7 +79,7 @@ int run(uint64_t first, uint64_t seeds, size_t ops, ModelOptions options, bool s
 int usage(const char* argument) {
   fprintf(stderr,
           "model_test: bad argument %s; usage: model_test [--seed N] [--seeds COUNT]\n"
-          "  [--ops N] [--page BYTES] [--failures] [--no-shrink]\n",
+          "  [--ops N] [--page BYTES] [--limit BYTES] [--failures] [--no-shrink]\n",
           argument);
   return 2;
 }
@@ -114,6 +115,8 @@ int main(int argc, char** argv) {
       ops = value;
     } else if (strcmp(name, "--page") == 0) {
       options.page_bytes = value;
+    } else if (strcmp(name, "--limit") == 0) {
+      options.hard_limit_bytes = value;
     } else {
       return tide::tests::usage(name);
     }

@@ -18,6 +18,9 @@ struct ModelOptions {
   size_t huge_threshold_bytes = size_t{6} << 20;  // small, so that huge blocks are cheap
   size_t thread_cache_bytes = size_t{1} << 20;
   bool with_failures = false;
+  size_t hard_limit_bytes = 0;
+
+  bool may_run_out() const { return with_failures || hard_limit_bytes != 0; }
 };
 
 class Model {
@@ -28,6 +31,8 @@ class Model {
     config.huge_threshold_bytes = options.huge_threshold_bytes;
     config.thread_cache_bytes = options.thread_cache_bytes;
     config.huge_cache_bytes = size_t{30} << 20;
+    config.limit_soft_bytes = options.hard_limit_bytes / 4 * 3;
+    config.limit_hard_bytes = options.hard_limit_bytes;
     require(box_.start(config), "the engine starts");
     for (auto& thread : threads_) thread = std::make_unique<Client>(engine_);
   }
@@ -37,6 +42,7 @@ class Model {
     for (const Operation& op : list) {
       step(op);
       ++step_;
+      if (step_ % 32 == 0) check_footprint();
     }
     box_.os.heal();
     engine_.verify();
@@ -53,6 +59,7 @@ class Model {
     heap::Stats stats;
     engine_.collect_stats(stats);
     require(stats.live_blocks == 0 && stats.live_bytes == 0, "all is free at the end");
+    check_recovery();
   }
 
  private:
@@ -93,6 +100,25 @@ class Model {
     if (usable > slot.bytes) slot.block[usable - 1] = 0xff;
   }
 
+  // I-LIMIT-1, against what the system says.
+  void check_footprint() {
+    const size_t resident = box_.os.resident_bytes();
+    const size_t footprint = engine_.limits().footprint();
+    require(resident <= footprint, "what is resident counts");
+    const size_t limit = options_.hard_limit_bytes;
+    require(limit == 0 || resident <= limit, "the hard limit holds");
+  }
+
+  // No room is lost to a limit that was reached.
+  void check_recovery() {
+    if (options_.with_failures) return;
+    require(engine_.count_footprint() == engine_.limits().footprint(), "nothing is counted twice");
+    if (options_.hard_limit_bytes == 0) return;
+    void* const block = threads_[0]->allocate(options_.hard_limit_bytes / 2);
+    require(block != nullptr, "after all is freed half of the limit is to be had at once");
+    threads_[0]->release(block);
+  }
+
   void check(const Slot& slot, size_t bytes) {
     for_some_bytes(slot.bytes, [&](size_t i) {
       if (i < bytes) require(slot.block[i] == byte_at(slot.value, i), "a block keeps its contents");
@@ -101,7 +127,7 @@ class Model {
 
   void enter(Slot& slot, void* block, const Operation& op, size_t alignment, int heap) {
     if (block == nullptr) {
-      require(options_.with_failures || heap >= 0, "memory is there");
+      require(options_.may_run_out() || heap >= 0, "memory is there");
       return;
     }
     const uintptr_t begin = base::address_of(block);
@@ -141,7 +167,7 @@ class Model {
     leave(before);
     void* const moved = client.reallocate(slot.block, bytes);
     if (moved == nullptr) {
-      require(options_.with_failures || slot.heap >= 0, "memory is there for realloc");
+      require(options_.may_run_out() || slot.heap >= 0, "memory is there for realloc");
       slot.block = before.block;
     } else {
       slot.block = static_cast<unsigned char*>(moved);

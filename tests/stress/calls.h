@@ -30,7 +30,14 @@ inline void* reallocate(void* p, size_t bytes) { return api::reallocate(p, bytes
 inline void release(void* p) { api::release(p); }
 inline size_t usable_bytes(void* p) { return api::usable_size(p); }
 inline void purge() { api::purge(); }
-inline Heap* heap_create() { return api::engine().heap_create(SIZE_MAX); }
+// Every second one has a soft limit.
+inline Heap* heap_create() {
+  Heap* const heap = api::engine().heap_create(SIZE_MAX);
+  if (heap != nullptr && heap->id % 2 == 0) {
+    api::engine().heap_set_soft_limit(heap, size_t{1} << 20);
+  }
+  return heap;
+}
 inline void* heap_allocate(Heap* heap, size_t bytes) {
   return api::engine().heap_allocate(heap, bytes, 0, false);
 }

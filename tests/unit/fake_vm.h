@@ -18,6 +18,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "base/align.h"
 #include "base/racy.h"
@@ -152,6 +153,18 @@ class FakeOs {
     const std::lock_guard guard(mutex_);
     return mapped_.bytes();
   }
+  // What really is in memory of all that is mapped.
+  size_t resident_bytes() {
+    constexpr size_t kPage = 4096;
+    const std::lock_guard guard(mutex_);
+    size_t total = 0;
+    for (const auto& [begin, end] : mapped_.map()) {
+      std::vector<unsigned char> pages((end - begin) / kPage);
+      require(mincore(at(begin), end - begin, pages.data()) == 0, "mincore");
+      for (const unsigned char page : pages) total += (page & 1) != 0 ? kPage : 0;
+    }
+    return total;
+  }
   bool is_mapped(const void* p, size_t bytes) {
     const std::lock_guard guard(mutex_);
     const uintptr_t begin = base::address_of(p);
@@ -238,6 +251,10 @@ class FakeOs {
     const std::lock_guard guard(mutex_);
     require_ours(p, bytes, "populate");
     populated_ += bytes;
+    // Others may be using these pages.
+    for (size_t i = 0; i < bytes; i += 4096) {
+      __atomic_fetch_add(static_cast<char*>(p) + i, char{0}, __ATOMIC_RELAXED);
+    }
   }
 
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {

@@ -19,8 +19,8 @@ class ClassSlabsTest : public OsFixture, public testing::WithParamInterface<uint
   void SetUp() override {
     c = GetParam();
     const uintptr_t address = place(5 * kWindow);
-    zone.place(vm, layout::granule_shift(c), address, address + 2 * kWindow, address + 3 * kWindow,
-               kWindow);
+    zone.place(vm, limits, layout::granule_shift(c), address, address + 2 * kWindow,
+               address + 3 * kWindow, kWindow);
     ASSERT_TRUE(zone.start(vm));
     slabs.reset();
     per_slab = layout::blocks_per_slab(c);
@@ -34,6 +34,7 @@ class ClassSlabsTest : public OsFixture, public testing::WithParamInterface<uint
 
   uint32_t c = 0;
   uint32_t per_slab = 0;
+  heap::Limits limits;
   heap::Zone<FakeVm> zone;
   heap::ClassSlabs<FakeVm> slabs;
 };

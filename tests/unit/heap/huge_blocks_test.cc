@@ -13,6 +13,8 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 class HugeBlocksTest : public OsFixture {
  protected:
+  void SetUp() override { huge.start(limits); }
+
   void* allocate(size_t bytes, size_t alignment = 0) {
     return huge.allocate(vm, metadata, bytes, alignment, 0, zeroed);
   }
@@ -23,6 +25,7 @@ class HugeBlocksTest : public OsFixture {
   }
 
   heap::Config config{};  // keeps nothing
+  heap::Limits limits;
   heap::Metadata<FakeVm> metadata;
   heap::HugeBlocks<FakeVm> huge;
   heap::PurgeFigures figures;

@@ -1,4 +1,4 @@
-#include "heap/large_zone.h"
+#include "heap/large_zone_purge.h"
 
 #include <map>
 #include <random>
@@ -16,7 +16,7 @@ class LargeZoneTest : public OsFixture {
 
   void SetUp() override {
     address = place(2 * kWindow);
-    zone.place(vm, address, address + kWindow, kWindow);
+    zone.place(vm, limits, address, address + kWindow, kWindow);
   }
 
   void* allocate(size_t bytes, size_t alignment = 0, uint16_t owner = 0) {
@@ -40,6 +40,7 @@ class LargeZoneTest : public OsFixture {
   bool zeroed = false;
   heap::PurgeFigures figures;
   heap::Purger<FakeVm> purger{vm, figures, false};
+  heap::Limits limits;
   heap::LargeZone<FakeVm> zone;
 };
 

@@ -7,13 +7,14 @@ namespace {
 
 class MetadataTest : public OsFixture {
  protected:
+  heap::Limits limits;
   heap::Metadata<FakeVm> metadata;
 };
 
 TEST_F(MetadataTest, ZeroedAlignedAndApart) {
   Ranges seen;
   for (const size_t bytes : {1u, 64u, 65u, 4096u, 200'000u, 100'000u, 3u}) {
-    auto* memory = static_cast<unsigned char*>(metadata.allocate(vm, bytes));
+    auto* memory = static_cast<unsigned char*>(metadata.allocate(vm, limits, bytes));
     ASSERT_NE(memory, nullptr);
     const uintptr_t begin = base::address_of(memory);
     EXPECT_EQ(begin % 64, 0u);
@@ -27,17 +28,17 @@ TEST_F(MetadataTest, ZeroedAlignedAndApart) {
 }
 
 TEST_F(MetadataTest, LargerThanAChunk) {
-  void* const memory = metadata.allocate(vm, size_t{1} << 20);
+  void* const memory = metadata.allocate(vm, limits, size_t{1} << 20);
   ASSERT_NE(memory, nullptr);
   EXPECT_TRUE(os.is_mapped(memory, size_t{1} << 20));
 }
 
 TEST_F(MetadataTest, NullWithoutMemoryAndWorksAgainAfterwards) {
   os.fail_kind(VmCall::kMap);
-  EXPECT_EQ(metadata.allocate(vm, 64), nullptr);
+  EXPECT_EQ(metadata.allocate(vm, limits, 64), nullptr);
   EXPECT_EQ(metadata.mapped_bytes(), 0u);
   os.heal();
-  EXPECT_NE(metadata.allocate(vm, 64), nullptr);
+  EXPECT_NE(metadata.allocate(vm, limits, 64), nullptr);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "heap/zone.h"
+#include "heap/zone_purge.h"
 
 #include <set>
 
@@ -18,7 +18,7 @@ class ZoneTest : public OsFixture, public testing::WithParamInterface<unsigned> 
   void SetUp() override {
     shift = GetParam();
     address = place(5 * kWindow);
-    zone.place(vm, shift, address, address + 2 * kWindow, address + 3 * kWindow, kWindow);
+    zone.place(vm, limits, shift, address, address + 2 * kWindow, address + 3 * kWindow, kWindow);
   }
 
   void* at(uintptr_t offset) const { return reinterpret_cast<void*>(address + offset); }
@@ -31,6 +31,7 @@ class ZoneTest : public OsFixture, public testing::WithParamInterface<unsigned> 
   uintptr_t address = 0;
   heap::PurgeFigures figures;
   heap::Purger<FakeVm> purger{vm, figures, false};
+  heap::Limits limits;
   heap::Zone<FakeVm> zone;
 };
 
@@ -150,7 +151,7 @@ TEST_P(ZoneTest, StartElsewhereAfterAPlaceThatWasTaken) {
   os.take_place(address, 4096);
   ASSERT_FALSE(zone.start(vm));
   const uintptr_t other = place(5 * kWindow);
-  zone.place(vm, shift, other, other + 2 * kWindow, other + 3 * kWindow, kWindow);
+  zone.place(vm, limits, shift, other, other + 2 * kWindow, other + 3 * kWindow, kWindow);
   ASSERT_TRUE(zone.start(vm));
   const uint32_t index = zone.acquire(vm);
   ASSERT_NE(index, kNoSlab);
@@ -168,7 +169,7 @@ TEST_P(ZoneTest, EveryFailingCallLeavesItUsable) {
     FakeVm other_vm;
     heap::Zone<FakeVm> z;
     const uintptr_t place = base::align_up(other_vm.find_free(6 * kWindow), kWindow);
-    z.place(other_vm, shift, place, place + 2 * kWindow, place + 3 * kWindow, kWindow);
+    z.place(other_vm, limits, shift, place, place + 2 * kWindow, place + 3 * kWindow, kWindow);
     other.fail_calls(other.calls() + k);
     if (!z.start(other_vm)) {
       ASSERT_TRUE(z.start(other_vm)) << "call " << k;

@@ -53,6 +53,9 @@ class HeapReaderTest : public testing::Test {
     EXPECT_EQ(totals.purge_total_ns, inside.purge_total_ns);
     EXPECT_EQ(totals.background_turns, inside.background_turns);
     EXPECT_EQ(totals.limit_bytes, inside.limit_bytes);
+    EXPECT_EQ(totals.footprint_bytes, inside.footprint_bytes);
+    EXPECT_EQ(totals.limit_soft_bytes, inside.limit_soft_bytes);
+    EXPECT_EQ(totals.limit_hard_bytes, inside.limit_hard_bytes);
     if (!box_.engine->started()) return;
     ASSERT_EQ(outside.classes.size(), layout::kClassCount - 1);
     for (uint32_t c = 1; c < layout::kClassCount; ++c) {
@@ -129,15 +132,17 @@ TEST_F(HeapReaderTest, ReadsPurgeFigures) {
   ASSERT_TRUE(box_.start());
   // Whatever the engine counts there is read from where it counts.
   char* const engine = reinterpret_cast<char*>(box_.engine.get());
-  const uint32_t places[] = {root_.purges.retaken_bytes, root_.purges.max_ns, root_.purges.total_ns,
-                             root_.purges.background_turns, root_.purges.limit_bytes};
+  const uint32_t places[] = {root_.purges.retaken_bytes, root_.purges.max_ns,
+                             root_.purges.total_ns,      root_.purges.background_turns,
+                             root_.limits.footprint,     root_.limits.soft,
+                             root_.limits.hard};
   uint64_t value = 100;
   for (const uint32_t place : places) {
     ++value;
     memcpy(engine + place, &value, sizeof value);
   }
   expect_same();
-  EXPECT_EQ(reader().figures().totals.limit_bytes, 105u);
+  EXPECT_EQ(reader().figures().totals.limit_bytes, 107u);
 }
 
 TEST_F(HeapReaderTest, KnowsWhereTheMemoryIs) {

@@ -1,0 +1,93 @@
+// Definitions of Zone's functions that give memory back. Included where they are called.
+#pragma once
+
+#include "heap/zone.h"
+
+namespace tide::heap {
+
+template <sys::VmSource Vm>
+size_t Zone<Vm>::purge_pool(Purger<Vm>& purger, uint32_t most) {
+  size_t total = 0;
+  for (bool refused = false; most != 0 && !refused;) {
+    // All of them come off the list at once; of some, no more than can be counted off quickly.
+    const bool all = most >= dirty_.count();
+    const uint32_t some = all || most < kMostCounted ? most : kMostCounted;
+    most -= some;
+    uint32_t chain = detach_oldest(some);
+    if (chain == layout::kNoSlab) break;
+    chain = SlabPool::sorted(slabs_, chain);
+    PurgeBatch<Vm> batch(purger);
+    for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
+      batch.add(slab_address(i), slab_address(i + 1));
+    }
+    batch.flush();
+    total += batch.gone_bytes() + purge_states(purger, chain);
+    while (chain != layout::kNoSlab) {
+      const uint32_t index = chain;
+      chain = slabs_[chain].next;
+      const bool clean = batch.is_gone(slab_address(index + 1));
+      refused = refused || !clean;
+      if (clean) limits_->dismiss(slab_bytes());
+      slabs_[index].used_before = !clean || purger.lazily;
+      const ds::LockGuard guard(lock_);
+      if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
+      slabs_[index].resident = false;
+      push(index, clean);
+    }
+  }
+  return total;
+}
+
+template <sys::VmSource Vm>
+size_t Zone<Vm>::unmap_pools(Vm& vm) {
+  const ds::LockGuard guard(lock_);
+  push_untouched();
+  ahead_ = 0;
+  size_t total = 0;
+  for (SlabPool* pool : {&dirty_, &clean_}) {
+    const bool clean = pool == &clean_;
+    uint32_t index = pool->is_empty() ? layout::kNoSlab : pool->detach_oldest(slabs_, UINT32_MAX);
+    while (index != layout::kNoSlab) {
+      const uint32_t next = slabs_[index].next;
+      slabs_[index].used_before = is_whole(slabs_[index]);
+      slabs_[index].resident = false;
+      // Said before it is done: a forked child must not take it for mapped.
+      slabs_[index].slot = layout::Slot::kUnmapped;
+      if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
+        slabs_[index].next = unmapped_;
+        unmapped_ = index;
+        base::racy_store(unmapped_bytes_, unmapped_bytes_ + slab_bytes());
+        if (!clean) limits_->dismiss(slab_bytes());
+        total += slab_bytes();
+      } else {
+        slabs_[index].slot = layout::Slot::kMapped;
+        push(index, clean);
+      }
+      index = next;
+    }
+  }
+  return total;
+}
+
+// The state bytes of slabs without blocks are all zero, or need not be anything else.
+template <sys::VmSource Vm>
+size_t Zone<Vm>::purge_states(Purger<Vm>& purger, uint32_t chain) {
+  if (purger.lazily) return 0;
+  const size_t page = purger.vm.page_size();
+  PurgeBatch<Vm> batch(purger);
+  while (chain != layout::kNoSlab) {
+    const uint32_t first = chain;
+    uint32_t end = first;
+    for (; chain == end; chain = slabs_[chain].next) {
+      base::racy_store(slabs_[end++].no_states, true);
+    }
+    const uintptr_t states = base::address_of(states_);
+    const uintptr_t from = base::align_up(states + size_t{first} * layout::kGranulesPerSlab, page);
+    const uintptr_t to = base::align_down(states + size_t{end} * layout::kGranulesPerSlab, page);
+    if (from < to) batch.add(from, to);
+  }
+  batch.flush();
+  return batch.gone_bytes();
+}
+
+}  // namespace tide::heap

@@ -1,0 +1,27 @@
+// The control group that this process is in: how much memory it may have. Version 2, version 1, and
+// both at once. Nothing here allocates; errno is kept. A call reads a handful of files (tens of
+// microseconds), so it is for the start and for whoever looks now and then.
+//
+// `root` stands before every absolute path: empty but in tests.
+#pragma once
+
+#include <cstdint>
+
+#include "base/text.h"
+
+namespace tide::sys {
+
+inline constexpr uint64_t kUnlimited = UINT64_MAX;
+
+// In bytes, kUnlimited for none: the least of the group and all groups around it.
+struct CgroupLimits {
+  uint64_t high;  // memory.high: above it the kernel slows the group down and reclaims
+  uint64_t max;   // memory.max, or memory.limit_in_bytes: above it the kernel kills
+};
+
+CgroupLimits cgroup_limits(const char* root = "");
+
+// Appends the folder of the version-2 group. False: there is none.
+bool cgroup_folder(const char* root, base::TextWriter& folder);
+
+}  // namespace tide::sys

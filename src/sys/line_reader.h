@@ -1,0 +1,78 @@
+// Reads a text file of the kernel's line by line, without allocation: for files in src/sys. Keeps
+// errno; is no cancellation point.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+namespace tide::sys {
+
+class LineReader {
+ public:
+  explicit LineReader(const char* path) {
+    const int kept = errno;
+    descriptor_ = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+    errno = kept;
+  }
+  ~LineReader() {
+    const int kept = errno;
+    if (descriptor_ >= 0) syscall(SYS_close, descriptor_);
+    errno = kept;
+  }
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  // The next line without its newline; what is longer than the buffer is cut. False: no more, or
+  // there is no such file.
+  bool next(std::string_view& line) {
+    for (;;) {
+      const auto* const newline =
+          static_cast<const char*>(memchr(buffer_ + begin_, '\n', end_ - begin_));
+      if (newline != nullptr) {
+        line = {buffer_ + begin_, static_cast<size_t>(newline - buffer_) - begin_};
+        begin_ = static_cast<size_t>(newline - buffer_) + 1;
+        if (!cut_) return true;
+        cut_ = false;  // the end of a line whose beginning was handed out
+        continue;
+      }
+      if (cut_) begin_ = end_ = 0;
+      memmove(buffer_, buffer_ + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
+      if (end_ == sizeof buffer_ || !fill()) {
+        if (end_ == 0 || cut_) return false;
+        line = {buffer_, end_};
+        cut_ = end_ == sizeof buffer_;
+        begin_ = end_;
+        return true;
+      }
+    }
+  }
+
+ private:
+  bool fill() {
+    if (descriptor_ < 0) return false;
+    const int kept = errno;
+    long got;
+    do {
+      got = syscall(SYS_read, descriptor_, buffer_ + end_, sizeof buffer_ - end_);
+    } while (got < 0 && errno == EINTR);
+    errno = kept;
+    if (got <= 0) return false;
+    end_ += static_cast<size_t>(got);
+    return true;
+  }
+
+  int descriptor_ = -1;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  bool cut_ = false;
+  char buffer_[2048];
+};
+
+}  // namespace tide::sys

@@ -1,0 +1,63 @@
+#include "sys/pressure.h"
+
+#include <string_view>
+
+#include "base/text.h"
+#include "sys/cgroup.h"
+#include "sys/line_reader.h"
+
+namespace tide::sys {
+
+namespace {
+
+using Path = base::TextBuffer<1024>;
+
+// "some avg10=12.34 avg60=..." gives 1234. False: no such file, or not in this form.
+bool read_hundredths(Path& file, uint32_t& hundredths) {
+  constexpr std::string_view kLine = "some avg10=";
+  file.put('\0');
+  if (file.truncated()) return false;
+  LineReader reader(file.view().data());
+  std::string_view line;
+  if (!reader.next(line) || line.size() < kLine.size() ||
+      std::string_view(line.data(), kLine.size()) != kLine) {
+    return false;
+  }
+  line.remove_prefix(kLine.size());
+  uint32_t value = 0;
+  int decimals = -1;  // none before the point
+  for (const char c : line) {
+    if (c == '.' && decimals < 0) {
+      decimals = 0;
+    } else if (c >= '0' && c <= '9' && decimals < 2 && value < 100'000) {
+      value = value * 10 + static_cast<uint32_t>(c - '0');
+      if (decimals >= 0) ++decimals;
+    } else {
+      break;
+    }
+  }
+  for (decimals = decimals < 0 ? 0 : decimals; decimals < 2; ++decimals) value *= 10;
+  hundredths = value;
+  return true;
+}
+
+}  // namespace
+
+MemoryPressure memory_pressure(const char* root) {
+  constexpr uint32_t kSome = 100;
+  constexpr uint32_t kHigh = 1000;
+  uint32_t hundredths = 0;
+  Path group;
+  const bool has_group = cgroup_folder(root, group);
+  group.text("/memory.pressure");
+  if (!has_group || !read_hundredths(group, hundredths)) {
+    Path system;
+    system.text(root).text("/proc/pressure/memory");
+    if (!read_hundredths(system, hundredths)) return MemoryPressure::kNone;
+  }
+  return hundredths >= kHigh   ? MemoryPressure::kHigh
+         : hundredths >= kSome ? MemoryPressure::kSome
+                               : MemoryPressure::kNone;
+}
+
+}  // namespace tide::sys
