@@ -128,7 +128,7 @@ class Engine {
   // large or huge blocks.
   bool visit_blocks(bool (*visit)(const BlockInfo&, void* argument), void* argument);
   // Checks the invariants of docs/invariants.md; ends the process at the first that does not hold.
-  // Other threads must not be in the engine.
+  // Other threads than the background must not be in the engine.
   void verify();
   // In a forked child, before it has threads: puts right what vanished threads left half done.
   void repair_in_child(ThreadCache* mine);

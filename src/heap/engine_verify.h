@@ -9,6 +9,7 @@ namespace tide::heap {
 
 template <sys::VmSource Vm>
 void Engine<Vm>::verify() {
+  const ds::LockGuard no_purge(purge_lock_);  // the background may be at it
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     for (uint32_t index = 0; index < zone->slab_count(); ++index) {
       const layout::Slab& slab = zone->slab(index);
@@ -62,6 +63,7 @@ void Engine<Vm>::put_back_in_child(bool* broken) {
     const HeldRun& run = held_.runs[r];
     layout::Slab& slab = zone.slab(run.slab);
     for (uint32_t i = run.first; i < run.end; ++i) slab.free.set(i * slab.granules);
+    if (run.end == run.first) continue;  // was put back
     // Perhaps they have not gone.
     const size_t unit = zone.purge_unit_bytes();
     zone.forget_purged(slab, run.page_begin / unit, run.page_end / unit);
