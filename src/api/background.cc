@@ -15,27 +15,15 @@ namespace {
 std::atomic<bool> g_runs{false};
 std::atomic<uint32_t> g_wishes{0};
 std::atomic<uint64_t> g_next_look{0};
-std::atomic<uint64_t> g_next_refresh{0};
 
 uint64_t look_ns() { return options().number(OptionId::purge_delay) / heap::Decay::kWindowLooks; }
-
-// The control group and the system are asked less often: that costs some files.
-bool look() {
-  constexpr uint64_t kBetweenRefreshes = 1'000'000'000;
-  const uint64_t now = sys::monotonic_ns();
-  uint64_t next = g_next_refresh.load(std::memory_order_relaxed);
-  if (now >= next && g_next_refresh.compare_exchange_strong(next, now + kBetweenRefreshes)) {
-    refresh_limits();
-  }
-  return g_engine.look();
-}
 
 // As long as there is something to give back, or anything happens.
 void run() {
   for (;;) {
     const uint32_t wishes = g_wishes.load(std::memory_order_relaxed);
     sys::sleep_for(look_ns());
-    if (look()) continue;
+    if (g_engine.look()) continue;
     g_runs.store(false);
     // Somebody may have seen it running a moment ago.
     if (g_wishes.load() == wishes || g_runs.exchange(true)) return;
@@ -46,7 +34,7 @@ void look_now_and_then() {
   const uint64_t now = sys::monotonic_ns();
   uint64_t next = g_next_look.load(std::memory_order_relaxed);
   if (now < next || !g_next_look.compare_exchange_strong(next, now + look_ns())) return;
-  look();
+  g_engine.look();
 }
 
 }  // namespace
@@ -55,7 +43,8 @@ void wake_background() {
   g_wishes.fetch_add(1);
   if (g_runs.load(std::memory_order_relaxed) || !options().is_on(OptionId::purge)) return;
   if (options().is_on(OptionId::background) && !g_runs.exchange(true)) {
-    if (sys::start_background(run)) return;
+    // Limits and pressure are read when it starts; later it can open no files.
+    if (sys::start_background(refresh_limits, run)) return;
     g_runs.store(false);
   }
   if (!g_runs.load(std::memory_order_relaxed)) look_now_and_then();
