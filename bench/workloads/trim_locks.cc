@@ -11,6 +11,7 @@
 #include "heap/engine_blocks.h"
 #include "heap/engine_decay.h"
 #include "heap/engine_heaps.h"
+#include "heap/engine_limits.h"
 #include "heap/engine_purge.h"
 #include "heap/engine_survey.h"
 #include "heap/engine_trade.h"
