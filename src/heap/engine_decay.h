@@ -12,6 +12,7 @@ namespace tide::heap {
 
 template <sys::VmSource Vm>
 bool Engine<Vm>::look() {
+  if (!base::racy_load(config_.purge)) return false;
   if (!started() || !purge_lock_.try_lock()) return true;
   purge_figures_.background_turns.fetch_add(1, std::memory_order_relaxed);
   const size_t used = used_bytes();
