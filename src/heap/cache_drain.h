@@ -54,6 +54,9 @@ class CacheDrain {
         idle_bytes += count * size_t{layout::kClassInfo[c].bytes};
       }
     });
+    const uint32_t uses = base::racy_load(cache.spans.uses);
+    moved += uses != cache.seen_span_uses;
+    cache.seen_span_uses = uses;
     cache.idle_bytes = idle_bytes;
     cache.idle_looks = moved == 0 ? cache.idle_looks + 1 : 0;
     return moved;

@@ -71,6 +71,8 @@ class LargeZone {
       insert_free(page, kind);
       return nullptr;
     }
+    // Not before what is left over is back.
+    if (kind == State::kDirty) low_water_.note(dirty_bytes());
     Entry& entry = entries_[page];
     zeroed = kind == State::kClean && clean_is_zero_;
     if (kind == State::kClean) base::racy_store(clean_taken_, clean_taken_ + bytes_of(pages));
@@ -294,7 +296,6 @@ class LargeZone {
         const uint32_t page = lists_of(state).find(pages);
         if (page == layout::kNoPage) break;
         lists_of(state).remove(page);
-        if (state == State::kDirty) low_water_.note(dirty_bytes());
         kind = state;
         entries_[page].state = State::kBusy;
         if (state != State::kUnmapped) return page;

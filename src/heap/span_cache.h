@@ -37,6 +37,7 @@ class SpanCache {
       if (slack == 0) break;
     }
     if (best == List::kMost) return nullptr;
+    base::racy_store(list_.uses, list_.uses + 1);
     const uint32_t page = list_.spans[best].page;
     take_out(best, 1);
     return zone_.leave_cache(page);
@@ -53,6 +54,7 @@ class SpanCache {
     while (list_.count == List::kMost || (list_.count != 0 && list_.pages + pages > most_pages)) {
       give_back(list_.count / 2 + 1);
     }
+    base::racy_store(list_.uses, list_.uses + 1);
     list_.spans[list_.count] = {zone_.enter_cache(p), pages};
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(list_.count, list_.count + 1);

@@ -54,6 +54,7 @@ struct CachedSpans {
   static constexpr uint32_t kMost = 16;
   uint32_t count;
   uint32_t pages;  // in all
+  uint32_t uses;   // spans that came or went, ever
   CachedSpan spans[kMost];
 };
 
@@ -85,6 +86,7 @@ struct ThreadCache : CacheFront {
   uint16_t gone[kCacheStacks];  // lowest slots whose blocks were taken out from outside
   uint32_t seen[kCacheStacks];  // tops at the last look from outside, in slots
   size_t idle_bytes;            // what then could be had of stacks whose tops had not moved
+  uint32_t seen_span_uses;      // of `spans`, at that look
   uint32_t idle_looks;          // at which no top had moved, in a row
   size_t freed_bytes;           // by slow paths, since the last notice of it
   size_t parked_bytes;          // in the stacks when it was parked

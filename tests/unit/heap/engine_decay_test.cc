@@ -100,6 +100,16 @@ TEST_F(EngineDecay, WhatIsUsedAgainAndAgainStays) {
   EXPECT_LE(purged_bytes - before, kMiB);
 }
 
+// The thread's own spans serve it, nothing else changes.
+TEST_F(EngineDecay, SpansInUseStay) {
+  for (int i = 0; i < 50; ++i) {
+    void* const block = box.client.allocate(kMiB);
+    box.client.release(block);
+    EXPECT_TRUE(box.engine->look());
+  }
+  EXPECT_EQ(purged_bytes, 0u);
+}
+
 // A program that goes on working with little of what it had.
 TEST_F(EngineDecay, WhatAWorkingProgramDoesNotNeedGoes) {
   std::vector<void*> blocks;
