@@ -19,6 +19,19 @@ inline constexpr bool kThreadSanitizer = false;
 inline constexpr bool kThreadSanitizer = false;
 #endif
 
+// Sanitizers that must know every thread of the process.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kKnowsEveryThread = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr bool kKnowsEveryThread = true;
+#else
+inline constexpr bool kKnowsEveryThread = kThreadSanitizer;
+#endif
+#else
+inline constexpr bool kKnowsEveryThread = kThreadSanitizer;
+#endif
+
 template <class T>
 inline T racy_load(const T& object) {
   T value;

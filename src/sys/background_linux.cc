@@ -136,8 +136,7 @@ int enter(void*) {
 }  // namespace
 
 bool start_background(void (*prepare)(), void (*run)()) {
-  // ThreadSanitizer must know every thread.
-  if (!kKnownLayout || base::kThreadSanitizer) return false;
+  if (!kKnownLayout || base::kKnowsEveryThread) return false;
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
   const int saved_errno = errno;
   bool started = false;
