@@ -7,30 +7,26 @@
 
 namespace tide::base {
 
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kThreadSanitizer = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kThreadSanitizer = true;
+// GCC says it with a macro, clang with a feature.
+#if defined(__has_feature)
+#define TIDE_HAS_FEATURE(name) __has_feature(name)
 #else
-inline constexpr bool kThreadSanitizer = false;
+#define TIDE_HAS_FEATURE(name) 0
 #endif
+
+#if defined(__SANITIZE_THREAD__) || TIDE_HAS_FEATURE(thread_sanitizer)
+inline constexpr bool kThreadSanitizer = true;
 #else
 inline constexpr bool kThreadSanitizer = false;
 #endif
 
 // Sanitizers that must know every thread of the process.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool kKnowsEveryThread = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || TIDE_HAS_FEATURE(address_sanitizer)
 inline constexpr bool kKnowsEveryThread = true;
 #else
 inline constexpr bool kKnowsEveryThread = kThreadSanitizer;
 #endif
-#else
-inline constexpr bool kKnowsEveryThread = kThreadSanitizer;
-#endif
+#undef TIDE_HAS_FEATURE
 
 template <class T>
 inline T racy_load(const T& object) {

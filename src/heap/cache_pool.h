@@ -2,7 +2,7 @@
 // blocks between a cache and the process heap.
 //
 // A cache is used by one thread; the functions that take one are called by that thread, or for a
-// parked cache by the one that holds the pool's lock.
+// parked cache by whoever took it off the list.
 #pragma once
 
 #include <cstdint>
@@ -155,8 +155,8 @@ class CachePool {
     });
   }
 
-  // Also, by visit(cache), of what only the engine can give back.
-  // One after the other is nobody's for that time; its own memory goes, too.
+  // Drains parked caches, and with visit(cache) what only the engine can. One after the other is
+  // off the list for that time. Their own memory goes, too; returns its bytes.
   template <class Visit>
   size_t drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap, Purger<Vm>& purger, Visit visit) {
     size_t total = 0;

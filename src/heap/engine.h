@@ -6,6 +6,9 @@
 //   large_zone.h     64 KiB to 32 MiB: spans                  span_lists.h
 //   huge_blocks.h    above: a mapping each
 //   private_heap.h   first-class heaps
+//   engine_purge.h   gives memory back; when: engine_decay.h, engine_trade.h, engine_limits.h
+//   cache_drain.h    takes idle blocks out of other threads' caches
+//   engine_map.h     tells readers from outside where the figures are
 //
 // An object of static storage, all zero until start(). Functions that take a cache are called by
 // the thread that owns it; null stands for a thread that has none (it ended, or there is no
@@ -65,7 +68,7 @@ class Engine {
   ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_, config_); }
   void park_cache(ThreadCache& cache) {
     const CacheUse use(&cache);
-    SpanCache<Vm>(large_, cache.spans).drain();
+    drain_spans(cache);
     caches_.park(space_, process_, cache);
   }
 
@@ -115,9 +118,9 @@ class Engine {
   // Gives free memory back to the system: all caches', depots', slabs', spans' and kept mappings'.
   // Returns bytes.
   size_t purge(ThreadCache* cache);
-  // A look of the background at the heap: gives back what was not needed lately. To be called every
-  // Config::look_ns while it returns true; false when nothing is left to give back and nothing
-  // happens.
+  // A look of the background at the heap: gives back what was not needed lately. To be called
+  // Decay::kWindowLooks times in a purge window, as long as it returns true; false when nothing is
+  // left to give back and nothing happens.
   bool look();
   // Whether enough was freed for the background to be of use; asked after slow frees.
   bool wants_look(ThreadCache* cache);
@@ -168,6 +171,10 @@ class Engine {
   size_t purge_holes(Zone<Vm>& zone, uint32_t looks);
   size_t purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes);
   size_t purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes);
+  size_t purge_slab_of_any(Zone<Vm>& zone, uint32_t index, size_t least_bytes);
+  // Slabs of both zones numbered in a row: which zone, and `number` becomes the slab's own in it.
+  Zone<Vm>& zone_of_number(uint32_t& number);
+  void drain_spans(ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).drain(); }
   uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes);
   size_t flush_held();
   void put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero);

@@ -32,15 +32,13 @@ bool Engine<Vm>::look() {
   const bool tight = space_.limits.is_tight();
   const bool all = idle || (tight && slot_ends);
   const uint32_t looks = all ? 0 : decay_.window_looks();
-  const auto drain_spans = [this](ThreadCache& other) {
-    SpanCache<Vm>(large_, other.spans).drain();
-  };
+  const auto visit = [this](ThreadCache& other) { drain_spans(other); };
   const uint32_t busy =
-      caches_.drain_running(space_, process_, Idle::kStacks, kLeastDrained, looks, drain_spans);
+      caches_.drain_running(space_, process_, Idle::kStacks, kLeastDrained, looks, visit);
   size_t total = 0;
   if (all) {
     Purger<Vm> purger = this->purger();
-    total += caches_.drain_parked(space_, process_, purger, drain_spans);
+    total += caches_.drain_parked(space_, process_, purger, visit);
     process_.collect(space_);
   }
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
@@ -109,8 +107,7 @@ size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
       base::racy_store(slab.age, static_cast<uint8_t>(age + 1));
       continue;
     }
-    total += base::published_load(slab.owner) == 0 ? purge_slab(zone, index, 0, least_bytes)
-                                                   : purge_slab_of_heap(zone, index, least_bytes);
+    total += purge_slab_of_any(zone, index, least_bytes);
     base::racy_store(slab.age, layout::kSettled);
   }
   return total + flush_held();

@@ -14,8 +14,8 @@ template <sys::VmSource Vm>
 void Engine<Vm>::enforce_limits(ThreadCache* cache) {
   const size_t soft = space_.limits.soft();
   const size_t hard = space_.limits.hard();
-  if (soft != 0) purge_to(cache, soft);
-  if (hard != 0) purge_to(cache, hard);
+  const size_t lowest = soft == 0 || (hard != 0 && hard < soft) ? hard : soft;
+  if (lowest != 0) purge_to(cache, lowest);
 }
 
 template <sys::VmSource Vm>
@@ -63,13 +63,11 @@ size_t Engine<Vm>::purge_news(size_t target_bytes, size_t most_visits) {
     if (++news_cursor_ >= all) news_cursor_ = 0;
     // From here on slabs have lower addresses, or are another zone's.
     if (news_cursor_ == 0 || news_cursor_ == small_slabs) total += flush_held();
-    const bool in_small = news_cursor_ < small_slabs;
-    Zone<Vm>& zone = in_small ? space_.small : space_.mid;
-    const uint32_t index = in_small ? news_cursor_ : news_cursor_ - small_slabs;
+    uint32_t index = news_cursor_;
+    Zone<Vm>& zone = zone_of_number(index);
     layout::Slab& slab = zone.slab(index);
     if (base::published_load(slab.size_class) == 0 || !layout::take_news(slab)) continue;
-    total += base::published_load(slab.owner) == 0 ? purge_slab(zone, index, 0, kAnyPage)
-                                                   : purge_slab_of_heap(zone, index, kAnyPage);
+    total += purge_slab_of_any(zone, index, kAnyPage);
   }
   return total + flush_held();
 }
@@ -102,7 +100,7 @@ bool Engine<Vm>::find_room(ThreadCache* cache, size_t bytes) {
 template <sys::VmSource Vm>
 void Engine<Vm>::return_harder(ThreadCache& cache, size_t grown_bytes) {
   caches_.trim(space_, process_, cache, layout::kLastClass);
-  SpanCache<Vm>(large_, cache.spans).drain();
+  drain_spans(cache);
   purge_reserves_to(0);
   const size_t excess = space_.limits.soft_excess();
   const size_t wanted = excess > grown_bytes ? excess : grown_bytes;

@@ -172,23 +172,36 @@ size_t Engine<Vm>::purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t lea
   return total + flush_held();
 }
 
+template <sys::VmSource Vm>
+size_t Engine<Vm>::purge_slab_of_any(Zone<Vm>& zone, uint32_t index, size_t least_bytes) {
+  return base::published_load(zone.slab(index).owner) == 0
+             ? purge_slab(zone, index, 0, least_bytes)
+             : purge_slab_of_heap(zone, index, least_bytes);
+}
+
+template <sys::VmSource Vm>
+Zone<Vm>& Engine<Vm>::zone_of_number(uint32_t& number) {
+  const uint32_t small_slabs = space_.small.slabs_seen();
+  if (number < small_slabs) return space_.small;
+  number -= small_slabs;
+  return space_.mid;
+}
+
 // Brings all free blocks that can be reached back into their slabs. Returns bytes given back on the
 // way.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::collect_free(ThreadCache* cache) {
-  const auto drain_spans = [this](ThreadCache& other) {
-    SpanCache<Vm>(large_, other.spans).drain();
-  };
+  const auto visit = [this](ThreadCache& other) { drain_spans(other); };
   if (cache != nullptr) {
     caches_.drain(space_, process_, *cache);
     drain_spans(*cache);
   }
   Purger<Vm> purger = this->purger();
-  const size_t total = caches_.drain_parked(space_, process_, purger, drain_spans);
+  const size_t total = caches_.drain_parked(space_, process_, purger, visit);
   // Threads in the engine are soon out of it.
   constexpr int kMostRounds = 3;
   for (int round = 0; round < kMostRounds; ++round) {
-    if (caches_.drain_running(space_, process_, Idle::kAll, 0, 0, drain_spans) == 0) break;
+    if (caches_.drain_running(space_, process_, Idle::kAll, 0, 0, visit) == 0) break;
   }
   process_.collect(space_);
   return total;
@@ -220,9 +233,7 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     const uint32_t slabs = zone->slabs_seen();
     for (uint32_t index = 0; index < slabs; ++index) {
-      total += base::published_load(zone->slab(index).owner) == 0
-                   ? purge_slab(*zone, index, 0, kAnyPage)
-                   : purge_slab_of_heap(*zone, index, kAnyPage);
+      total += purge_slab_of_any(*zone, index, kAnyPage);
     }
     total += flush_held();
     total += zone->purge_pool(purger, UINT32_MAX);

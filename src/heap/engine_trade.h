@@ -60,11 +60,9 @@ void Engine<Vm>::sweep(ThreadCache& cache, size_t debt, size_t& total) {
 // since the last time.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::sweep_one() {
-  const uint32_t small_slabs = space_.small.slabs_seen();
-  if (++sweep_cursor_ >= small_slabs + space_.mid.slabs_seen()) sweep_cursor_ = 0;
-  const bool in_small = sweep_cursor_ < small_slabs;
-  Zone<Vm>& zone = in_small ? space_.small : space_.mid;
-  const uint32_t index = in_small ? sweep_cursor_ : sweep_cursor_ - small_slabs;
+  if (++sweep_cursor_ >= space_.small.slabs_seen() + space_.mid.slabs_seen()) sweep_cursor_ = 0;
+  uint32_t index = sweep_cursor_;
+  Zone<Vm>& zone = zone_of_number(index);
   layout::Slab& slab = zone.slab(index);
   if (base::published_load(slab.size_class) == 0 || base::published_load(slab.owner) != 0) return 0;
   const uint32_t used = base::racy_load(slab.used);

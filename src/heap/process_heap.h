@@ -42,10 +42,11 @@ class ProcessHeap {
       const ds::LockGuard guard(lock(c));
       while ((taken += own.take_listed(zone, out + taken, count - taken)) < count) {
         if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
-        adopted = own.adopt_pooled(space.vm, zone, c, 0, home);
-        if (adopted != layout::kNoSlab) {
-          if (is_worth_populating(zone, own, c, adopted) && zone.admit_whole(zone.slab(adopted))) {
-            grown = adopted;
+        const uint32_t pooled = own.adopt_pooled(space.vm, zone, c, 0, home);
+        if (pooled != layout::kNoSlab) {
+          adopted = pooled;
+          if (is_worth_populating(zone, own, c, pooled) && zone.admit_whole(zone.slab(pooled))) {
+            grown = pooled;
           }
           continue;
         }

@@ -15,6 +15,7 @@
 #include "base/align.h"
 #include "base/racy.h"
 #include "sys/background.h"
+#include "sys/errno_keeper.h"
 
 namespace tide::sys {
 
@@ -138,7 +139,7 @@ int enter(void*) {
 bool start_background(void (*prepare)(), void (*run)()) {
   if (!kKnownLayout || base::kKnowsEveryThread) return false;
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
-  const int saved_errno = errno;
+  const ErrnoKeeper keeper;
   bool started = false;
   if (is_errno_in_reach() && !is_shut_in()) {
     g_prepare = prepare;
@@ -152,20 +153,18 @@ bool start_background(void (*prepare)(), void (*run)()) {
     started =
         clone(enter, g_stack + kStackBytes, kFlags, nullptr, &g_thread, middle, &g_thread) > 0;
   }
-  errno = saved_errno;
   return started;
 }
 
 void forget_background() { g_thread.store(0, std::memory_order_relaxed); }
 
 void sleep_for(uint64_t nanoseconds) {
-  const int saved_errno = errno;
+  const ErrnoKeeper keeper;
   constexpr uint64_t kSecond = 1'000'000'000;
   timespec left{static_cast<time_t>(nanoseconds / kSecond),
                 static_cast<long>(nanoseconds % kSecond)};
   // Not the C library's: that one is a cancellation point.
   syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &left, nullptr);
-  errno = saved_errno;
 }
 
 }  // namespace tide::sys

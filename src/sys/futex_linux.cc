@@ -1,25 +1,23 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <cerrno>
 #include <climits>
 
+#include "sys/errno_keeper.h"
 #include "sys/futex.h"
 
 namespace tide::sys {
 
 void futex_wait(std::atomic<uint32_t>* word, uint32_t expected) {
-  const int saved_errno = errno;
+  const ErrnoKeeper keeper;
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
-  errno = saved_errno;
 }
 
 namespace {
 
 void wake(std::atomic<uint32_t>* word, int most) {
-  const int saved_errno = errno;
+  const ErrnoKeeper keeper;
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, nullptr, nullptr, 0);
-  errno = saved_errno;
 }
 
 }  // namespace

@@ -10,19 +10,19 @@
 #include <cstring>
 #include <string_view>
 
+#include "sys/errno_keeper.h"
+
 namespace tide::sys {
 
 class LineReader {
  public:
   explicit LineReader(const char* path) {
-    const int kept = errno;
+    const ErrnoKeeper keeper;
     descriptor_ = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
-    errno = kept;
   }
   ~LineReader() {
-    const int kept = errno;
+    const ErrnoKeeper keeper;
     if (descriptor_ >= 0) syscall(SYS_close, descriptor_);
-    errno = kept;
   }
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
@@ -57,12 +57,11 @@ class LineReader {
  private:
   bool fill() {
     if (descriptor_ < 0) return false;
-    const int kept = errno;
+    const ErrnoKeeper keeper;
     long got;
     do {
       got = syscall(SYS_read, descriptor_, buffer_ + end_, sizeof buffer_ - end_);
     } while (got < 0 && errno == EINTR);
-    errno = kept;
     if (got <= 0) return false;
     end_ += static_cast<size_t>(got);
     return true;

@@ -1,3 +1,4 @@
+#include "sys/errno_keeper.h"
 #include "sys/process.h"
 
 #include <fcntl.h>
@@ -21,17 +22,6 @@ namespace tide::sys {
 namespace {
 
 constexpr unsigned kMostCpus = 4096;
-
-class ErrnoKeeper {
- public:
-  ErrnoKeeper() : saved_(errno) {}
-  ~ErrnoKeeper() { errno = saved_; }
-  ErrnoKeeper(const ErrnoKeeper&) = delete;
-  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
-
- private:
-  int saved_;
-};
 
 const char* const* environment_on_stack() {
   if (&__libc_stack_end == nullptr || __libc_stack_end == nullptr) return nullptr;

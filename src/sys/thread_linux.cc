@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/racy.h"
+#include "sys/errno_keeper.h"
 #include "sys/thread.h"
 
 // What C++ thread_local destructors use; libc's own since glibc 2.18. The last argument keeps the
@@ -34,9 +35,8 @@ uintptr_t thread_token() { return reinterpret_cast<uintptr_t>(&t_marker); }
 int32_t thread_number() { return static_cast<int32_t>(syscall(SYS_gettid)); }
 
 bool thread_is_gone(int32_t number) {
-  const int saved_errno = errno;
+  const ErrnoKeeper keeper;
   const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
-  errno = saved_errno;
   return gone;
 }
 
@@ -48,13 +48,12 @@ bool fence_all_threads() {
   constexpr int kRegisterPrivateExpedited = 1 << 4;
   // ThreadSanitizer does not know what it does.
   if (base::kThreadSanitizer) return false;
-  const int saved_errno = errno;
+  const ErrnoKeeper keeper;
   bool done = syscall(SYS_membarrier, kPrivateExpedited, 0, 0) == 0;
   if (!done && errno == EPERM) {
     done = syscall(SYS_membarrier, kRegisterPrivateExpedited, 0, 0) == 0 &&
            syscall(SYS_membarrier, kPrivateExpedited, 0, 0) == 0;
   }
-  errno = saved_errno;
   return done;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/racy.h"
+#include "sys/errno_keeper.h"
 #include "sys/vm.h"
 
 namespace tide::sys {
@@ -27,17 +28,6 @@ constexpr uintptr_t kLowestAddress =
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-
-class ErrnoKeeper {
- public:
-  ErrnoKeeper() : saved_(errno) {}
-  ~ErrnoKeeper() { errno = saved_; }
-  ErrnoKeeper(const ErrnoKeeper&) = delete;
-  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
-
- private:
-  int saved_;
-};
 
 void* map_pages(uintptr_t address, size_t bytes, int protection, int flags) {
   return mmap(reinterpret_cast<void*>(address), bytes, protection,
