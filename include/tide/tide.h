@@ -98,13 +98,15 @@ size_t tide_malloc_usable_size(const void* block) TIDE_NOTHROW;
 /* The usable size that tide_malloc(size) would give; 0 when no block can be that large. */
 size_t tide_good_size(size_t size) TIDE_NOTHROW;
 
-/* Gives free memory back to the system: the calling thread's, that of threads that have ended, and
-   the shared. `pad` has no meaning here. Returns 1 when memory went back, else 0. */
+/* Gives free memory back to the system, that of all threads: what is free in the caches of the
+   calling thread, of running and of sleeping threads and of those that have ended, and all that is
+   shared. Of a thread that is inside of malloc or free at that moment the cache may stay as it is.
+   `pad` has no meaning here. Returns 1 when memory went back, else 0. malloc_trim is the same. */
 int tide_malloc_trim(size_t pad) TIDE_NOTHROW;
 
 /* Gives free memory back until the footprint (see tide_set_limits) is at most `target` bytes, or no
-   more is free: first what is free as a whole, then pages between used ones. Returns the bytes
-   given back. */
+   more is free: first what is free as a whole, then what all threads, running ones too, have in
+   their caches, and pages between used ones. Returns the bytes given back. */
 size_t tide_purge(size_t target) TIDE_NOTHROW;
 
 /* mallopt of the C library: 1 for the parameters and values that it takes, else 0; nothing changes.

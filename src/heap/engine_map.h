@@ -208,7 +208,7 @@ struct EngineMap {
     at.entry_bytes = sizeof(Entry);
     at.entry_address = offsetof(Entry, address);
     at.entry_size = offsetof(Entry, bytes);
-    at.kept_count = offsetof(Engine<Vm>, huge_.kept_count_);
+    at.kept_slots = Huge::kMostKept;
     at.kept = offsetof(Engine<Vm>, huge_.kept_);
     at.kept_step = sizeof(Kept);
     at.kept_address = offsetof(Kept, address);

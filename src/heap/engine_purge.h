@@ -162,12 +162,14 @@ void Engine<Vm>::put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero) {
   run.end = run.first;
 }
 
-// Gives back the free pages of a slab of a first-class heap, which must not be destroyed meanwhile.
+// Gives back the free pages of a slab of a first-class heap, which must not be destroyed meanwhile:
+// its slabs would be others' before their pages have gone. So this lock is held across madvise, but
+// for pages of this one slab only, and nobody but heap_destroy() waits for it.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes) {
+  size_t total = flush_held();
   const ds::LockGuard guard(heap_purge_lock_);
   const uint16_t owner = base::racy_load(zone.slab(index).owner);
-  size_t total = flush_held();
   total += purge_slab(zone, index, owner, least_bytes);
   return total + flush_held();
 }

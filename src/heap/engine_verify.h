@@ -83,11 +83,10 @@ bool Engine<Vm>::holds_runs_of(uint16_t owner) {
 
 // True when a vanished thread was in a class.
 template <sys::VmSource Vm>
-bool Engine<Vm>::repair_classes() {
+bool Engine<Vm>::repair_classes(bool was_purging) {
   bool broken[layout::kClassCount] = {};
   put_back_in_child(broken);
-  // Slabs of a zone's pool may have been on their way back.
-  bool any = purge_lock_.release_in_child();
+  bool any = was_purging;  // slabs of a zone's pool may have been on their way back
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
       process_.depot(c, home).drop_claims();
@@ -126,11 +125,10 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   bool broken = metadata_.lock().release_in_child();
   heaps_.lock().release_in_child();
   heap_purge_lock_.release_in_child();
-  if (huge_.lock().release_in_child()) {
-    broken = true;
-    huge_.forget_kept();
-  }
-  if (repair_classes()) broken = true;
+  broken = huge_.lock().release_in_child() || broken;
+  huge_.repair_in_child();
+  const bool was_purging = purge_lock_.release_in_child();
+  if (repair_classes(was_purging)) broken = true;
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {
     PrivateHeap<Vm>* const heap = heaps_.by_id(static_cast<uint16_t>(id));
     if (!heap->lock.release_in_child() && !holds_runs_of(heap->id)) continue;
@@ -146,7 +144,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
     }
   }
   held_.clear();
-  if (large_.lock().release_in_child()) {
+  if (large_.lock().release_in_child() || was_purging) {
     broken = true;
     large_.rebuild();
   }

@@ -1,8 +1,8 @@
 // Huge blocks: each has a mapping of its own. Knows them by address, keeps some freed mappings for
 // reuse, grows them with mremap.
 //
-// The registry is a hash table with open addressing; every store leaves it readable, so a forked
-// child needs no repair but for the lock.
+// The registry is a hash table with open addressing, kept mappings lie in slots. Every store leaves
+// both readable, so a forked child needs no repair but for the lock and the sums.
 #pragma once
 
 #include <atomic>
@@ -48,8 +48,7 @@ class HugeBlocks {
     if (alignment > page || !take_kept(rounded, found)) {
       zeroed = true;
       while (!limits_->admit(rounded)) {
-        if (kept_count_ == 0) return nullptr;
-        drop_kept(vm);
+        if (!drop_kept(vm)) return nullptr;
       }
       if (!map(vm, rounded, alignment > page ? alignment : 0, found)) {
         limits_->dismiss(rounded);
@@ -67,7 +66,7 @@ class HugeBlocks {
       const ds::LockGuard guard(lock_);
       Entry* entry = find(base::address_of(p));
       if (entry == nullptr) return false;
-      freed = {entry->address, entry->bytes};
+      freed = {entry->address, entry->bytes, false};
       erase(*entry);
       freed_[freed_next_++ % kRemembered] = freed;
       if (keep(config, freed)) return true;
@@ -151,25 +150,32 @@ class HugeBlocks {
   size_t purge(Purger<Vm>& purger, size_t limit) {
     size_t total = 0;
     for (;;) {
-      Kept victim{};
+      Kept* slot = nullptr;
       {
         const ds::LockGuard guard(lock_);
-        if (kept_bytes_ <= limit || kept_count_ == 0) return total;
-        victim = take_kept_at(0);
+        if (kept_bytes_ > limit) slot = any_kept();
+        if (slot == nullptr) return total;
+        slot->going = true;
+        leaves_kept(slot->bytes);
       }
-      // First the pages, a bit at a time: munmap would keep others from mapping all the while.
-      if (!purger.lazily) {
-        PurgeBatch<Vm> batch(purger);
-        batch.add(victim.address, victim.address + victim.bytes);
-        batch.flush();
+      const Kept victim = *slot;  // nobody else's as long as it is going
+      // First the pages, a bit at a time: munmap would keep others from mapping all the while. A
+      // child that is forked meanwhile finds the mapping in its slot; forked later it loses
+      // addresses, which somebody else may have by then, and no memory.
+      Purger<Vm> at_once{purger.vm, purger.figures, false};
+      PurgeBatch<Vm> batch(at_once);
+      batch.add(victim.address, victim.address + victim.bytes);
+      batch.flush();
+      {
+        const ds::LockGuard guard(lock_);
+        base::racy_store(slot->address, uintptr_t{0});
       }
-      if (purger.vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
-        total += victim.bytes;
-        limits_->dismiss(victim.bytes);
-      } else {
+      if (!purger.vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
         unmap_or_keep(purger.vm, victim);
         return total;
       }
+      total += victim.bytes;
+      limits_->dismiss(victim.bytes);
     }
   }
 
@@ -197,9 +203,21 @@ class HugeBlocks {
     }
   }
 
-  // In a forked child whose parent was in here: the list may be half changed. What it held stays
-  // mapped and unused.
-  void forget_kept() { kept_count_ = 0, kept_bytes_ = 0; }
+  // In a forked child: what a vanished thread was giving back is kept as before, and the sums are
+  // made anew.
+  void repair_in_child() {
+    kept_bytes_ = live_bytes_ = live_blocks_ = 0;
+    for (Kept& kept : kept_) {
+      kept.going = false;
+      if (kept.address != 0) kept_bytes_ += kept.bytes;
+    }
+    for (size_t i = 0; i < capacity(); ++i) {
+      const Entry& entry = table_->entries[i];
+      if (entry.address <= kErased) continue;
+      live_bytes_ += entry.bytes;
+      ++live_blocks_;
+    }
+  }
 
   size_t live_bytes() const { return base::racy_load(live_bytes_); }
   size_t live_blocks() const { return base::racy_load(live_blocks_); }
@@ -212,8 +230,9 @@ class HugeBlocks {
   friend struct EngineMap;
 
   struct Kept {
-    uintptr_t address;
+    uintptr_t address;  // 0: an empty slot
     size_t bytes;
+    bool going;  // on its way back to the system; not in kept_bytes_, and nobody may have it
   };
 
   struct Table {
@@ -235,15 +254,16 @@ class HugeBlocks {
     const size_t total = bytes + alignment;
     if (total < bytes) return false;
     void* memory = vm.map(total);
-    if (memory == nullptr && kept_count_ != 0) {
+    if (memory == nullptr && drop_kept(vm)) {
       // What is kept for reuse may be just what is missing.
-      while (kept_count_ != 0) drop_kept(vm);
+      while (drop_kept(vm)) {
+      }
       memory = vm.map(total);
     }
     if (memory == nullptr) return false;
     const uintptr_t start = base::address_of(memory);
     if (alignment == 0) {
-      result = {start, bytes};
+      result = {start, bytes, false};
       return true;
     }
     const uintptr_t aligned = base::align_up(start, alignment);
@@ -251,28 +271,42 @@ class HugeBlocks {
     const size_t after = total - before - bytes;
     if (before != 0) vm.unmap(memory, before);
     if (after != 0) vm.unmap(reinterpret_cast<void*>(aligned + bytes), after);
-    result = {aligned, bytes};
+    result = {aligned, bytes, false};
     return true;
   }
 
-  // One kept mapping less; its pages go even if the mapping can't.
-  void drop_kept(Vm& vm) {
-    const Kept victim = take_kept_at(0);
+  // One kept mapping less; its pages go even if the mapping can't. False: there is none.
+  bool drop_kept(Vm& vm) {
+    Kept* const slot = any_kept();
+    if (slot == nullptr) return false;
+    const Kept victim = take_kept_at(*slot);
     void* const kept = reinterpret_cast<void*>(victim.address);
     if (vm.unmap(kept, victim.bytes) || vm.purge(kept, victim.bytes)) {
       limits_->dismiss(victim.bytes);
     }
+    return true;
   }
 
   bool keep(const Config& config, const Kept& freed) {
     if (limits_->is_tight()) return false;
-    if (kept_count_ == kMostKept || freed.bytes > config.huge_cache_bytes ||
+    if (freed.bytes > config.huge_cache_bytes ||
         kept_bytes_ > config.huge_cache_bytes - freed.bytes) {
       return false;
     }
-    kept_[kept_count_++] = freed;
-    base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
-    return true;
+    return put_kept(freed);
+  }
+
+  // False: no slot is empty.
+  bool put_kept(const Kept& freed) {
+    for (Kept& slot : kept_) {
+      if (slot.address != 0) continue;
+      slot.bytes = freed.bytes;
+      slot.going = false;
+      base::published_store(slot.address, freed.address);
+      base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
+      return true;
+    }
+    return false;
   }
 
   // The kernel may refuse to unmap (max_map_count): then the mapping stays ours, and without its
@@ -282,31 +316,40 @@ class HugeBlocks {
     if (vm.unmap(mapping, freed.bytes)) return limits_->dismiss(freed.bytes);
     const bool gone = vm.purge(mapping, freed.bytes);
     const ds::LockGuard guard(lock_);
-    if (kept_count_ == kMostKept) {  // lost address space, not memory
-      if (gone) limits_->dismiss(freed.bytes);
-      return;
-    }
-    kept_[kept_count_++] = freed;
-    base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
+    // Else it is lost: address space, not memory.
+    if (!put_kept(freed) && gone) limits_->dismiss(freed.bytes);
   }
 
-  Kept take_kept_at(uint32_t index) {
-    const Kept kept = kept_[index];
-    kept_[index] = kept_[--kept_count_];
-    base::racy_store(kept_bytes_, kept_bytes_ - kept.bytes);
+  // One that nobody is giving back, or null.
+  Kept* any_kept() {
+    for (Kept& slot : kept_) {
+      if (slot.address != 0 && !slot.going) return &slot;
+    }
+    return nullptr;
+  }
+
+  void leaves_kept(size_t bytes) {
+    base::racy_store(kept_bytes_, kept_bytes_ - bytes);
     low_water_.note(kept_bytes_);
+  }
+
+  Kept take_kept_at(Kept& slot) {
+    const Kept kept = slot;
+    base::racy_store(slot.address, uintptr_t{0});
+    leaves_kept(kept.bytes);
     return kept;
   }
 
   // The smallest kept mapping that is at most a quarter too large.
   bool take_kept(size_t bytes, Kept& result) {
-    uint32_t best = kMostKept;
-    for (uint32_t i = 0; i < kept_count_; ++i) {
-      if (kept_[i].bytes < bytes || kept_[i].bytes - bytes > bytes / 4) continue;
-      if (best == kMostKept || kept_[i].bytes < kept_[best].bytes) best = i;
+    Kept* best = nullptr;
+    for (Kept& slot : kept_) {
+      if (slot.address == 0 || slot.going) continue;
+      if (slot.bytes < bytes || slot.bytes - bytes > bytes / 4) continue;
+      if (best == nullptr || slot.bytes < best->bytes) best = &slot;
     }
-    if (best == kMostKept) return false;
-    result = take_kept_at(best);
+    if (best == nullptr) return false;
+    result = take_kept_at(*best);
     return true;
   }
 
@@ -384,7 +427,6 @@ class HugeBlocks {
   size_t live_bytes_ = 0;
   size_t live_blocks_ = 0;
   Kept kept_[kMostKept] = {};
-  uint32_t kept_count_ = 0;
   size_t kept_bytes_ = 0;
   LowWater low_water_;
   Kept freed_[kRemembered] = {};

@@ -217,14 +217,18 @@ class LargeZone {
     live_pages_ = live_blocks_ = 0;
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
       Entry& entry = entries_[page];
-      // In somebody's hands: free, perhaps not even mapped. Lost to the child.
-      if (entry.state == State::kBusy || entry.state == State::kInside) {
-        entry.state = State::kUnusable;
-      }
+      settle(entry);
       if (entry.state == State::kLive || entry.state == State::kCached) {
         live_pages_ += entry.pages;
         ++live_blocks_;
       } else if (entry.state != State::kUnusable) {
+        for (uint32_t after = page + entry.pages; after < page_count();
+             after = page + entry.pages) {
+          settle(entries_[after]);
+          if (entries_[after].state != entry.state) break;
+          entry.pages += entries_[after].pages;
+          entries_[after].state = State::kInside;
+        }
         entries_[page + entry.pages - 1].pages = entry.pages;
         if (entry.pages > 1) entries_[page + entry.pages - 1].state = State::kInside;
         lists_of(entry.state).insert(page);
@@ -262,6 +266,16 @@ class LargeZone {
 
  private:
   friend struct EngineMap;
+
+  // In a forked child: a span that a vanished thread had in its hands.
+  static void settle(Entry& entry) {
+    // Some of its pages may have gone, others not.
+    if (entry.state == State::kReturning) entry.state = State::kDirty;
+    // Free, perhaps not even mapped. Lost to the child.
+    if (entry.state == State::kBusy || entry.state == State::kInside) {
+      entry.state = State::kUnusable;
+    }
+  }
 
   // Also under the lock: threads make live spans cached ones, and back, without it.
   State state_of(uint32_t page) const { return base::racy_load(entries_[page].state); }

@@ -16,7 +16,7 @@ size_t LargeZone<Vm>::purge(Purger<Vm>& purger, size_t most_bytes) {
     uint32_t pages = 0;
     if (page != layout::kNoPage) {
       dirty().remove(page);
-      entries_[page].state = State::kBusy;
+      base::racy_store(entries_[page].state, State::kReturning);
       const size_t left = most_bytes - total;
       const size_t wanted = base::align_up(left < kPurgeBytes ? left : kPurgeBytes, vm.page_size());
       if (wanted >> layout::kSpanPageShift < entries_[page].pages && wanted != 0) {

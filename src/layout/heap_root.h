@@ -7,8 +7,12 @@
 // or from the record that their comment names, and have the width that their comment names. `word`
 // is 4 or 8 bytes, see word_bytes. All of them are read as they are at a moment, without a lock.
 //
-// New fields go to the end of the root, and `bytes` says which are there; `version` counts up when
-// anything changes its meaning or place.
+// New fields go to the end of the root, and `bytes` says which are there: a reader that does not
+// know them goes on. `version` counts up with everything else that a reader must not get wrong: a
+// field that changes its place, its width or its meaning, here or in a structure below, or a rule
+// by which fields are read together (as StackRow's). It does not for new values of offsets, sizes
+// and constants that stand in the root, which is what they are there for. A reader refuses every
+// version but its own.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +20,9 @@
 namespace tide::layout {
 
 inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
-inline constexpr uint32_t kHeapRootVersion = 1;
+// 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
+// slots.
+inline constexpr uint32_t kHeapRootVersion = 4;
 
 // A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
 struct ClassRow {
@@ -121,10 +127,10 @@ struct HugeAt {
   uint32_t entry_bytes;
   uint32_t entry_address;  // in an entry, word; below 2: none
   uint32_t entry_size;     // in an entry, word
-  uint32_t kept_count;     // uint32
-  uint32_t kept;           // that many mappings
+  uint32_t kept_slots;     // a constant
+  uint32_t kept;           // that many places of mappings
   uint32_t kept_step;
-  uint32_t kept_address;  // in one, word
+  uint32_t kept_address;  // in one, word; 0: none
   uint32_t kept_size;     // in one, word
 };
 

@@ -11,14 +11,15 @@
 namespace tide::layout {
 
 enum class SpanState : uint8_t {
-  kInside = 0,    // not a head
-  kLive = 1,      // a block
-  kDirty = 2,     // free, may be resident
-  kClean = 3,     // free, reads as zero
-  kBusy = 4,      // free, on no list: being cut, merged or purged
-  kUnusable = 5,  // something else is mapped there
-  kUnmapped = 6,  // free, given up when address space ran out; may be mapped again
-  kCached = 7,    // free, in the list of a thread cache
+  kInside = 0,     // not a head
+  kLive = 1,       // a block
+  kDirty = 2,      // free, may be resident
+  kClean = 3,      // free, reads as zero
+  kBusy = 4,       // free, on no list: being cut or merged
+  kUnusable = 5,   // something else is mapped there
+  kUnmapped = 6,   // free, given up when address space ran out; may be mapped again
+  kCached = 7,     // free, in the list of a thread cache
+  kReturning = 8,  // dirty, on no list: its pages are being given back
 };
 
 inline constexpr uint32_t kNoPage = UINT32_MAX;

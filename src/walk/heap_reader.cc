@@ -376,13 +376,11 @@ HeapRanges HeapReader::ranges() const {
     }
     ranges.records.push_back({entries, entries + copy.size()});
   }
-  const auto kept = load<uint32_t>(at(huge.kept_count));
-  require_at_most(kept, kMostKept);
-  for (uint32_t i = 0; i < kept; ++i) {
+  for (uint32_t i = 0; i < huge.kept_slots; ++i) {
     const uint64_t entry = at(huge.kept + i * huge.kept_step);
     const auto address = load<uint64_t>(entry + huge.kept_address);
     const auto bytes = load<uint64_t>(entry + huge.kept_size);
-    ranges.kept.push_back({address, address + bytes});
+    if (address != 0) ranges.kept.push_back({address, address + bytes});
   }
   return ranges;
 }

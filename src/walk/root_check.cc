@@ -51,6 +51,7 @@ void require_sane_root(const layout::HeapRoot& root) {
   require_inside(slab.used, 4, slab.head_bytes);
   require_inside(slab.purged, slab.purge_units / 8, slab.head_bytes);
   require(root.huge.entry_bytes <= kMostRecordBytes);
+  require_at_most(root.huge.kept_slots, kMostKept);
   require_inside(root.huge.entry_address, 8, root.huge.entry_bytes);
   require_inside(root.huge.entry_size, 8, root.huge.entry_bytes);
 }

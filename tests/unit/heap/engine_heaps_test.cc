@@ -44,6 +44,38 @@ TEST(EngineHeaps, BlocksOfAllSizesAndPlainFree) {
   box.engine->verify();
 }
 
+// While pages are given back that are not a heap's, or are another heap's, heaps come and go.
+TEST(EngineHeaps, NoHeapWaitsForAPurgeOfWhatIsNotAHeaps) {
+  StartedBox box;
+  FakeHeap* const other = box.engine->heap_create(SIZE_MAX);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 2000; ++i) {
+    blocks.push_back(box.client.allocate(3000));
+    memset(blocks.back(), 1, 3000);
+  }
+  // Its slabs lie behind the others, so that these are on their way when it is the heap's turn.
+  for (int i = 0; i < 2000; ++i) blocks.push_back(box.engine->heap_allocate(other, 3000, 0, true));
+  const uintptr_t first_of_heap = base::address_of(blocks[2000]);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (i % 8 != 0) box.client.release(blocks[i]);
+  }
+  int calls = 0;
+  box.os.set_hook([&](const FakeOs::Event& event) {
+    if (event.call != VmCall::kPurge || event.address >= first_of_heap) return;
+    ++calls;
+    FakeHeap* const heap = box.engine->heap_create(SIZE_MAX);
+    EXPECT_NE(box.engine->heap_allocate(heap, 100, 0, false), nullptr);
+    box.engine->heap_destroy(heap);
+  });
+  alarm(20);  // a lock that stays locked
+  EXPECT_GT(box.client.purge(), 0u);
+  alarm(0);
+  box.os.set_hook(nullptr);
+  EXPECT_GT(calls, 0);
+  box.engine->heap_destroy(other);
+  box.engine->verify();
+}
+
 TEST(EngineHeaps, Alignments) {
   StartedBox box;
   FakeHeap* const heap = box.engine->heap_create(SIZE_MAX);

@@ -40,11 +40,16 @@ class ForkRepair : public testing::Test {
   // Runs `act` in another thread until it makes the `nth` call of kind `at`; forks there; the child
   // checks itself. Then lets `act` finish.
   void fork_inside(VmCall at, int nth, const std::function<void()>& act) {
+    fork_inside([at](const FakeOs::Event& event) { return event.call == at; }, nth, act);
+  }
+  // The same for calls of which `is_one` is true. `check` runs in the repaired child first.
+  void fork_inside(const std::function<bool(const FakeOs::Event&)>& is_one, int nth,
+                   const std::function<void()>& act, const std::function<bool()>& check = {}) {
     std::binary_semaphore inside{0};
     std::binary_semaphore go_on{0};
     int left = nth;
     box.os.set_hook([&](const FakeOs::Event& event) {
-      if (event.call != at || --left != 0) return;
+      if (!is_one(event) || --left != 0) return;
       inside.release();
       go_on.acquire();
     });
@@ -57,7 +62,7 @@ class ForkRepair : public testing::Test {
     const pid_t child = fork();
     if (child == 0) {
       box.os.set_hook(nullptr);
-      run_child();
+      run_child(check);
     }
     box.os.set_hook(nullptr);
     go_on.release();
@@ -70,11 +75,12 @@ class ForkRepair : public testing::Test {
   }
 
   // Exit status 0: all is well.
-  [[noreturn]] void run_child() {
+  [[noreturn]] void run_child(const std::function<bool()>& check = {}) {
     alarm(20);  // a lock that stays locked
     FakeEngine& engine = *box.engine;
     engine.repair_in_child(box.client.cache());
     engine.verify();
+    if (check && !check()) _exit(8);
     for (int i = 0; i < kLive; ++i) {
       if (blocks[static_cast<size_t>(i)][0] != static_cast<unsigned char>(i | 1)) _exit(2);
       if (i % 2 == 0 &&
@@ -214,6 +220,46 @@ TEST_F(ForkRepair, InsideAPurge) {
       other.release(again);
       box.engine->purge(nullptr);
     });
+  }
+}
+
+// What is on its way back when the process forks is the child's to use and to give back: nothing is
+// lost with the thread that had it in hand.
+TEST_F(ForkRepair, WhatIsInHandInAPurgeIsNotLost) {
+  for (const size_t bytes : {size_t{20'000'000}, size_t{50'000'000}}) {
+    Client here(*box.engine, false);
+    void* const block = here.allocate(bytes);
+    memset(block, 1, bytes);
+    const uintptr_t begin = base::address_of(block);
+    ASSERT_EQ(here.release(block), heap::Released::kDone);
+    const auto is_in_block = [=](const FakeOs::Event& event) {
+      return event.call == VmCall::kPurge && event.address - begin < bytes;
+    };
+    for (const int nth : {1, 2, 5}) {
+      fork_inside(
+          is_in_block, nth,
+          [&] {
+            box.engine->purge(nullptr);
+            // For the next round, where it was or elsewhere.
+            void* const again = Client(*box.engine, false).allocate(bytes);
+            memset(again, 1, bytes);
+            Client(*box.engine, false).release(again);
+          },
+          [&] {
+            // What had gone and what had not are apart.
+            if (bytes <= layout::kLargeMaxBytes) box.engine->purge(nullptr);
+            const size_t mapped = box.os.mapped_bytes();
+            Client child(*box.engine, false);
+            void* const again = child.allocate(bytes);
+            const bool is_same = box.os.mapped_bytes() == mapped;
+            child.release(again);
+            heap::Stats stats;
+            box.engine->purge(nullptr);
+            box.engine->collect_stats(stats);
+            return is_same && stats.free_dirty_bytes < 1'000'000 && stats.huge_cached_bytes == 0;
+          });
+      if (HasFailure() || bytes > layout::kLargeMaxBytes) break;  // its mapping has gone
+    }
   }
 }
 
