@@ -6,6 +6,7 @@
 
 #include "api/background.h"
 #include "api/startup.h"
+#include "api/surroundings.h"
 #include "base/text.h"
 #include "sys/libc_heap.h"
 #include "sys/report.h"
@@ -49,6 +50,7 @@ void thread_ended(void*) {
 
 void child_after_fork() {
   forget_background();
+  forget_surroundings();
   repair_options_in_child();
   g_engine.repair_in_child(cache_or_null());
 }
@@ -86,6 +88,18 @@ void* out_of_memory() {
   return nullptr;
 }
 
+// The block that `attempt` makes with the calling thread's cache; once more if it was refused and
+// limits have changed meanwhile.
+template <class Attempt>
+TIDE_INLINE void* allocate_by(Attempt attempt) {
+  heap::ThreadCache* const cache = own_cache();
+  if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
+  void* block = attempt(cache);
+  if (TIDE_LIKELY(block != nullptr && !g_engine.take_growth())) return block;
+  if (watch_auto_limits() && block == nullptr) block = attempt(cache);
+  return block != nullptr ? block : out_of_memory();
+}
+
 }  // namespace
 
 constinit thread_local heap::CacheFront* t_front = &g_no_cache;
@@ -96,24 +110,18 @@ RealEngine& engine() {
 }
 
 TIDE_NOINLINE void* allocate_slow(size_t bytes) {
-  heap::ThreadCache* const cache = own_cache();
-  if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
-  void* const block = g_engine.allocate_slow(cache, bytes);
-  return TIDE_LIKELY(block != nullptr) ? block : out_of_memory();
+  return allocate_by(
+      [=](heap::ThreadCache* cache) { return g_engine.allocate_slow(cache, bytes); });
 }
 
 TIDE_NOINLINE void* allocate_zeroed_slow(size_t bytes) {
-  heap::ThreadCache* const cache = own_cache();
-  if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
-  void* const block = g_engine.allocate_zeroed(cache, bytes);
-  return TIDE_LIKELY(block != nullptr) ? block : out_of_memory();
+  return allocate_by(
+      [=](heap::ThreadCache* cache) { return g_engine.allocate_zeroed(cache, bytes); });
 }
 
 TIDE_NOINLINE void* allocate_aligned_slow(size_t alignment, size_t bytes) {
-  heap::ThreadCache* const cache = own_cache();
-  if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
-  void* const block = g_engine.allocate_aligned(cache, alignment, bytes);
-  return TIDE_LIKELY(block != nullptr) ? block : out_of_memory();
+  return allocate_by(
+      [=](heap::ThreadCache* cache) { return g_engine.allocate_aligned(cache, alignment, bytes); });
 }
 
 TIDE_NOINLINE void release_slow(void* p) {

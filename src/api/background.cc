@@ -4,6 +4,7 @@
 
 #include "api/allocate.h"
 #include "api/options.h"
+#include "api/surroundings.h"
 #include "heap/decay.h"
 #include "sys/background.h"
 #include "sys/clock.h"
@@ -41,10 +42,11 @@ void look_now_and_then() {
 
 void wake_background() {
   g_wishes.fetch_add(1);
+  watch_surroundings();
+  notice_huge_pages();
   if (g_runs.load(std::memory_order_relaxed) || !options().is_on(OptionId::purge)) return;
   if (options().is_on(OptionId::background) && !g_runs.exchange(true)) {
-    // Limits and pressure are read when it starts; later it can open no files.
-    if (sys::start_background(refresh_limits, run)) return;
+    if (sys::start_background(run)) return;
     g_runs.store(false);
   }
   if (!g_runs.load(std::memory_order_relaxed)) look_now_and_then();

@@ -1,6 +1,7 @@
 // First-class heaps and the visit of all blocks.
 #include "api/c_family.h"
 #include "api/control.h"
+#include "api/surroundings.h"
 #include "base/align.h"
 
 namespace tide::api {
@@ -18,8 +19,13 @@ size_t inner_limit(size_t limit) { return limit == 0 ? SIZE_MAX : limit; }
 size_t outer_limit(size_t limit) { return limit == SIZE_MAX ? 0 : limit; }
 
 void* allocate_in(tide_heap_t* heap, size_t alignment, size_t bytes, bool zeroed) {
-  void* const block = engine().heap_allocate(inner(heap), bytes, alignment, zeroed);
-  return TIDE_LIKELY(block != nullptr) ? block : out_of_memory_error();
+  const auto attempt = [&] {
+    return engine().heap_allocate(inner(heap), bytes, alignment, zeroed);
+  };
+  void* block = attempt();
+  if (TIDE_LIKELY(block != nullptr && !g_engine.take_growth())) return block;
+  if (watch_auto_limits() && block == nullptr) block = attempt();
+  return block != nullptr ? block : out_of_memory_error();
 }
 
 struct Visit {

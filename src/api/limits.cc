@@ -35,4 +35,12 @@ LimitBytes limits_of(const OptionSet& options, const sys::CgroupLimits& group) {
           chosen(options.number(OptionId::limit_hard), automatic.hard)};
 }
 
+bool take_over(const OptionSet& options, const sys::CgroupLimits& group, heap::Limits& limits) {
+  if (!group.seen) return false;
+  const LimitBytes now = limits_of(options, group);
+  if (now.soft == limits.soft() && now.hard == limits.hard()) return false;
+  limits.set(now.soft, now.hard);
+  return true;
+}
+
 }  // namespace tide::api

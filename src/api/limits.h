@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "api/option_set.h"
+#include "heap/limits.h"
 #include "sys/cgroup.h"
 
 namespace tide::api {
@@ -25,5 +26,9 @@ bool has_auto_limit(const OptionSet& options);
 
 // `group` counts only when has_auto_limit().
 LimitBytes limits_of(const OptionSet& options, const sys::CgroupLimits& group);
+
+// Sets `limits` as a group that was looked at again says; not if it could not be seen. True: they
+// are others now.
+bool take_over(const OptionSet& options, const sys::CgroupLimits& group, heap::Limits& limits);
 
 }  // namespace tide::api

@@ -7,6 +7,7 @@
 #include "api/exit_report.h"
 #include "ds/lock.h"
 #include "sys/cgroup.h"
+#include "sys/huge_pages.h"
 #include "sys/pressure.h"
 #include "sys/process.h"
 #include "sys/report.h"
@@ -18,6 +19,9 @@ namespace {
 constinit OptionSet g_options;
 constinit std::atomic<bool> g_loaded{false};
 constinit ds::Lock g_lock;
+
+enum class HugePages : uint8_t { kUnknown, kAsked, kAlways };
+constinit std::atomic<HugePages> g_huge_pages{HugePages::kUnknown};
 
 constexpr heap::Config kBuiltIn = heap::Config::defaults();
 static_assert(kOptionRows[static_cast<size_t>(OptionId::thread_cache)].initial ==
@@ -62,6 +66,13 @@ uint32_t homes_for(unsigned cpus) {
   return cpus >= layout::kHomes / 2 ? layout::kHomes : std::bit_ceil(2 * cpus);
 }
 
+bool keeps_huge_pages(const OptionSet& set) {
+  constexpr uint64_t kAutomatic = 0;
+  constexpr uint64_t kKeep = 2;
+  const uint64_t choice = set.number(OptionId::purge_thp);
+  return choice == kKeep || (choice == kAutomatic && g_huge_pages.load() == HugePages::kAlways);
+}
+
 heap::Config config_of(const OptionSet& set) {
   heap::Config config = heap::Config::defaults();
   config.thread_cache_bytes = set.number(OptionId::thread_cache);
@@ -71,6 +82,7 @@ heap::Config config_of(const OptionSet& set) {
   config.purge = set.is_on(OptionId::purge);
   config.purge_lazily = set.number(OptionId::purge_advice) != 0;
   config.purge_least_bytes = set.number(OptionId::purge_min_run);
+  config.keep_huge_pages = keeps_huge_pages(set);
   return config;
 }
 
@@ -85,10 +97,11 @@ void apply(RealEngine& started) {
   base::racy_store(started.config().purge, config.purge);
   base::racy_store(started.config().purge_lazily, config.purge_lazily);
   base::racy_store(started.config().purge_least_bytes, config.purge_least_bytes);
+  base::racy_store(started.config().keep_huge_pages, config.keep_huge_pages);
 }
 
 sys::CgroupLimits group_if_asked(const OptionSet& set) {
-  if (!has_auto_limit(set)) return {sys::kUnlimited, sys::kUnlimited};
+  if (!has_auto_limit(set)) return {};
   return sys::cgroup_limits();
 }
 
@@ -154,15 +167,22 @@ OptionFault set_limits(uint64_t soft, uint64_t hard) {
   return OptionFault::kNone;
 }
 
-void refresh_limits() {
+bool refresh_limits() {
   RealEngine& started = engine();
   const bool watches = options().is_on(OptionId::pressure);
   started.limits().set_pressure(watches && sys::memory_pressure() != sys::MemoryPressure::kNone);
-  if (!has_auto_limit(g_options)) return;
+  if (!has_auto_limit(g_options)) return false;
   const sys::CgroupLimits group = sys::cgroup_limits();
   const ds::LockGuard guard(g_lock);  // the options may have changed meanwhile
-  const LimitBytes limits = limits_of(g_options, group);
-  started.limits().set(limits.soft, limits.hard);
+  return take_over(g_options, group, started.limits());
+}
+
+void notice_huge_pages() {
+  if (TIDE_LIKELY(g_huge_pages.load(std::memory_order_relaxed) != HugePages::kUnknown)) return;
+  g_huge_pages.store(sys::gives_huge_pages() ? HugePages::kAlways : HugePages::kAsked);
+  RealEngine& started = engine();
+  const ds::LockGuard guard(g_lock);
+  base::racy_store(started.config().keep_huge_pages, keeps_huge_pages(g_options));
 }
 
 void repair_options_in_child() { g_lock.release_in_child(); }

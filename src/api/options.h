@@ -21,9 +21,13 @@ LimitBytes limits_in_force();
 OptionFault set_limits(uint64_t soft, uint64_t hard);
 
 // Looks again at what the control group allows and whether memory is short, and lets the engine
-// know. For whoever runs in the background, now and then: reads some small files if the options ask
-// for it.
-void refresh_limits();
+// know: reads some small files if the options ask for it. True: the limits have changed. Where
+// nothing can be read, because there is no descriptor left or the process has shut itself in, they
+// stay as they are.
+bool refresh_limits();
+
+// Lets the engine know whether the system makes huge pages by itself; reads a file the first time.
+void notice_huge_pages();
 
 // Sets an option and lets the engine know.
 OptionFault set_option(std::string_view name, std::string_view value);

@@ -20,6 +20,8 @@ struct Config {  // all zero until defaults() or the options are assigned
   bool purge;
   bool purge_lazily;
   size_t purge_least_bytes;
+  // The system makes huge pages by itself, and small holes are not worth breaking them.
+  bool keep_huge_pages;
 
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
@@ -36,6 +38,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             true,
             false,
             size_t{4} << 10,
+            false,
             4,
             0,
             0};

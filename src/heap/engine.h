@@ -103,6 +103,12 @@ class Engine {
   Limits& limits() { return space_.limits; }
   // After they were set: what is free and above them goes at once.
   void enforce_limits(ThreadCache* cache);
+  // Whether the heap has grown by about a MiB since the last time that this was asked.
+  bool take_growth() {
+    if (TIDE_LIKELY(!base::racy_load(has_grown_))) return false;
+    base::racy_store(has_grown_, false);
+    return true;
+  }
   bool over_soft_limit() const { return space_.limits.soft_excess() != 0; }
   // Gives free memory back until the footprint is at most so large, or nothing is left: reserves
   // first, then pages between used ones. Returns bytes.
@@ -156,10 +162,22 @@ class Engine {
   // Called when clean memory may have been taken.
   void trade_if_due(ThreadCache* cache) {
     const size_t taken = clean_taken();
-    if (!base::racy_load(config_.purge) && !over_soft_limit()) return;
     if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
     trade(*cache, taken);
   }
+  // The same where there is nothing to trade with.
+  void note_growth() {
+    const size_t taken = clean_taken();
+    if (taken - base::racy_load(noted_bytes_) < kTradeStep) return;
+    base::racy_store(noted_bytes_, taken);
+    base::racy_store(has_grown_, true);
+  }
+  // Where memory is short every page counts.
+  bool keeps_huge_pages() const {
+    return base::racy_load(config_.keep_huge_pages) && !space_.limits.is_tight();
+  }
+  // The shortest free span that goes back by itself.
+  size_t least_span() const;
   size_t collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
   Purger<Vm> purger() { return {space_.vm, purge_figures_, base::racy_load(config_.purge_lazily)}; }
@@ -219,6 +237,8 @@ class Engine {
   ds::Lock heap_purge_lock_;  // held while a slab of a first-class heap is purged
   ds::Lock purge_lock_;       // held by who gives memory back
   size_t traded_bytes_ = 0;
+  size_t noted_bytes_ = 0;
+  bool has_grown_ = false;
   uint32_t sweep_cursor_ = 0;
   uint32_t news_cursor_ = 0;
   Metadata<Vm> metadata_;

@@ -59,6 +59,7 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
     void* const block = large_.allocate(space_.vm, bytes, alignment, owner, zeroed);
     if (block != nullptr) return block;
   }
+  base::racy_store(has_grown_, true);
   return huge_.allocate(space_.vm, metadata_, bytes, alignment, owner, zeroed);
 }
 

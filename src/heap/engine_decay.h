@@ -80,7 +80,7 @@ size_t Engine<Vm>::purge_reserves(bool all) {
   }
   const size_t dirty = large_.dirty_bytes();
   const size_t spare = all ? dirty : large_.low_water().close_slot(dirty);
-  if (spare != 0) total += large_.purge(purger, spare);
+  if (spare != 0) total += large_.purge(purger, spare, least_span());
   const size_t kept = huge_.kept_bytes();
   const size_t unneeded = all ? kept : huge_.low_water().close_slot(kept);
   if (unneeded != 0) total += huge_.purge(purger, kept - unneeded);
@@ -92,6 +92,8 @@ template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
   if (looks >= layout::kSettled) looks = layout::kSettled - 1;
   const size_t least_bytes = base::racy_load(config_.purge_least_bytes);
+  const bool keeps = keeps_huge_pages();
+  SparseHugePages<Vm> sparse(zone);
   size_t total = 0;
   const uint32_t slabs = zone.slabs_seen();
   for (uint32_t index = 0; index < slabs; ++index) {
@@ -107,6 +109,8 @@ size_t Engine<Vm>::purge_holes(Zone<Vm>& zone, uint32_t looks) {
       base::racy_store(slab.age, static_cast<uint8_t>(age + 1));
       continue;
     }
+    // Asked again at each look: its neighbours may drain.
+    if (keeps && base::racy_load(slab.used) != 0 && !sparse.has(index)) continue;
     total += purge_slab_of_any(zone, index, least_bytes);
     base::racy_store(slab.age, layout::kSettled);
   }

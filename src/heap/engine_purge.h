@@ -8,6 +8,7 @@
 #pragma once
 
 #include "heap/engine.h"
+#include "heap/huge_pages.h"
 #include "heap/large_zone_purge.h"
 #include "heap/zone_purge.h"
 
@@ -187,6 +188,11 @@ Zone<Vm>& Engine<Vm>::zone_of_number(uint32_t& number) {
   if (number < small_slabs) return space_.small;
   number -= small_slabs;
   return space_.mid;
+}
+
+template <sys::VmSource Vm>
+size_t Engine<Vm>::least_span() const {
+  return keeps_huge_pages() ? kFewBytes : layout::kSpanPageBytes;
 }
 
 // Brings all free blocks that can be reached back into their slabs. Returns bytes given back on the

@@ -17,6 +17,8 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
   if (taken <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
   const size_t debt = taken - traded_bytes_;
   base::racy_store(traded_bytes_, taken);
+  base::racy_store(has_grown_, true);
+  if (!base::racy_load(config_.purge) && !over_soft_limit()) return purge_lock_.unlock();
   if (space_.limits.is_tight()) return_harder(cache, debt);
   Purger<Vm> purger = this->purger();
   size_t total = 0;
@@ -34,7 +36,7 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
   const size_t kept = kKeptSpanBytes + large_.live_bytes() / 2;
   if (total < debt && dirty > kept) {
     const size_t excess = dirty - kept;
-    total += large_.purge(purger, excess < debt - total ? excess : debt - total);
+    total += large_.purge(purger, excess < debt - total ? excess : debt - total, least_span());
   }
   if (total < debt) sweep(cache, debt, total);
   purge_lock_.unlock();
@@ -68,6 +70,7 @@ size_t Engine<Vm>::sweep_one() {
   const uint32_t used = base::racy_load(slab.used);
   const uint32_t fill = used * UINT8_MAX / base::racy_load(slab.blocks);
   if (fill > UINT8_MAX / 2 || fill >= base::racy_load(slab.fill_at_sweep)) return 0;
+  if (keeps_huge_pages() && !SparseHugePages<Vm>(zone).has(index)) return 0;
   base::racy_store(slab.fill_at_sweep, static_cast<uint8_t>(fill));
   const size_t total = purge_slab(zone, index, 0, kLeastSwept);
   return total + flush_held();

@@ -194,9 +194,10 @@ class LargeZone {
     return true;
   }
 
-  // Gives the memory of dirty free spans back, about `most_bytes` at most; the lock is not held
-  // meanwhile. Returns bytes.
-  size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX);
+  // Gives the memory of dirty free spans of at least `least_bytes` back, about `most_bytes` at
+  // most; the lock is not held meanwhile. Returns bytes.
+  size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX,
+               size_t least_bytes = layout::kSpanPageBytes);
 
   // Unmaps free spans, so that their share of the address-space limit can be used elsewhere.
   // Returns bytes.

@@ -6,13 +6,17 @@
 namespace tide::heap {
 
 template <sys::VmSource Vm>
-size_t LargeZone<Vm>::purge(Purger<Vm>& purger, size_t most_bytes) {
+size_t LargeZone<Vm>::purge(Purger<Vm>& purger, size_t most_bytes, size_t least_bytes) {
   Vm& vm = purger.vm;
   if (purger.lazily) clean_is_zero_ = false;
   size_t total = 0;
   while (total < most_bytes) {
     lock_.lock();
-    const uint32_t page = dirty().any_long();
+    uint32_t page = dirty().any_long();
+    // Spans come longest first.
+    if (page != layout::kNoPage && bytes_of(entries_[page].pages) < least_bytes) {
+      page = layout::kNoPage;
+    }
     uint32_t pages = 0;
     if (page != layout::kNoPage) {
       dirty().remove(page);

@@ -8,10 +8,10 @@
 
 namespace tide::sys {
 
-// Runs `prepare` and then `run` in the helper, which ends when `run` returns; `run` can do nothing
-// but give memory back, wait and end. False: not possible here or now (it is
-// still running, no clone(2), an unusual thread-local layout). Keeps errno.
-bool start_background(void (*prepare)(), void (*run)());
+// Runs `run` in the helper, which ends when it returns; it can do nothing but give memory back,
+// wait and end. False: not possible here or now (it is still running, no clone(2), an unusual
+// thread-local layout). Keeps errno.
+bool start_background(void (*run)());
 
 // In a forked child, which has no helper.
 void forget_background();

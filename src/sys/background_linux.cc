@@ -30,7 +30,6 @@ alignas(64) char g_thread_local[2 * kThreadLocalBytes];
 
 // The kernel sets it when the thread begins and clears it when its stack is free again.
 std::atomic<int32_t> g_thread{0};
-void (*g_prepare)() = nullptr;
 void (*g_run)() = nullptr;
 
 #if defined(__x86_64__)
@@ -128,7 +127,6 @@ int enter(void*) {
   // Not more urgent than the program's own threads, whatever the one was that started it.
   const sched_param idle_enough{};
   syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &idle_enough);
-  g_prepare();
   give_up_all_else();
   g_run();
   return 0;
@@ -136,13 +134,12 @@ int enter(void*) {
 
 }  // namespace
 
-bool start_background(void (*prepare)(), void (*run)()) {
+bool start_background(void (*run)()) {
   if (!kKnownLayout || base::kKnowsEveryThread) return false;
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
   const ErrnoKeeper keeper;
   bool started = false;
   if (is_errno_in_reach() && !is_shut_in()) {
-    g_prepare = prepare;
     g_run = run;
     char* const middle = g_thread_local + kThreadLocalBytes;
     prepare_thread_local(middle);

@@ -15,8 +15,11 @@ inline constexpr uint64_t kUnlimited = UINT64_MAX;
 
 // In bytes, kUnlimited for none: the least of the group and all groups around it.
 struct CgroupLimits {
-  uint64_t high;  // memory.high: above it the kernel slows the group down and reclaims
-  uint64_t max;   // memory.max, or memory.limit_in_bytes: above it the kernel kills
+  uint64_t high = kUnlimited;  // memory.high: above it the kernel slows the group down
+  uint64_t max = kUnlimited;   // memory.max, or memory.limit_in_bytes: above it the kernel kills
+  // False: something was there that could not be read (no descriptor left, a sandbox, another
+  // root), so there may be limits that are not among these.
+  bool seen = false;
 };
 
 CgroupLimits cgroup_limits(const char* root = "");

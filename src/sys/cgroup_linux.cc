@@ -113,12 +113,14 @@ bool find_folder(const char* root, Version version, Folder& folder) {
 }
 
 // The number in `name` inside of the folder. No such file, "max" and what stands for it in version
-// 1 (the largest number of pages) are no limit.
-uint64_t read_limit(std::string_view folder, std::string_view name) {
+// 1 (the largest number of pages) are no limit. Clears `seen` when there is a file, but it can't be
+// read.
+uint64_t read_limit(std::string_view folder, std::string_view name, bool& seen) {
   constexpr uint64_t kLeastUnlimited = uint64_t{1} << 62;
   Path file;
   file.text(folder).put('/').text(name);
   LineReader reader(terminated(file));
+  if (!reader.is_open() && !reader.is_missing()) seen = false;
   std::string_view line;
   if (!reader.next(line) || line.empty()) return kUnlimited;
   uint64_t value = 0;
@@ -127,6 +129,12 @@ uint64_t read_limit(std::string_view folder, std::string_view name) {
     value = value * 10 + static_cast<uint64_t>(c - '0');
   }
   return value >= kLeastUnlimited ? kUnlimited : value;
+}
+
+bool can_be_read(const char* root, std::string_view name) {
+  Path file;
+  file.text(root).text(name);
+  return LineReader(terminated(file)).is_open();
 }
 
 void lower(uint64_t& limit, uint64_t other) {
@@ -143,16 +151,17 @@ bool cgroup_folder(const char* root, base::TextWriter& folder) {
 }
 
 CgroupLimits cgroup_limits(const char* root) {
-  CgroupLimits limits{kUnlimited, kUnlimited};
+  CgroupLimits limits;
+  limits.seen = can_be_read(root, "/proc/self/cgroup") && can_be_read(root, "/proc/self/mountinfo");
   for (const Version version : {Version::kTwo, Version::kOne}) {
     Folder folder;
     if (!find_folder(root, version, folder)) continue;
     for (std::string_view path = folder.path.view();;) {
       if (version == Version::kTwo) {
-        lower(limits.high, read_limit(path, "memory.high"));
-        lower(limits.max, read_limit(path, "memory.max"));
+        lower(limits.high, read_limit(path, "memory.high", limits.seen));
+        lower(limits.max, read_limit(path, "memory.max", limits.seen));
       } else {
-        lower(limits.max, read_limit(path, "memory.limit_in_bytes"));
+        lower(limits.max, read_limit(path, "memory.limit_in_bytes", limits.seen));
       }
       const size_t slash = path.rfind('/');
       if (path.size() <= folder.top || slash == std::string_view::npos || slash < folder.top) break;

@@ -19,6 +19,7 @@ class LineReader {
   explicit LineReader(const char* path) {
     const ErrnoKeeper keeper;
     descriptor_ = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+    is_missing_ = descriptor_ < 0 && errno == ENOENT;
   }
   ~LineReader() {
     const ErrnoKeeper keeper;
@@ -26,6 +27,9 @@ class LineReader {
   }
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+  bool is_missing() const { return is_missing_; }  // there is no such file
 
   // The next line without its newline; what is longer than the buffer is cut. False: no more, or
   // there is no such file.
@@ -68,6 +72,7 @@ class LineReader {
   }
 
   int descriptor_ = -1;
+  bool is_missing_ = false;
   size_t begin_ = 0;
   size_t end_ = 0;
   bool cut_ = false;

@@ -1,13 +1,14 @@
 // Many threads, all kinds of calls, every block's contents checked when it goes.
 //
-//   stress [--threads N] [--ops N | --seconds N] [--seed N] [--no-fork]
+//   stress [--threads N] [--ops N | --seconds N] [--seed N] [--no-fork] [--may-fail]
 //
 // --ops: calls of each thread slot. What a seed decides is what each thread does, not in which
 // order threads run. Threads come and go and leave blocks behind; blocks are handed from thread to
 // thread, released elsewhere, resized; heaps come and go; memory is purged and surveyed meanwhile;
 // now and then the process forks, and the child checks what it has and goes on allocating. A second
 // in each sanitizer finds gross mistakes; --seconds 300 with several seeds is what a change to
-// caches, depots, purge or fork repair deserves.
+// caches, depots, purge or fork repair deserves. --may-fail: memory may be refused, as at a hard
+// limit; there has to be some in the end.
 #include <sys/wait.h>
 #include <unistd.h>
 #include <atomic>
@@ -88,6 +89,16 @@ class Mailbox {
 
 constexpr unsigned kMailboxes = 16;
 Mailbox g_mailboxes[kMailboxes];
+bool g_may_fail = false;
+std::atomic<uint64_t> g_refused{0};
+
+// Whether a call was refused memory, where it may be.
+bool is_refused(const void* p, const char* what, size_t bytes) {
+  if (p != nullptr) return false;
+  if (!g_may_fail) fail(what, p, bytes);
+  g_refused.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
 std::atomic<bool> g_stop{false};
 
 class Worker {
@@ -119,7 +130,7 @@ class Worker {
   }
 
   void keep(void* p, size_t bytes) {
-    if (p == nullptr) fail("no memory", p, bytes);
+    if (is_refused(p, "no memory", bytes)) return;
     if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("not aligned", p, bytes);
     const Block block{static_cast<unsigned char*>(p), bytes, static_cast<uint32_t>(random_())};
     block.fill();
@@ -184,7 +195,10 @@ class Worker {
     if (usable_bytes(block.p) < block.bytes) fail("usable size", block.p, block.bytes);
     const size_t wanted = bytes == 0 ? 1 : bytes;
     void* const moved = reallocate(block.p, wanted);
-    if (moved == nullptr) fail("no memory for realloc", block.p, wanted);
+    if (is_refused(moved, "no memory for realloc", wanted)) {
+      held_.push_back(block);
+      return;
+    }
     Block{static_cast<unsigned char*>(moved), block.bytes, block.value}.check(
         wanted < block.bytes ? wanted : block.bytes);
     keep(moved, wanted);
@@ -193,13 +207,13 @@ class Worker {
   void use_heap() {
     if constexpr (kHasHeaps) {
       Heap* const heap = heap_create();
-      if (heap == nullptr) fail("no heap", nullptr, 0);
+      if (is_refused(heap, "no heap", 0)) return;
       std::vector<Block> blocks;
       for (uint64_t i = below(300); i-- != 0;) {
         const size_t bytes = some_size() % 300'000;
-        blocks.push_back({static_cast<unsigned char*>(heap_allocate(heap, bytes)), bytes,
-                          static_cast<uint32_t>(i)});
-        if (blocks.back().p == nullptr) fail("no memory in a heap", nullptr, bytes);
+        void* const p = heap_allocate(heap, bytes);
+        if (is_refused(p, "no memory in a heap", bytes)) continue;
+        blocks.push_back({static_cast<unsigned char*>(p), bytes, static_cast<uint32_t>(i)});
         blocks.back().fill();
       }
       for (size_t i = 0; i < blocks.size(); ++i) {
@@ -227,7 +241,7 @@ class Worker {
       const size_t bytes = random() % (random() % 50 == 0 ? 300'000 : 3000);
       block = {static_cast<unsigned char*>(allocate(bytes)), bytes,
                static_cast<uint32_t>(random())};
-      if (block.p == nullptr) fail("no memory in a child", nullptr, bytes);
+      if (is_refused(block.p, "no memory in a child", bytes)) block.bytes = 0;
       block.fill();
     }
     for (Block& block : mine) {
@@ -316,14 +330,19 @@ int run(const Options& options) {
     fprintf(stderr, "stress: %lu blocks are live at the end\n", live_blocks());
     return 1;
   }
-  printf("stress: good, %.1f s, %lu forks\n", elapsed(), forks);
+  if (void* const again = allocate(1 << 20)) {
+    release(again);
+  } else {
+    fail("no memory although all is free", nullptr, 1 << 20);
+  }
+  printf("stress: good, %.1f s, %lu forks, %lu refused\n", elapsed(), forks, g_refused.load());
   return 0;
 }
 
 int usage(const char* argument) {
   fprintf(stderr,
           "stress: bad argument %s; usage: stress [--threads N] [--ops N | --seconds N]\n"
-          "  [--seed N] [--no-fork]\n",
+          "  [--seed N] [--no-fork] [--may-fail]\n",
           argument);
   return 2;
 }
@@ -337,6 +356,10 @@ int main(int argc, char** argv) {
     const char* const name = argv[i];
     if (strcmp(name, "--no-fork") == 0) {
       options.forks = false;
+      continue;
+    }
+    if (strcmp(name, "--may-fail") == 0) {
+      tide::stress::g_may_fail = true;
       continue;
     }
     if (i + 1 == argc) return tide::stress::usage(name);

@@ -1,5 +1,7 @@
 #include "sys/cgroup.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
 #include <cerrno>
 
 #include "tests/unit/sys/cgroup_fixture.h"
@@ -100,6 +102,26 @@ TEST_F(CgroupTest, LongLinesAndWeirdNumbers) {
   expect(kUnlimited, 0);
   version_two("/" + std::string(1500, 'y'));
   expect(kUnlimited, kUnlimited);
+}
+
+TEST_F(CgroupTest, SaysWhetherItCouldSee) {
+  EXPECT_FALSE(cgroup_limits(root()).seen) << "another root, or no descriptor left";
+  version_two("/a");
+  EXPECT_TRUE(cgroup_limits(root()).seen) << "no limit is no file";
+  write("/sys/fs/cgroup/a/memory.max", "4096");
+  EXPECT_TRUE(cgroup_limits(root()).seen);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const bool seen = cgroup_limits(root()).seen;
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_FALSE(seen);
+  // A file that is none: a folder can be opened, a loop of links can't.
+  const std::string link = std::string(root()) + "/sys/fs/cgroup/a/memory.high";
+  ASSERT_EQ(symlink("memory.high", link.c_str()), 0);
+  EXPECT_FALSE(cgroup_limits(root()).seen);
 }
 
 TEST(Cgroup, OfThisProcessIsReadWithoutHarm) {

@@ -1,0 +1,10 @@
+// Transparent huge pages. Nothing here allocates; errno is kept.
+#pragma once
+
+namespace tide::sys {
+
+// Whether the system makes huge pages of memory for which nobody has asked for them (`always`).
+// Reads a file. `root` stands before its path: empty but in tests.
+bool gives_huge_pages(const char* root = "");
+
+}  // namespace tide::sys

@@ -1,0 +1,28 @@
+#include "sys/huge_pages.h"
+
+#include <cerrno>
+
+#include "tests/unit/sys/cgroup_fixture.h"
+
+namespace tide::tests {
+namespace {
+
+class HugePagesTest : public CgroupFixture {};
+
+TEST_F(HugePagesTest, OnlyAlwaysIsWithoutBeingAsked) {
+  EXPECT_FALSE(sys::gives_huge_pages(root())) << "no such file";
+  const auto set = [this](const char* text) {
+    write("/sys/kernel/mm/transparent_hugepage/enabled", text);
+    errno = 7777;
+    const bool gives = sys::gives_huge_pages(root());
+    EXPECT_EQ(errno, 7777);
+    return gives;
+  };
+  EXPECT_TRUE(set("[always] madvise never\n"));
+  EXPECT_FALSE(set("always [madvise] never\n"));
+  EXPECT_FALSE(set("always madvise [never]\n"));
+  EXPECT_FALSE(set(""));
+}
+
+}  // namespace
+}  // namespace tide::tests
