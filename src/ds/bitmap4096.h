@@ -1,6 +1,7 @@
 // A set of numbers below 4,096 with find-first in two steps: 64 words and a summary word whose bit
-// i says that word i is not zero. No synchronisation: the owner's lock protects it. The words are
-// the truth, the summary can be rebuilt from them.
+// i says that word i is not zero. This is a view: its owner has the words and the summary where it
+// likes. No synchronisation: the owner's lock protects them. The words are the truth, the summary
+// can be rebuilt from them.
 #pragma once
 
 #include <bit>
@@ -14,8 +15,14 @@ struct Bitmap4096 {
   static constexpr uint32_t kBits = 4096;
   static constexpr uint32_t kWords = kBits / 64;
 
-  uint64_t summary;
-  uint64_t words[64];
+  struct Words {
+    uint64_t at[kWords];
+  };
+
+  uint64_t& summary;
+  uint64_t* const words;
+
+  Bitmap4096(uint64_t& its_summary, Words& its_words) : summary(its_summary), words(its_words.at) {}
 
   bool test(uint32_t index) const { return (words[index >> 6] >> (index & 63)) & 1; }
 
@@ -70,20 +77,23 @@ struct Bitmap4096 {
 
   uint32_t count() const {
     uint32_t total = 0;
-    for (const uint64_t word : words) total += static_cast<uint32_t>(std::popcount(word));
+    for (uint32_t word = 0; word < kWords; ++word) {
+      total += static_cast<uint32_t>(std::popcount(words[word]));
+    }
     return total;
   }
 
-  void reset() { *this = {}; }
+  void reset() {
+    summary = 0;
+    for (uint32_t word = 0; word < kWords; ++word) words[word] = 0;
+  }
 
   void rebuild_summary() {
     summary = 0;
-    for (uint32_t word = 0; word < 64; ++word) {
+    for (uint32_t word = 0; word < kWords; ++word) {
       if (words[word] != 0) summary |= uint64_t{1} << word;
     }
   }
 };
-
-static_assert(sizeof(Bitmap4096) == 520);
 
 }  // namespace tide::ds

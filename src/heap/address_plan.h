@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "base/align.h"
+#include "ds/bitmap4096.h"
 #include "layout/constants.h"
 #include "layout/slab.h"
 #include "layout/span.h"
@@ -30,12 +31,17 @@ struct AddressPlan {
     return small_states() + window_bytes / 16 + layout::kClassMapBytes;
   }
   uintptr_t small_slabs() const { return mid_states() + window_bytes / 128; }
+  // From a zone's slab records to their bitmaps.
+  static constexpr size_t bitmaps_offset(size_t window_bytes) { return window_bytes / 128; }
   uintptr_t mid_slabs() const { return small_slabs() + window_bytes / 64; }
   uintptr_t span_entries() const { return mid_slabs() + window_bytes / 64; }
 };
 
-static_assert(sizeof(layout::Slab) * 64 < (layout::kGranulesPerSlab << layout::kSmallGranuleShift),
-              "the small zone's slab table fits its share");
+static_assert(sizeof(layout::Slab) * 128 <=
+                      (layout::kGranulesPerSlab << layout::kSmallGranuleShift) &&
+                  sizeof(ds::Bitmap4096::Words) * 128 <=
+                      (layout::kGranulesPerSlab << layout::kSmallGranuleShift),
+              "the small zone's slab records fit their half of the share, and so do the bitmaps");
 static_assert(sizeof(layout::SpanEntry) * 256 <= layout::kSpanPageBytes);
 
 // The tables' window holds all of them.

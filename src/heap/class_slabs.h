@@ -81,9 +81,10 @@ class ClassSlabs {
     const auto index = static_cast<uint32_t>(word / ds::Bitmap4096::kWords);
     const auto word_in_slab = static_cast<uint32_t>(word % ds::Bitmap4096::kWords);
     layout::Slab& slab = zone.slab(index);
-    TIDE_ASSERT((slab.free.words[word_in_slab] & bits) == 0,
+    ds::Bitmap4096 free = zone.free_of(index);
+    TIDE_ASSERT((free.words[word_in_slab] & bits) == 0,
                 "I-SLAB-1: a block came back that its slab has already");
-    slab.free.set_in_word(word_in_slab, bits);
+    free.set_in_word(word_in_slab, bits);
     base::racy_store(slab.used, slab.used - count);
     base::racy_store(slab.touched, true);
     base::racy_store(used_, used_ - count);
@@ -162,8 +163,9 @@ class ClassSlabs {
   void adopt_again(Zone<Vm>& zone, uint32_t index) {
     layout::Slab& slab = zone.slab(index);
     zone.set_class(index, slab.size_class);
-    slab.free.rebuild_summary();
-    slab.used = slab.carved - slab.first - slab.free.count();
+    ds::Bitmap4096 free = zone.free_of(index);
+    free.rebuild_summary();
+    slab.used = slab.carved - slab.first - free.count();
     add(zone, index);
   }
 
@@ -229,7 +231,7 @@ class ClassSlabs {
     const bool has_purged = (slab.purged[0] | slab.purged[1]) != 0;
     size_t admitted = 0;
     if (has_purged) count = admit_purged(zone, slab, count, admitted);
-    uint32_t taken = slab.free.take_lowest(count, [&out, address, shift](uint32_t bit) {
+    uint32_t taken = zone.free_of(index).take_lowest(count, [&out, address, shift](uint32_t bit) {
       *out++ = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
     });
     const uint32_t carved = slab.carved;
@@ -294,7 +296,7 @@ class ClassSlabs {
         const bool has_purged = (slab.purged[0] | slab.purged[1]) != 0;
         const size_t more =
             has_purged ? (size_t{slab.granules} << zone.shift()) + 2 * zone.page_bytes() : 0;
-        if (!slab.free.empty() && zone.limits().has_room(more)) return index;
+        if (slab.free_summary != 0 && zone.limits().has_room(more)) return index;
         if (slab.carved < slab.blocks &&
             zone.limits().has_room(more + zone.carving_bytes(slab, slab.carved + 1))) {
           return index;

@@ -161,6 +161,7 @@ struct EngineMap {
     row.tables[0] = at + offsetof(Any, classes_window_.mapped_);
     row.tables[1] = at + offsetof(Any, states_window_.mapped_);
     row.tables[2] = at + offsetof(Any, slabs_window_.mapped_);
+    row.tables[3] = at + offsetof(Any, bitmaps_window_.mapped_);
     return row;
   }
 

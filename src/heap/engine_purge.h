@@ -43,22 +43,23 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
   const size_t page = space_.vm.page_size();
   const size_t block_bytes = size_t{slab.granules} << zone.shift();
   const size_t unit = zone.purge_unit_bytes();
+  ds::Bitmap4096 free = zone.free_of(slab);
   if (zone.is_whole(slab) && slab.carved < slab.blocks) {
     // What was never handed out may be resident all the same: free blocks like others.
     const uint32_t carved = slab.carved;
     const uint32_t end = carve_to(zone, slab, slab.blocks);
-    for (uint32_t block = carved; block < end; ++block) slab.free.set(block * slab.granules);
+    for (uint32_t block = carved; block < end; ++block) free.set(block * slab.granules);
   }
   // Before the first block nothing lives; in a clean slab nothing was touched there either.
   const size_t lowest = zone.is_whole(slab) ? 0 : base::align_down(slab.first * block_bytes, page);
   uint32_t taken = 0;
   uint32_t i = slab.first;
   while (i < slab.carved && !held_.is_full()) {
-    const uint32_t granule = slab.free.next_from(i * slab.granules);
+    const uint32_t granule = free.next_from(i * slab.granules);
     if (granule == ds::Bitmap4096::kBits) break;
     const uint32_t first = granule / slab.granules;
     i = first;
-    while (i < slab.carved && slab.free.test(i * slab.granules)) ++i;
+    while (i < slab.carved && free.test(i * slab.granules)) ++i;
     // Nor does anything live behind the last carved one.
     const size_t begin = first == slab.first ? lowest : base::align_up(first * block_bytes, page);
     const size_t end = i == slab.carved ? base::align_up(i * block_bytes, page)
@@ -77,7 +78,7 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
                static_cast<uint32_t>(begin), static_cast<uint32_t>(end), 0});
     held_.last().counted = static_cast<uint32_t>(zone.mark_purged(
         slab, begin / unit, (known > end && i == slab.carved ? known : end) / unit));
-    for (uint32_t block = first; block < i; ++block) slab.free.clear(block * slab.granules);
+    for (uint32_t block = first; block < i; ++block) free.clear(block * slab.granules);
     taken += i - first;
   }
   return taken;

@@ -18,9 +18,10 @@ void Engine<Vm>::verify() {
       TIDE_ASSERT(Zone<Vm>::stack_at(zone->states(), size_t{index} * layout::kGranulesPerSlab) ==
                       layout::stack_of(slab.size_class, slab.home),
                   "I-SLAB-4: the class map repeats the slab's class");
+      const ds::Bitmap4096 free = zone->free_of(index);
       TIDE_ASSERT(slab.carved <= slab.blocks && slab.first + slab.used <= slab.carved,
                   "I-SLAB-1: counts");
-      TIDE_ASSERT(slab.first + slab.used + slab.free.count() == slab.carved,
+      TIDE_ASSERT(slab.first + slab.used + free.count() == slab.carved,
                   "I-SLAB-1: first + used + free == carved");
       uint32_t not_free = 0;
       for (uint32_t granule = 0; granule < layout::kGranulesPerSlab; ++granule) {
@@ -33,9 +34,9 @@ void Engine<Vm>::verify() {
         TIDE_ASSERT(!live || state == layout::kLiveSpecial ||
                         layout::class_of_stack(state) == slab.size_class,
                     "I-SLAB-3: a live block's state byte is a stack of its slab's size class");
-        TIDE_ASSERT(!slab.free.test(granule) || (start && !live),
+        TIDE_ASSERT(!free.test(granule) || (start && !live),
                     "I-SLAB-2: a free bit where no free block starts");
-        if (start && !slab.free.test(granule)) ++not_free;
+        if (start && !free.test(granule)) ++not_free;
       }
       TIDE_ASSERT(not_free == slab.used, "I-SLAB-1: used counts what is not free");
     }
@@ -62,7 +63,7 @@ void Engine<Vm>::put_back_in_child(bool* broken) {
   for (uint32_t r = 0; r < held_.count; ++r) {
     const HeldRun& run = held_.runs[r];
     layout::Slab& slab = zone.slab(run.slab);
-    for (uint32_t i = run.first; i < run.end; ++i) slab.free.set(i * slab.granules);
+    for (uint32_t i = run.first; i < run.end; ++i) zone.free_of(run.slab).set(i * slab.granules);
     if (run.end == run.first) continue;  // was put back
     // Perhaps they have not gone.
     const size_t unit = zone.purge_unit_bytes();

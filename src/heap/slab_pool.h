@@ -38,6 +38,15 @@ class SlabPool {
     return index;
   }
 
+  // Takes a slab out that is in it.
+  void remove(layout::Slab* slabs, uint32_t index) {
+    const uint32_t older = slabs[index].next;
+    const uint32_t younger = slabs[index].previous;
+    (older == layout::kNoSlab ? oldest_ : slabs[older].previous) = younger;
+    (younger == layout::kNoSlab ? youngest_ : slabs[younger].next) = older;
+    base::racy_store(count_, count_ - 1);
+  }
+
   // Takes the oldest slabs out, at most `most` > 0. Returns the first of a chain by `next`.
   uint32_t detach_oldest(layout::Slab* slabs, uint32_t most) {
     uint32_t first = youngest_;

@@ -13,7 +13,9 @@
 #include "base/align.h"
 #include "base/check.h"
 #include "base/racy.h"
+#include "ds/bitmap4096.h"
 #include "ds/lock.h"
+#include "heap/address_plan.h"
 #include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/purge_batch.h"
@@ -28,6 +30,8 @@ namespace tide::heap {
 template <sys::VmSource Vm>
 class Zone {
  public:
+  using Bitmap = ds::Bitmap4096::Words;
+
   constexpr Zone() = default;
 
   void place(Vm& vm, Limits& limits, unsigned granule_shift, uintptr_t zone, uintptr_t states,
@@ -43,9 +47,12 @@ class Zone {
     classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes);
     states_window_.place(vm, states, window_bytes >> shift_);
     slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
+    const uintptr_t bitmaps = slabs + AddressPlan::bitmaps_offset(window_bytes);
+    bitmaps_window_.place(vm, bitmaps, window_bytes / slab_bytes() * sizeof(Bitmap));
     base_ = zone;
     states_ = reinterpret_cast<uint8_t*>(states);
     slabs_ = reinterpret_cast<layout::Slab*>(slabs);
+    bitmaps_ = reinterpret_cast<Bitmap*>(bitmaps);
     state_bias_ = states - (zone >> shift_);
   }
 
@@ -107,6 +114,13 @@ class Zone {
     return static_cast<uint32_t>(base::published_load(limit_) / layout::kGranulesPerSlab);
   }
   layout::Slab& slab(uint32_t index) const { return slabs_[index]; }
+  // The free blocks of a slab: the granules where they start.
+  ds::Bitmap4096 free_of(uint32_t index) const {
+    return {slabs_[index].free_summary, bitmaps_[index]};
+  }
+  ds::Bitmap4096 free_of(layout::Slab& slab) const {
+    return {slab.free_summary, bitmaps_[index_of(slab)]};
+  }
   uint32_t index_of(const layout::Slab& slab) const {
     return static_cast<uint32_t>(&slab - slabs_);
   }
@@ -126,7 +140,8 @@ class Zone {
 
   size_t mapped_bytes() const { return zone_.mapped() - base::racy_load(unmapped_bytes_); }
   size_t metadata_bytes() const {
-    return classes_window_.mapped() + states_window_.mapped() + slabs_window_.mapped();
+    return classes_window_.mapped() + states_window_.mapped() + slabs_window_.mapped() +
+           bitmaps_window_.mapped();
   }
   ds::Lock& lock() { return lock_; }
 
@@ -138,7 +153,7 @@ class Zone {
   uint32_t acquire(Vm& vm, size_t least_bytes = 0) {
     const ds::LockGuard guard(lock_);
     if (!dirty_.is_empty()) {
-      const uint32_t index = dirty_.pop(slabs_);
+      const uint32_t index = pop(dirty_);
       if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
       low_water_.note(dirty_.count());
       return index;
@@ -147,13 +162,13 @@ class Zone {
     if (clean_.is_empty()) {
       count_clean(slab_bytes());
       if (untouched_ != slab_count()) return untouched_++;
-      if (map_again(vm)) return clean_.pop(slabs_);
+      if (map_again(vm)) return pop(clean_);
       const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
       const uint32_t most = static_cast<uint32_t>((size_t{32} << 20) / slab_bytes());
       if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
       return untouched_++;
     }
-    const uint32_t index = clean_.pop(slabs_);
+    const uint32_t index = pop(clean_);
     // Given back lazily: from now on all of it may be resident.
     if (slabs_[index].used_before && !limits_->admit(slab_bytes())) {
       push(index, true);
@@ -181,7 +196,7 @@ class Zone {
     base::racy_store(ahead_, ahead_ + (end - first));
     while (end-- != first) {
       slabs_[end].resident = true;
-      dirty_.push(slabs_, end);
+      push(end, false);
     }
   }
 
@@ -212,7 +227,7 @@ class Zone {
     } else {
       limits_->admit_always(slab_bytes() - counted);
     }
-    slab.free.reset();
+    if (slab.free_summary != 0) free_of(index).reset();
     base::racy_store(slab.carved, 0u);
     base::racy_store(slab.used, 0u);
     slab.used_before = !clean;
@@ -304,6 +319,7 @@ class Zone {
         slab.resident = false;
         push(index, !slab.used_before);
       } else {
+        slab.pool = layout::Pool::kNone;
         slab.next = unmapped_;
         unmapped_ = index;
       }
@@ -333,9 +349,19 @@ class Zone {
     unmapped_ = layout::kNoSlab;
   }
 
-  void push(uint32_t index, bool clean) { (clean ? clean_ : dirty_).push(slabs_, index); }
+  void push(uint32_t index, bool clean) {
+    slabs_[index].pool = clean ? layout::Pool::kClean : layout::Pool::kDirty;
+    (clean ? clean_ : dirty_).push(slabs_, index);
+  }
+  uint32_t pop(SlabPool& pool) {
+    const uint32_t index = pool.pop(slabs_);
+    slabs_[index].pool = layout::Pool::kNone;
+    return index;
+  }
 
   size_t purge_states(Purger<Vm>& purger, uint32_t chain);
+  size_t purge_bitmaps(Purger<Vm>& purger, uint32_t chain);
+  bool detach_unused(uint32_t first, uint32_t end, uint32_t& chain);
 
   uint32_t detach_oldest(uint32_t most) {
     const ds::LockGuard guard(lock_);
@@ -385,7 +411,8 @@ class Zone {
       const size_t count = size_t{first} + slabs;
       if (!classes_window_.cover_records(vm, *limits_, count) ||
           !states_window_.cover_records(vm, *limits_, count * layout::kGranulesPerSlab) ||
-          !slabs_window_.cover_records(vm, *limits_, count * sizeof(layout::Slab))) {
+          !slabs_window_.cover_records(vm, *limits_, count * sizeof(layout::Slab)) ||
+          !bitmaps_window_.cover_records(vm, *limits_, count * sizeof(Bitmap))) {
         return false;
       }
       const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
@@ -413,6 +440,7 @@ class Zone {
   uint8_t* states_ = nullptr;
   uintptr_t state_bias_ = 0;  // state byte of p: *(state_bias_ + (p >> shift))
   layout::Slab* slabs_ = nullptr;
+  Bitmap* bitmaps_ = nullptr;
   unsigned shift_ = 0;
 
   ds::Lock lock_;
@@ -429,6 +457,7 @@ class Zone {
   Window<Vm> classes_window_;
   Window<Vm> states_window_;
   Window<Vm> slabs_window_;
+  Window<Vm> bitmaps_window_;
   Limits* limits_ = nullptr;
   size_t page_bytes_ = 0;
 };

@@ -21,7 +21,7 @@ size_t Zone<Vm>::purge_pool(Purger<Vm>& purger, uint32_t most) {
       batch.add(slab_address(i), slab_address(i + 1));
     }
     batch.flush();
-    total += batch.gone_bytes() + purge_states(purger, chain);
+    total += batch.gone_bytes() + purge_states(purger, chain) + purge_bitmaps(purger, chain);
     while (chain != layout::kNoSlab) {
       const uint32_t index = chain;
       chain = slabs_[chain].next;
@@ -51,6 +51,7 @@ size_t Zone<Vm>::unmap_pools(Vm& vm) {
       const uint32_t next = slabs_[index].next;
       slabs_[index].used_before = is_whole(slabs_[index]);
       slabs_[index].resident = false;
+      slabs_[index].pool = layout::Pool::kNone;
       // Said before it is done: a forked child must not take it for mapped.
       slabs_[index].slot = layout::Slot::kUnmapped;
       if (vm.unmap(reinterpret_cast<void*>(slab_address(index)), slab_bytes())) {
@@ -87,6 +88,54 @@ size_t Zone<Vm>::purge_states(Purger<Vm>& purger, uint32_t chain) {
     if (from < to) batch.add(from, to);
   }
   batch.flush();
+  return batch.gone_bytes();
+}
+
+// If slabs [first, end) are all out of use: takes those of them that are in the pool of clean slabs
+// out of it, into a chain by `next`. False: one is in use, or may be any moment.
+template <sys::VmSource Vm>
+bool Zone<Vm>::detach_unused(uint32_t first, uint32_t end, uint32_t& chain) {
+  const ds::LockGuard guard(lock_);
+  if (end > untouched_) return false;
+  for (uint32_t i = first; i != end; ++i) {
+    const layout::Pool pool = slabs_[i].pool;
+    if (pool != layout::Pool::kClean && pool != layout::Pool::kLeaving) return false;
+  }
+  for (uint32_t i = first; i != end; ++i) {
+    if (slabs_[i].pool != layout::Pool::kClean) continue;
+    clean_.remove(slabs_, i);
+    slabs_[i].pool = layout::Pool::kLeaving;
+    slabs_[i].next = chain;
+    chain = i;
+  }
+  return true;
+}
+
+// The bitmaps of slabs without blocks are all zero. Those of some slabs share a page, and it goes
+// when none of these is in use. The chain is sorted.
+template <sys::VmSource Vm>
+size_t Zone<Vm>::purge_bitmaps(Purger<Vm>& purger, uint32_t chain) {
+  if (purger.lazily) return 0;
+  for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
+    slabs_[i].pool = layout::Pool::kLeaving;
+  }
+  const auto group = static_cast<uint32_t>(page_bytes_ / sizeof(Bitmap));
+  PurgeBatch<Vm> batch(purger);
+  uint32_t clean = layout::kNoSlab;
+  while (chain != layout::kNoSlab) {
+    const uint32_t first = chain / group * group;
+    const uint32_t end = first + group;
+    while (chain < end) chain = slabs_[chain].next;  // kNoSlab is above all numbers
+    if (!detach_unused(first, end, clean)) continue;
+    batch.add(base::address_of(bitmaps_ + first), base::address_of(bitmaps_ + end));
+  }
+  batch.flush();
+  const ds::LockGuard guard(lock_);
+  while (clean != layout::kNoSlab) {
+    const uint32_t index = clean;
+    clean = slabs_[index].next;
+    push(index, true);
+  }
   return batch.gone_bytes();
 }
 

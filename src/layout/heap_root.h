@@ -91,7 +91,7 @@ struct ZoneAt {
   uint32_t dirty_slabs;  // uint32: without a class, perhaps resident
   uint32_t mapped;       // word: bytes
   uint32_t unmapped;     // word: of these, bytes that were given up
-  uint32_t tables[3];    // word: bytes of the zone's own tables
+  uint32_t tables[4];    // word: bytes of the zone's own tables
 };
 
 // A slab's record.

@@ -1,5 +1,6 @@
 // A slab: 4,096 granules of the small or the mid zone that hold blocks of one size class. This
-// record lives out of line, in an array indexed by the slab's number.
+// record lives out of line, in an array indexed by the slab's number; so does the bitmap `free`, in
+// an array of its own: one that is all zero needs no memory.
 //
 //   | not used | block first | ... | block carved-1 | never used ... | rest of a block |
 //
@@ -17,7 +18,6 @@
 #include <cstdint>
 
 #include "base/racy.h"
-#include "ds/bitmap4096.h"
 #include "layout/constants.h"
 
 namespace tide::layout {
@@ -45,6 +45,14 @@ enum class Slot : uint8_t {
   kUnmapped = 2,  // given up when address space ran out; may be mapped again
 };
 
+// Which pool of its zone a slab without a class is in.
+enum class Pool : uint8_t {
+  kNone = 0,
+  kDirty = 1,
+  kClean = 2,
+  kLeaving = 3,  // taken out by whoever gives memory back
+};
+
 struct alignas(64) Slab {
   uint8_t size_class;     // 0: in the zone's pool
   uint8_t bin;            // the list it is on
@@ -60,18 +68,19 @@ struct alignas(64) Slab {
   uint32_t used;          // blocks that are live or cached
   uint32_t next;          // on its list or in the pool, kNoSlab at the end
   uint32_t previous;
-  uint8_t last_class;                 // the class before the slab went to the pool, for messages
-  uint8_t home;                       // of the threads that use it, see thread_cache.h
-  bool touched;                       // blocks came or went since the last look
-  bool resident;                      // made so before its first use
-  bool no_states;                     // the page of its state bytes was given back
-  uint8_t fill_at_sweep;              // see heap/engine_trade.h
-  uint8_t age;                        // looks since that happened, see heap/engine_decay.h
+  uint8_t last_class;     // the class before the slab went to the pool, for messages
+  uint8_t home;           // of the threads that use it, see thread_cache.h
+  bool touched;           // blocks came or went since the last look
+  bool resident;          // made so before its first use
+  bool no_states;         // the page of its state bytes was given back
+  uint8_t fill_at_sweep;  // see heap/engine_trade.h
+  uint8_t age;            // looks since that happened, see heap/engine_decay.h
+  Pool pool;
   uint64_t purged[kPurgeUnits / 64];  // units known to be given back
-  ds::Bitmap4096 free;
+  uint64_t free_summary;              // of its bitmap
 };
 
-static_assert(sizeof(Slab) == 576, "nine cache lines, the hot fields in the first");
+static_assert(sizeof(Slab) == 64, "a cache line");
 
 // Units [first, end) of the slab: whether all of them are known to be given back.
 inline bool all_purged(const Slab& slab, size_t first, size_t end) {

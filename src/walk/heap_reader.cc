@@ -232,7 +232,7 @@ void HeapReader::read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& di
   uint32_t dirty_slabs = 0;
   uint64_t mapped = 0;
   uint64_t unmapped = 0;
-  uint64_t tables[3] = {};
+  uint64_t tables[4] = {};
   ReadBatch batch;
   batch.add(at(zone.limit), limit);
   batch.add(at(zone.records), records);
@@ -240,12 +240,12 @@ void HeapReader::read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& di
   batch.add(at(zone.dirty_slabs), dirty_slabs);
   batch.add(at(zone.mapped), mapped);
   batch.add(at(zone.unmapped), unmapped);
-  for (uint32_t i = 0; i < 3; ++i) batch.add(at(zone.tables[i]), tables[i]);
+  for (uint32_t i = 0; i < 4; ++i) batch.add(at(zone.tables[i]), tables[i]);
   batch.run(memory_);
   const uint64_t slabs = std::min<uint64_t>(untouched, limit / root_.slabs.granules_per_slab);
   add_dirty(zone, records, static_cast<uint32_t>(slabs), dirty);
   totals.free_dirty_bytes += uint64_t{dirty_slabs} * zone.slab_bytes;
-  const uint64_t own = tables[0] + tables[1] + tables[2];
+  const uint64_t own = tables[0] + tables[1] + tables[2] + tables[3];
   totals.metadata_bytes += own;
   totals.mapped_bytes += mapped - unmapped + own;
 }

@@ -8,19 +8,26 @@
 namespace tide::ds {
 namespace {
 
-uint32_t lowest(Bitmap4096 bitmap) {
+struct Storage {
+  uint64_t summary = 0;
+  Bitmap4096::Words words{};
+  Bitmap4096 view() { return {summary, words}; }
+};
+
+uint32_t lowest(Storage storage) {
   uint32_t index = Bitmap4096::kBits;
-  bitmap.take_lowest(1, [&](uint32_t first) { index = first; });
+  storage.view().take_lowest(1, [&](uint32_t first) { index = first; });
   return index;
 }
 
 TEST(Bitmap4096, EveryIndexAlone) {
-  Bitmap4096 bitmap{};
+  Storage storage;
+  Bitmap4096 bitmap = storage.view();
   for (uint32_t index = 0; index < Bitmap4096::kBits; ++index) {
     EXPECT_TRUE(bitmap.empty());
     bitmap.set(index);
     EXPECT_TRUE(bitmap.test(index));
-    EXPECT_EQ(lowest(bitmap), index);
+    EXPECT_EQ(lowest(storage), index);
     EXPECT_EQ(bitmap.count(), 1u);
     bitmap.clear(index);
     EXPECT_FALSE(bitmap.test(index));
@@ -30,7 +37,8 @@ TEST(Bitmap4096, EveryIndexAlone) {
 
 TEST(Bitmap4096, BehavesLikeASet) {
   std::mt19937 random(1);
-  Bitmap4096 bitmap{};
+  Storage storage;
+  Bitmap4096 bitmap = storage.view();
   std::set<uint32_t> reference;
   for (int step = 0; step < 100'000; ++step) {
     const uint32_t index = random() % (step < 50'000 ? 4096 : 130);
@@ -44,7 +52,7 @@ TEST(Bitmap4096, BehavesLikeASet) {
     ASSERT_EQ(bitmap.empty(), reference.empty());
     ASSERT_EQ(bitmap.test(index), reference.count(index) == 1);
     if (!reference.empty()) {
-      ASSERT_EQ(lowest(bitmap), *reference.begin());
+      ASSERT_EQ(lowest(storage), *reference.begin());
     }
     if (step % 1000 == 0) {
       ASSERT_EQ(bitmap.count(), reference.size());
@@ -55,7 +63,8 @@ TEST(Bitmap4096, BehavesLikeASet) {
 TEST(Bitmap4096, TakesTheLowest) {
   std::mt19937 random(3);
   for (int round = 0; round < 200; ++round) {
-    Bitmap4096 bitmap{};
+    Storage storage;
+    Bitmap4096 bitmap = storage.view();
     std::set<uint32_t> reference;
     for (int i = 0; i < 300; ++i) {
       const uint32_t word = random() % 64;
@@ -88,7 +97,8 @@ TEST(Bitmap4096, TakesTheLowest) {
 
 TEST(Bitmap4096, SummaryCanBeRebuilt) {
   std::mt19937 random(2);
-  Bitmap4096 bitmap{};
+  Storage storage;
+  Bitmap4096 bitmap = storage.view();
   for (int i = 0; i < 20; ++i) bitmap.set(random() % 4096);
   const uint64_t summary = bitmap.summary;
   for (const uint64_t wrong : {uint64_t{0}, UINT64_MAX}) {

@@ -125,7 +125,7 @@ TEST_P(ClassSlabsTest, AdoptedAgainItIsTheSame) {
   slabs.reset();
   for (uint32_t index = 0; index < zone.slab_count(); ++index) {
     if (zone.slab(index).size_class != c) continue;
-    zone.slab(index).free.summary = 0;  // what a vanished thread may leave wrong
+    zone.slab(index).free_summary = 0;  // what a vanished thread may leave wrong
     zone.slab(index).used = 7;
     slabs.adopt_again(zone, index);
   }

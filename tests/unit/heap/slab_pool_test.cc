@@ -45,6 +45,17 @@ TEST_F(SlabPoolTest, TheOldestAreDetached) {
   EXPECT_EQ(pool.pop(slabs.data()), 5u);
 }
 
+TEST_F(SlabPoolTest, AnyOfThemIsRemoved) {
+  for (uint32_t index = 0; index < 5; ++index) pool.push(slabs.data(), index);
+  for (const uint32_t index : {2u, 0u, 4u}) pool.remove(slabs.data(), index);
+  EXPECT_EQ(pool.count(), 2u);
+  EXPECT_EQ(chain(pool.detach_oldest(slabs.data(), 1)), std::vector<uint32_t>{1});
+  pool.remove(slabs.data(), 3);
+  EXPECT_TRUE(pool.is_empty());
+  pool.push(slabs.data(), 7);
+  EXPECT_EQ(chain(pool.detach_oldest(slabs.data(), 1)), std::vector<uint32_t>{7});
+}
+
 TEST_F(SlabPoolTest, SortsAnyChain) {
   std::mt19937 random(3);
   for (const uint32_t count : {1u, 2u, 3u, 64u, 777u}) {

@@ -1,6 +1,9 @@
 #include "heap/zone_purge.h"
 
+#include <sys/mman.h>
+
 #include <set>
+#include <vector>
 
 #include "tests/unit/heap/os_fixture.h"
 
@@ -163,7 +166,7 @@ TEST_P(ZoneTest, StartElsewhereAfterAPlaceThatWasTaken) {
 }
 
 TEST_P(ZoneTest, EveryFailingCallLeavesItUsable) {
-  for (uint64_t k = 1; k <= 4; ++k) {
+  for (uint64_t k = 1; k <= 5; ++k) {
     FakeOs other;
     FakeOs::current() = &other;
     FakeVm other_vm;
@@ -179,6 +182,48 @@ TEST_P(ZoneTest, EveryFailingCallLeavesItUsable) {
     memset(reinterpret_cast<void*>(z.slab_address(index)), 1, z.slab_bytes());
     ASSERT_EQ(z.state(size_t{index} * kGranulesPerSlab), layout::kNotLive);
   }
+}
+
+// Whether the page of a slab's bitmap is in memory.
+bool has_bitmap(const heap::Zone<FakeVm>& zone, uint32_t index) {
+  const uintptr_t words = base::address_of(zone.free_of(index).words);
+  unsigned char resident = 0;
+  EXPECT_EQ(mincore(reinterpret_cast<void*>(base::align_down(words, 4096)), 4096, &resident), 0);
+  return (resident & 1) != 0;
+}
+
+TEST_P(ZoneTest, BitmapsGoWhenNoneOfAPageIsInUse) {
+  ASSERT_TRUE(zone.start(vm));
+  constexpr uint32_t kPerPage = 4096 / sizeof(ds::Bitmap4096::Words);
+  constexpr uint32_t kSlabs = 3 * kPerPage;
+  for (uint32_t i = 0; i < kSlabs; ++i) {
+    ASSERT_EQ(zone.acquire(vm), i);
+    zone.set_class(i, 1);
+    zone.free_of(i).set(i);
+  }
+  const auto has_pages = [&] {
+    return std::vector<bool>{has_bitmap(zone, 0), has_bitmap(zone, kPerPage),
+                             has_bitmap(zone, 2 * kPerPage)};
+  };
+  ASSERT_EQ(has_pages(), (std::vector<bool>{true, true, true}));
+  const uint32_t last = kPerPage + 3;
+  for (uint32_t i = 0; i < kSlabs; ++i) {
+    if (i != last) zone.release(i, i % 2 == 0);  // dirty and clean ones
+  }
+  zone.purge_pool(purger, UINT32_MAX);
+  EXPECT_EQ(has_pages(), (std::vector<bool>{false, true, false}));
+  EXPECT_TRUE(zone.free_of(last).test(last));
+  zone.release(last, false);
+  zone.purge_pool(purger, UINT32_MAX);
+  EXPECT_EQ(has_pages(), (std::vector<bool>{false, false, false}));
+  // All of them can be had again, each once.
+  std::set<uint32_t> again;
+  for (uint32_t i = 0; i < kSlabs; ++i) {
+    const uint32_t index = zone.acquire(vm);
+    EXPECT_TRUE(again.insert(index).second);
+    EXPECT_TRUE(zone.free_of(index).empty());
+  }
+  EXPECT_EQ(*again.rbegin(), kSlabs - 1);
 }
 
 TEST_P(ZoneTest, PoolsAreRebuiltFromTheRecords) {
