@@ -11,6 +11,8 @@
 
 #include "ds/lock.h"
 #include "heap/cache_drain.h"
+#include "heap/cache_repair.h"
+#include "heap/cache_shelf.h"
 #include "heap/config.h"
 #include "heap/metadata.h"
 #include "heap/process_heap.h"
@@ -42,16 +44,11 @@ class CachePool {
       parked_bytes_ -= cache->parked_bytes;
       cache->parked_bytes = 0;
     } else {
-      cache = first_used_ ? static_cast<ThreadCache*>(
-                                metadata.allocate(space.vm, space.limits, sizeof(ThreadCache)))
-                          : &first_;
+      cache = unused(space, metadata);
       if (cache == nullptr) return nullptr;
-      first_used_ = true;
-      cache->home = static_cast<uint8_t>(count_ % config.homes);
+      cache->home = static_cast<uint8_t>(next_home_++ % config.homes);
       prepare(*cache);
-      cache->next = all_;
-      base::published_store(all_, cache);  // pairs with for_each()
-      base::racy_store(count_, count_ + 1);
+      register_locked(*cache);
     }
     cache->is_rested = false;
     base::racy_store(cache->state, layout::CacheState::kOwned);
@@ -155,24 +152,24 @@ class CachePool {
     });
   }
 
-  // Drains parked caches, and with visit(cache) what only the engine can. One after the other is
-  // off the list for that time. Their own memory goes, too; returns its bytes.
+  // Drains parked caches, and with visit(cache) what only the engine can. They are off the list for
+  // that time. Their own memory goes, too; returns its bytes.
   template <class Visit>
   size_t drain_parked(Space<Vm>& space, ProcessHeap<Vm>& heap, Purger<Vm>& purger, Visit visit) {
-    size_t total = 0;
+    ThreadCache* drained = nullptr;
     while (ThreadCache* const cache = take_unrested()) {
       drain(space, heap, *cache);
       visit(*cache);
-      // All stacks are empty: of their slots only the null slots matter, which are 0 as well.
-      const size_t page = purger.vm.page_size();
-      const uintptr_t begin = base::align_up(base::address_of(cache->short_slots), page);
-      const uintptr_t end = base::align_down(base::address_of(cache + 1), page);
-      if (cache != &first_ && !purger.lazily && purger.give_back(begin, end - begin))
-        total += end - begin;
-      const ds::LockGuard guard(lock_);
-      park_locked(*cache);
+      if (cache == &first_ || purger.lazily) {
+        const ds::LockGuard guard(lock_);
+        park_locked(*cache);
+        continue;
+      }
+      base::racy_store(cache->state, layout::CacheState::kUnused);
+      cache->next_parked = drained;
+      drained = cache;
     }
-    return total;
+    return drained == nullptr ? 0 : shelve(purger, drained);
   }
 
   // Sees which caches were used since the last time. Returns how many stacks were; `idle_bytes` is
@@ -224,7 +221,9 @@ class CachePool {
   void adopt_vanished(ThreadCache* mine) {
     parked_ = nullptr;
     parked_bytes_ = 0;
+    uint32_t count = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
+      ++count;
       const bool drained = cache->gate.load(std::memory_order_relaxed) != layout::kGateOpen;
       if (cache == mine && !drained) continue;  // a page that the child need not copy
       cache->gate.store(layout::kGateOpen, std::memory_order_relaxed);
@@ -235,13 +234,16 @@ class CachePool {
       cache->is_rested = false;
       park_locked(*cache);
     }
+    base::racy_store(count_, count);
     if (mine != nullptr) mine->owner = sys::thread_number();
   }
 
-  // Calls visit(cache) for every cache ever made; owners go on using theirs meanwhile.
+  // Calls visit(cache) for every cache that is not on the shelf; owners go on using theirs
+  // meanwhile. Without the drain lock it may end early, when the cache that it is at goes there.
   template <class Visit>
   void for_each(Visit visit) {
-    for (ThreadCache* cache = base::published_load(all_); cache != nullptr; cache = cache->next) {
+    for (ThreadCache* cache = base::published_load(all_); cache != nullptr;
+         cache = base::published_load(cache->next)) {
       visit(*cache);
     }
   }
@@ -254,6 +256,7 @@ class CachePool {
   friend struct EngineMap;
 
   static constexpr uint32_t kFewBlocks = 4;
+  static constexpr uint32_t kFirstBlocks = 8;
   static constexpr size_t kOneWayBytes = size_t{32} << 10;
   static constexpr uint32_t kFirstSearch = 16;
   // Most that parked caches may keep, all together.
@@ -279,6 +282,58 @@ class CachePool {
       }
     }
     next_search_ = in_use < kFirstSearch / 2 ? kFirstSearch : 2 * in_use;
+  }
+
+  // A cache that is all zero, new or from the shelf. Null when there is no memory.
+  ThreadCache* unused(Space<Vm>& space, Metadata<Vm>& metadata) {
+    if (!first_used_) {
+      first_used_ = true;
+      return &first_;
+    }
+    if (ThreadCache* const cache = shelf_.take()) return cache;
+    if (!shelf_.make_room(space.vm, space.limits, metadata)) return nullptr;
+    const size_t page = space.vm.page_size();
+    return static_cast<ThreadCache*>(
+        metadata.allocate(space.vm, space.limits, base::align_up(sizeof(ThreadCache), page), page));
+  }
+
+  void register_locked(ThreadCache& cache) {
+    base::racy_store(cache.next, all_);
+    base::published_store(all_, &cache);  // pairs with for_each()
+    base::racy_store(count_, count_ + 1);
+  }
+
+  // Gives the memory of caches back that are unused by now, a chain by next_parked. Returns bytes.
+  size_t shelve(Purger<Vm>& purger, ThreadCache* chain) {
+    {
+      const ds::LockGuard no_drain(drain_lock_);
+      const ds::LockGuard guard(lock_);
+      for (ThreadCache** link = &all_; *link != nullptr;) {
+        ThreadCache& cache = **link;
+        if (cache.state != layout::CacheState::kUnused) {
+          link = &cache.next;
+          continue;
+        }
+        base::published_store(*link, cache.next);
+        base::racy_store(count_, count_ - 1);
+      }
+    }
+    const size_t bytes = base::align_up(sizeof(ThreadCache), purger.vm.page_size());
+    size_t total = 0;
+    while (chain != nullptr) {
+      ThreadCache& cache = *chain;
+      chain = cache.next_parked;
+      const bool gone = purger.give_back(base::address_of(&cache), bytes);
+      const ds::LockGuard guard(lock_);
+      if (gone) {
+        total += bytes;
+        shelf_.put(&cache);
+      } else {
+        register_locked(cache);
+        park_locked(cache);
+      }
+    }
+    return total;
   }
 
   static void prepare(ThreadCache& cache) {
@@ -384,35 +439,8 @@ class CachePool {
     base::racy_store(cache.top[stack], to + count);
   }
 
-  // A vanished thread may have been between two stores.
-  static bool is_between_stores(ThreadCache& cache) {
-    bool found = false;
-    layout::for_each_stack([&](uint32_t stack, uint32_t) {
-      uintptr_t* const top = cache.top[stack];
-      found = found || top < layout::stack_bottom(cache, stack) || top > cache.limit[stack];
-    });
-    return found;
-  }
-
-  // Also of what was just being taken out of this cache.
-  static void repair(ThreadCache& cache) {
-    layout::for_each_stack([&](uint32_t stack, uint32_t) {
-      uintptr_t* const bottom = layout::stack_bottom(cache, stack);
-      uintptr_t*& top = cache.top[stack];
-      uintptr_t* last = bottom;
-      if (top <= cache.limit[stack]) {
-        for (uintptr_t* slot = bottom + 1 + cache.gone[stack]; slot <= top; ++slot) {
-          if (*slot != 0) *++last = *slot;
-        }
-      }
-      top = last;
-      cache.gone[stack] = 0;
-    });
-    cache.has_gone = false;
-  }
-
   static uint32_t first_capacity(uint32_t c) {
-    return layout::is_small_class(c) ? layout::kShortSlots : 2;
+    return layout::is_small_class(c) ? kFirstBlocks : 2;
   }
 
   // Takes unused capacity away from other stacks until `bytes` are free or all had their turn.
@@ -439,6 +467,8 @@ class CachePool {
   ds::Lock drain_lock_;  // held by who drains the caches of others
   ThreadCache* all_ = nullptr;
   ThreadCache* parked_ = nullptr;
+  CacheShelf<Vm> shelf_;
+  uint32_t next_home_ = 0;
   size_t parked_bytes_ = 0;
   uint32_t count_ = 0;
   uint32_t next_search_ = 0;  // number of caches at which orphans are looked for

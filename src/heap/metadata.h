@@ -18,11 +18,17 @@ class Metadata {
  public:
   constexpr Metadata() = default;
 
-  // Zeroed, aligned to a cache line; null when there is no memory, or the hard limit forbids it.
-  void* allocate(Vm& vm, Limits& limits, size_t bytes) {
+  // Zeroed, aligned to a cache line or more, at most a page; null when there is no memory, or the
+  // hard limit forbids it.
+  void* allocate(Vm& vm, Limits& limits, size_t bytes, size_t alignment = 64) {
     const size_t rounded = base::align_up(bytes, 64);
     const ds::LockGuard guard(lock_);
-    if (rounded > left_) {
+    const size_t passed =
+        base::align_up(base::address_of(next_), alignment) - base::address_of(next_);
+    if (rounded + passed <= left_) {
+      next_ += passed;
+      left_ -= passed;
+    } else {
       const size_t chunk =
           base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
       if (!limits.admit(chunk)) return nullptr;

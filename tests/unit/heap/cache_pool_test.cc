@@ -86,10 +86,63 @@ TEST(CachePool, ParkedCachesKeepLittleInAll) {
   use(next);
   next.park();
   box.client.purge();
-  for (layout::ThreadCache* cache : caches) EXPECT_EQ(bytes_in(*cache), 0u);
   heap::Stats stats;
   box.engine->collect_stats(stats);
+  EXPECT_EQ(stats.thread_caches, 1u) << "those of the threads that ended are gone";
+  EXPECT_EQ(stats.cached_bytes, 0u);
   EXPECT_EQ(stats.live_blocks, 0u);
+  box.engine->verify();
+}
+
+uint64_t count_caches(StartedBox& box) {
+  heap::Stats stats;
+  box.engine->collect_stats(stats);
+  return stats.thread_caches;
+}
+
+TEST(CachePool, ParkedCachesNeedNoMemoryOfTheirOwn) {
+  StartedBox box;
+  std::deque<Client> threads;
+  for (int i = 0; i < 100; ++i) use(threads.emplace_back(*box.engine));
+  const size_t mapped = box.os.mapped_bytes();
+  for (Client& thread : threads) thread.park();
+  box.client.purge();
+  const size_t resident = box.os.resident_bytes();
+  EXPECT_EQ(count_caches(box), 1u);
+  // They are made again of the same addresses.
+  for (Client& thread : threads) {
+    thread.acquire();
+    check_cache(*thread.cache(), 0);
+  }
+  EXPECT_EQ(count_caches(box), 101u);
+  EXPECT_EQ(box.os.mapped_bytes(), mapped);
+  EXPECT_GT(box.os.resident_bytes(), resident + threads.size() * 4096);
+  std::vector<void*> blocks;
+  for (Client& thread : threads) blocks.push_back(thread.allocate(100));
+  EXPECT_EQ(std::set<void*>(blocks.begin(), blocks.end()).size(), blocks.size());
+  for (void* block : blocks) ASSERT_EQ(threads[0].release(block), heap::Released::kDone);
+  for (Client& thread : threads) thread.park();
+  box.client.purge();
+  EXPECT_LT(box.os.resident_bytes(), resident + threads.size() / 2 * 4096);
+  box.engine->verify();
+}
+
+TEST(CachePool, ACacheWhoseMemoryCannotGoStaysParked) {
+  StartedBox box;
+  Client thread(*box.engine);
+  use(thread);
+  layout::ThreadCache* const cache = thread.cache();
+  thread.park();
+  box.os.fail_kind(VmCall::kPurge);
+  box.client.purge();
+  EXPECT_EQ(count_caches(box), 2u);
+  box.os.heal();
+  thread.acquire();
+  EXPECT_EQ(thread.cache(), cache);
+  use(thread);
+  thread.park();
+  box.client.purge();
+  EXPECT_EQ(count_caches(box), 1u);
   box.engine->verify();
 }
 
