@@ -39,8 +39,9 @@ inline constexpr auto kCacheSlotOffset = [] {
   offsets[kClassCount] = static_cast<uint16_t>(next);
   return offsets;
 }();
-// Most blocks in a short stack, and in one for another home.
-inline constexpr uint32_t kShortSlots = 8;
+// Most blocks in a short stack, and in one for another home. A long place is most of an OS page: a
+// thread that holds a MiB in blocks of all sizes should not need one for each of them.
+inline constexpr uint32_t kShortSlots = 32;
 inline constexpr uint32_t kForeignSlots = 64;
 
 inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
@@ -108,7 +109,7 @@ constexpr CacheFront closed_front(uintptr_t* null_slot) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
-static_assert(sizeof(ThreadCache) <= size_t{176} << 10, "address space; touched as it is used");
+static_assert(sizeof(ThreadCache) <= size_t{200} << 10, "address space; touched as it is used");
 
 // Where among its slots a stack lies: its null slot.
 constexpr size_t short_place(uint32_t c) { return size_t{c} * (kShortSlots + 1); }
