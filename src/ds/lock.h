@@ -57,11 +57,14 @@ class TIDE_CAPABILITY("mutex") Lock {
     }
   }
 
+  // Whether the calling thread holds it.
+  bool is_mine() const { return owner_.load(std::memory_order_relaxed) == sys::thread_token(); }
+
   // In a forked child, before it has threads: frees the lock if a vanished thread held it or was
   // about to. True when what it protects may be half changed.
   bool release_in_child() TIDE_NO_THREAD_SAFETY_ANALYSIS {
     if (word_.load(std::memory_order_relaxed) == kFree) return false;
-    if (owner_.load(std::memory_order_relaxed) == sys::thread_token()) return false;
+    if (is_mine()) return false;
     owner_.store(0, std::memory_order_relaxed);
     word_.store(kFree, std::memory_order_relaxed);
     return true;

@@ -198,6 +198,7 @@ class Engine {
   void put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero);
   void put_back_in_child(bool* broken);
   bool holds_runs_of(uint16_t owner);
+  bool is_interrupted();
   bool repair_classes(bool was_purging);
   size_t purge_reserves_to(size_t target_bytes);
   size_t purge_news(size_t target_bytes, size_t most_visits);

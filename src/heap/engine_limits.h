@@ -156,7 +156,7 @@ size_t Engine<Vm>::count_footprint() {
       const layout::Slab& slab = zone->slab(index);
       if (slab.size_class != 0) total += zone->counted_bytes(slab);
     }
-    total += zone->metadata_bytes() + zone->pool_bytes(true);
+    total += zone->metadata_bytes() + zone->pool_bytes_now(true);
   }
   return total;
 }

@@ -86,13 +86,14 @@ bool Engine<Vm>::holds_runs_of(uint16_t owner) {
 template <sys::VmSource Vm>
 bool Engine<Vm>::repair_classes(bool was_purging) {
   bool broken[layout::kClassCount] = {};
-  put_back_in_child(broken);
+  if (!purge_lock_.is_mine()) put_back_in_child(broken);
   bool any = was_purging;  // slabs of a zone's pool may have been on their way back
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
       process_.depot(c, home).drop_claims();
     }
     broken[c] = process_.lock(c).release_in_child() || broken[c];
+    if (process_.lock(c).is_mine()) broken[c] = false;
     any = any || broken[c];
   }
   // A class's lock is held around the zone's: what the zone was doing belongs to a broken class, or
@@ -112,11 +113,27 @@ bool Engine<Vm>::repair_classes(bool was_purging) {
         process_.slabs(slab.size_class, slab.home).adopt_again(*zone, index);
       }
     }
-    zone->rebuild_pools();
+    if (!zone->lock().is_mine()) zone->rebuild_pools();
   }
   return true;
 }
 
+// Whether the calling thread holds a lock behind which memory is taken.
+template <sys::VmSource Vm>
+bool Engine<Vm>::is_interrupted() {
+  if (metadata_.lock().is_mine() || large_.lock().is_mine() || huge_.lock().is_mine()) return true;
+  if (space_.small.lock().is_mine() || space_.mid.lock().is_mine()) return true;
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+    if (process_.lock(c).is_mine()) return true;
+  }
+  for (uint32_t id = 1; id <= heaps_.count(); ++id) {
+    if (heaps_.by_id(static_cast<uint16_t>(id))->lock.is_mine()) return true;
+  }
+  return purge_lock_.is_mine();
+}
+
+// The thread that forked may be in here itself: its fork came out of a signal handler. What its
+// locks protect is left alone, for it goes on from there; nothing here may wait for one of them.
 template <sys::VmSource Vm>
 void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   start_lock_.release_in_child();
@@ -127,7 +144,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   heaps_.lock().release_in_child();
   heap_purge_lock_.release_in_child();
   broken = huge_.lock().release_in_child() || broken;
-  huge_.repair_in_child();
+  if (!huge_.lock().is_mine()) huge_.repair_in_child();
   const bool was_purging = purge_lock_.release_in_child();
   if (repair_classes(was_purging)) broken = true;
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {
@@ -144,12 +161,14 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
       }
     }
   }
-  held_.clear();
-  if (large_.lock().release_in_child() || was_purging) {
+  if (!purge_lock_.is_mine()) held_.clear();
+  if ((large_.lock().release_in_child() || was_purging) && !large_.lock().is_mine()) {
     broken = true;
     large_.rebuild();
   }
-  if (broken) space_.limits.recount(count_footprint());
+  // What the interrupted call has been admitted for is in no record yet; without it the footprint
+  // stays a little too high.
+  if (broken && !is_interrupted()) space_.limits.recount(count_footprint());
   caches_.adopt_vanished(mine);
 }
 

@@ -329,6 +329,10 @@ class Zone {
   // Bytes in slabs of no class; `dirty`: those that may be resident.
   size_t pool_bytes(bool dirty) {
     const ds::LockGuard guard(lock_);
+    return pool_bytes_now(dirty);
+  }
+  // The same while nobody else is in the zone.
+  size_t pool_bytes_now(bool dirty) const {
     if (slab_count() == 0) return 0;
     const uint32_t slabs = dirty ? dirty_.count() : slab_count() - untouched_ + clean_.count();
     return slabs * slab_bytes();

@@ -176,6 +176,44 @@ TEST_F(ForkRepair, InsideAHugeAllocationAndResize) {
   here.release(block);
 }
 
+// A signal handler forks that interrupted a call of its own thread, locks and all, while another
+// thread is in the engine, too. The interrupted call goes on in the child.
+TEST_F(ForkRepair, OutOfAHandlerThatInterruptedAnotherCall) {
+  std::binary_semaphore inside{0};
+  std::binary_semaphore go_on{0};
+  const auto here = std::this_thread::get_id();
+  bool first_of_other = true;
+  pid_t child = -1;
+  box.os.set_hook([&](const FakeOs::Event& event) {
+    if (event.call != VmCall::kMapAt || child == 0) return;
+    if (std::this_thread::get_id() != here) {
+      if (!first_of_other) return;
+      first_of_other = false;
+      inside.release();
+      go_on.acquire();
+    } else if (child == -1) {
+      child = fork();
+      if (child != 0) return;
+      alarm(20);
+      box.engine->repair_in_child(box.client.cache());
+    }
+  });
+  std::thread other([&] {
+    Client mid(*box.engine, false);
+    for (int i = 0; i < 400; ++i) mid.allocate(60'000);
+  });
+  inside.acquire();
+  for (int i = 0; i < 5000 && child == -1; ++i) box.client.allocate(1000);
+  if (child == 0) run_child();
+  go_on.release();
+  other.join();
+  box.os.set_hook(nullptr);
+  ASSERT_GT(child, 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << "14: waits for a lock of its own";
+}
+
 TEST_F(ForkRepair, InsideTheMakingOfAThreadCache) {
   fork_inside(VmCall::kMap, 1, [&] {
     // One of them needs new memory.
