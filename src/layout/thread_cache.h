@@ -76,7 +76,7 @@ struct CacheFront {
 struct ThreadCache : CacheFront {
   CacheState state;
   bool busy;                   // its thread is in a slow path
-  bool is_rested;              // parked, empty, its own memory given back
+  bool is_rested;              // parked and empty
   bool has_gone;               // some `gone` is not 0
   std::atomic<uint32_t> gate;  // Gate
   int32_t owner;               // the system's number of its thread
