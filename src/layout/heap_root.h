@@ -21,8 +21,8 @@ namespace tide::layout {
 
 inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
 // 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
-// slots.
-inline constexpr uint32_t kHeapRootVersion = 4;
+// slots; 5: a slab's bitmap lies apart from its record.
+inline constexpr uint32_t kHeapRootVersion = 5;
 
 // A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
 struct ClassRow {
