@@ -2,9 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 
 #include "api/background.h"
+#include "api/guarded.h"
+#include "api/hardened.h"
+#include "api/options.h"
 #include "api/startup.h"
 #include "api/surroundings.h"
 #include "base/text.h"
@@ -16,122 +18,105 @@ namespace tide::api {
 
 namespace {
 
-// Every stack empty and full: before a thread's first malloc, and after its end. Many threads may
-// have moved a top of these for a moment, so there are null slots below for each of them.
-uintptr_t g_null_slots[size_t{64} << 10];
-uintptr_t* const kNullSlot = g_null_slots + std::size(g_null_slots) - 1;
-constinit heap::CacheFront g_no_cache =
-    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
-constinit heap::CacheFront g_ended =
-    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
-
-// Two threads that put a top back may leave it lower than it was.
-void right(heap::CacheFront& closed) {
-  for (uintptr_t*& top : closed.top) {
-    if (base::racy_load(top) != kNullSlot) base::racy_store(top, kNullSlot);
-  }
-}
-
-std::atomic<bool> g_fork_watched{false};
-
-bool has_cache() { return t_front != &g_no_cache && t_front != &g_ended; }
-
-heap::ThreadCache* cache_or_null() {
-  return has_cache() ? static_cast<heap::ThreadCache*>(t_front) : nullptr;
-}
-
-// What the thread's later destructors allocate and free goes straight to the slabs: no new state
-// for a thread that is as good as gone.
-void thread_ended(void*) {
-  heap::ThreadCache* const cache = cache_or_null();
-  t_front = &g_ended;
-  if (cache != nullptr) g_engine.park_cache(*cache);
-}
-
-void child_after_fork() {
-  forget_background();
-  forget_surroundings();
-  repair_options_in_child();
-  g_engine.repair_in_child(cache_or_null());
-}
-
-// Leaves a block of each size that a registration may ask for in the thread's own cache.
-bool can_register(heap::ThreadCache& cache) {
-  for (const size_t bytes : sys::kThreadExitBytes) {
-    void* const block = g_engine.allocate_slow(&cache, bytes);
-    if (block == nullptr) return false;
-    release(block);
-  }
-  return true;
-}
-
-// The calling thread's cache, made if need be. Null when the thread has ended or there is no
-// memory.
-heap::ThreadCache* own_cache() {
-  if (TIDE_LIKELY(has_cache())) return static_cast<heap::ThreadCache*>(t_front);
-  right(*t_front);
-  if (t_front == &g_ended || !engine().started()) return nullptr;
-  heap::ThreadCache* const cache = g_engine.acquire_cache();
-  if (cache == nullptr) return nullptr;
-  // From here on malloc works in this thread, which the registrations below may call.
-  t_front = cache;
-  if (!g_fork_watched.exchange(true)) sys::at_fork_in_child(child_after_fork);
-  // The main thread's cache serves until the very end: destructors of static objects free a lot.
-  // The C library ends the process when it finds no memory for the registration, so make sure
-  // first; a thread without one is found by CachePool::park_orphans().
-  if (!sys::is_main_thread() && can_register(*cache)) sys::at_thread_exit(thread_ended, nullptr);
-  return cache;
-}
-
 void* out_of_memory() {
   errno = ENOMEM;
   return nullptr;
 }
 
-// The block that `attempt` makes with the calling thread's cache; once more if it was refused and
-// limits have changed meanwhile.
+// More than one thread may be here at once; both set the same.
+void start_hardening_and_guards() {
+  const OptionSet& set = options();
+  const auto level = static_cast<uint32_t>(set.number(OptionId::harden));
+  const uint64_t rate = set.number(OptionId::guard_rate);
+  start_hardening(level);
+  start_guards(rate);
+  if (level != 0 || (rate != 0 && rate < kExactRate)) see_every_call();
+}
+
+// How many allocations a slow one stands for: those that it put at the thread's disposal.
+uint32_t allocations_of(heap::ThreadCache* cache, const Request& request) {
+  if (cache == nullptr || request.bytes > layout::kMidMaxBytes) return 1;
+  const uint32_t stack = layout::own_stack(*cache, layout::class_of(request.bytes));
+  return 1 + layout::stack_count(*cache, stack);
+}
+
+// The block that `attempt` makes; once more if it was refused and limits have changed meanwhile.
 template <class Attempt>
 TIDE_INLINE void* allocate_by(Attempt attempt) {
+  void* block = attempt();
+  if (TIDE_LIKELY(block != nullptr && !g_engine.take_growth())) return block;
+  if (watch_auto_limits() && block == nullptr) block = attempt();
+  return block != nullptr ? block : out_of_memory();
+}
+
+TIDE_INLINE void* serve(const Request& request) {
   heap::ThreadCache* const cache = own_cache();
   if (TIDE_UNLIKELY(!g_engine.started())) return out_of_memory();
-  void* block = attempt(cache);
-  if (TIDE_LIKELY(block != nullptr && !g_engine.take_growth())) return block;
-  if (watch_auto_limits() && block == nullptr) block = attempt(cache);
-  return block != nullptr ? block : out_of_memory();
+  if (TIDE_UNLIKELY(t_until_guarded <= 0)) {
+    if (void* const block = guard_now(request.bytes, request.alignment)) return block;
+  }
+  void* const block = allocate_by([&]() -> void* {
+    if (TIDE_UNLIKELY(g_harden != 0)) return hardened_allocate(cache, request);
+    if (request.alignment != 0) {
+      return g_engine.allocate_aligned(cache, request.alignment, request.bytes);
+    }
+    if (request.zeroed) return g_engine.allocate_zeroed(cache, request.bytes);
+    return g_engine.allocate_slow(cache, request.bytes);
+  });
+  t_until_guarded -= sees_every_call() ? 1 : allocations_of(cache, request);
+  return block;
+}
+
+// Of a block that is not the engine's.
+size_t bytes_elsewhere(const char* call, const void* p) {
+  if (const size_t bytes = guarded_bytes(call, p)) return bytes;
+  if (const size_t bytes = sys::libc_block_bytes(p)) return bytes;
+  bad_pointer(call, p);
 }
 
 }  // namespace
 
-constinit thread_local heap::CacheFront* t_front = &g_no_cache;
-
 RealEngine& engine() {
-  if (TIDE_UNLIKELY(!g_engine.started())) g_engine.start(config_from_options());
+  if (TIDE_UNLIKELY(!g_engine.started())) {
+    start_hardening_and_guards();
+    g_engine.start(config_from_options());
+  }
   return g_engine;
 }
 
-TIDE_NOINLINE void* allocate_slow(size_t bytes) {
-  return allocate_by(
-      [=](heap::ThreadCache* cache) { return g_engine.allocate_slow(cache, bytes); });
+TIDE_NOINLINE void* allocate_slow(size_t bytes, Origin origin) {
+  return serve({bytes, 0, false, origin, nullptr});
 }
 
 TIDE_NOINLINE void* allocate_zeroed_slow(size_t bytes) {
-  return allocate_by(
-      [=](heap::ThreadCache* cache) { return g_engine.allocate_zeroed(cache, bytes); });
+  return serve({bytes, 0, true, Origin::kMalloc, nullptr});
 }
 
-TIDE_NOINLINE void* allocate_aligned_slow(size_t alignment, size_t bytes) {
-  return allocate_by(
-      [=](heap::ThreadCache* cache) { return g_engine.allocate_aligned(cache, alignment, bytes); });
+TIDE_NOINLINE void* allocate_aligned_slow(size_t alignment, size_t bytes, Origin origin) {
+  return serve({bytes, alignment, false, origin, nullptr});
 }
 
-TIDE_NOINLINE void release_slow(void* p) {
+void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, size_t bytes,
+                       bool zeroed) {
+  return allocate_by([&] {
+    if (TIDE_LIKELY(g_harden == 0)) return engine().heap_allocate(heap, bytes, alignment, zeroed);
+    return hardened_allocate(own_cache(), {bytes, alignment, zeroed, Origin::kMalloc, heap});
+  });
+}
+
+TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
   if (p == nullptr) return;
   heap::ThreadCache* const cache = own_cache();
+  if (TIDE_UNLIKELY(g_harden != 0)) {
+    const size_t usable = g_engine.usable_bytes(p);
+    if (usable != 0) return hardened_release(cache, p, usable, origin, bytes);
+  }
   switch (g_engine.release_slow(cache, p)) {
     case heap::Released::kDone:
       if (TIDE_UNLIKELY(g_engine.wants_look(cache))) wake_background();
       return;
     case heap::Released::kForeign:
+      if (release_guarded(p)) return;
       if (sys::libc_block_bytes(p) != 0) return sys::libc_free(p);
       [[fallthrough]];
     case heap::Released::kBad:
@@ -141,39 +126,34 @@ TIDE_NOINLINE void release_slow(void* p) {
 
 size_t usable_size(const void* p) {
   if (p == nullptr) return 0;
+  constexpr const char* kCall = "malloc_usable_size";
   const size_t bytes = g_engine.usable_bytes(p);
-  if (TIDE_LIKELY(bytes != 0)) return bytes;
-  if (const size_t libc_bytes = sys::libc_block_bytes(p)) return libc_bytes;
-  bad_pointer("malloc_usable_size", p);
+  if (TIDE_UNLIKELY(bytes == 0)) return bytes_elsewhere(kCall, p);
+  return TIDE_LIKELY(g_harden == 0) ? bytes : hardened_bytes(kCall, p, bytes);
 }
 
 void* reallocate(void* p, size_t bytes) {
+  constexpr const char* kCall = "realloc";
   size_t usable = g_engine.usable_bytes(p);
   const bool ours = usable != 0;
   if (TIDE_UNLIKELY(!ours)) {
-    usable = sys::libc_block_bytes(p);
-    if (usable == 0) bad_pointer("realloc", p);
+    usable = bytes_elsewhere(kCall, p);
+  } else if (TIDE_UNLIKELY(g_harden != 0)) {
+    const size_t known = hardened_bytes(kCall, p, usable);
+    if (void* const same = hardened_resize(p, usable, bytes)) return same;
+    usable = known;
   } else if (void* const same = g_engine.resize(p, usable, bytes)) {
     return same;
   }
   heap::PrivateHeap<sys::LinuxVm>* const heap = ours ? g_engine.heap_of(p) : nullptr;
-  void* moved;
-  if (TIDE_UNLIKELY(heap != nullptr)) {
-    moved = g_engine.heap_allocate(heap, bytes, 0, false);
-    if (moved == nullptr) errno = ENOMEM;
-  } else {
-    moved = allocate(bytes);
-  }
+  void* const moved =
+      TIDE_UNLIKELY(heap != nullptr) ? allocate_in_heap(heap, 0, bytes, false) : allocate(bytes);
   if (moved == nullptr) {
     // A block that only had to become smaller can stay as it is.
     return bytes <= usable ? p : nullptr;
   }
   memcpy(moved, p, bytes < usable ? bytes : usable);
-  if (ours) {
-    release(p);
-  } else {
-    sys::libc_free(p);
-  }
+  release(p);
   return moved;
 }
 

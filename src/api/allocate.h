@@ -6,8 +6,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
+#include "api/origin.h"
+#include "api/thread_front.h"
 #include "base/compiler.h"
 #include "heap/engine.h"
 #include "heap/fast_path.h"
@@ -21,13 +24,12 @@ using RealEngine = heap::Engine<sys::LinuxVm>;
 // global offset table.
 extern RealEngine g_engine __attribute__((visibility("hidden")));
 
-// The calling thread's cache; stands in for one where there is none. Eight bytes of initial-exec
-// TLS are all that a thread costs before its first malloc.
-extern constinit thread_local heap::CacheFront* t_front
-    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+inline constexpr size_t kUnknownBytes = SIZE_MAX;
+inline constexpr size_t kSizeBits = sizeof(heap::CacheFront::small_stack);
 
-void* allocate_slow(size_t bytes);
-void release_slow(void* p);
+void* allocate_slow(size_t bytes, Origin origin = Origin::kMalloc);
+// `bytes`: what the caller says the block was asked for with, modulo kSizeBits.
+void release_slow(void* p, size_t bytes, Origin origin);
 
 // The engine, started. Starting may fail for lack of memory; all its functions that need it then
 // fail likewise.
@@ -41,19 +43,23 @@ TIDE_INLINE void* allocate(size_t bytes) {
 }
 
 // `p` may be null. Anything but a live block ends the process with one line.
-TIDE_INLINE void release(void* p) {
+TIDE_INLINE void release(void* p, Origin origin = Origin::kMalloc) {
   if (TIDE_LIKELY(heap::release_fast(g_engine.space(), *t_front, p))) return;
-  release_slow(p);
+  release_slow(p, kUnknownBytes, origin);
 }
 
 // The same for a block that was asked for with `bytes`.
-TIDE_INLINE void release_with_size(void* p, size_t bytes) {
+TIDE_INLINE void release_with_size(void* p, size_t bytes, Origin origin) {
   if (TIDE_LIKELY(heap::release_fast_sized(g_engine.space(), *t_front, p, bytes))) return;
-  release_slow(p);
+  // The fast path has no use for the other bits, and keeping them would cost it an instruction.
+  release_slow(p, bytes % kSizeBits, origin);
 }
 
 void* allocate_zeroed_slow(size_t bytes);
-void* allocate_aligned_slow(size_t alignment, size_t bytes);
+void* allocate_aligned_slow(size_t alignment, size_t bytes, Origin origin = Origin::kMalloc);
+// In a first-class heap.
+void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, size_t bytes,
+                       bool zeroed);
 
 // Small blocks are quicker written than looked up.
 TIDE_INLINE void* allocate_zeroed(size_t bytes) {
@@ -64,11 +70,14 @@ TIDE_INLINE void* allocate_zeroed(size_t bytes) {
 }
 
 // `alignment`: a power of two, which the caller has checked.
-TIDE_INLINE void* allocate_aligned(size_t alignment, size_t bytes) {
-  if (TIDE_UNLIKELY(alignment > layout::kMidMaxBytes || bytes > layout::kMidMaxBytes)) {
-    return allocate_aligned_slow(alignment, bytes);
+TIDE_INLINE void* allocate_aligned(size_t alignment, size_t bytes,
+                                   Origin origin = Origin::kMalloc) {
+  if (TIDE_LIKELY(alignment <= layout::kMidMaxBytes && bytes <= layout::kMidMaxBytes)) {
+    void* const block =
+        heap::allocate_fast(g_engine.space(), *t_front, layout::bytes_aligned(alignment, bytes));
+    if (TIDE_LIKELY(block != nullptr)) return block;
   }
-  return allocate(layout::bytes_aligned(alignment, bytes));
+  return allocate_aligned_slow(alignment, bytes, origin);
 }
 
 // `p` is not null, `bytes` not 0. Null with ENOMEM leaves the block as it was.

@@ -57,14 +57,14 @@ TIDE_INLINE void check_size([[maybe_unused]] const void* p, [[maybe_unused]] siz
     if (p != nullptr && usable_size(p) < bytes) wrong_size(p, bytes);
   }
 }
-TIDE_INLINE void release_sized(void* p, size_t bytes) {
+TIDE_INLINE void release_sized(void* p, size_t bytes, Origin origin = Origin::kMalloc) {
   check_size(p, bytes);
-  release_with_size(p, bytes);
+  release_with_size(p, bytes, origin);
 }
 // What an aligned block was asked for does not say its class.
-TIDE_INLINE void release_aligned_sized(void* p, size_t bytes) {
+TIDE_INLINE void release_aligned_sized(void* p, size_t bytes, Origin origin = Origin::kMalloc) {
   check_size(p, bytes);
-  release(p);
+  release(p, origin);
 }
 
 // malloc_trim: 1 when memory went back to the system, else 0. `pad` asks for memory to be kept at

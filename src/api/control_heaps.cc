@@ -1,7 +1,7 @@
 // First-class heaps and the visit of all blocks.
 #include "api/c_family.h"
 #include "api/control.h"
-#include "api/surroundings.h"
+#include "api/hardened.h"
 #include "base/align.h"
 
 namespace tide::api {
@@ -19,13 +19,7 @@ size_t inner_limit(size_t limit) { return limit == 0 ? SIZE_MAX : limit; }
 size_t outer_limit(size_t limit) { return limit == SIZE_MAX ? 0 : limit; }
 
 void* allocate_in(tide_heap_t* heap, size_t alignment, size_t bytes, bool zeroed) {
-  const auto attempt = [&] {
-    return engine().heap_allocate(inner(heap), bytes, alignment, zeroed);
-  };
-  void* block = attempt();
-  if (TIDE_LIKELY(block != nullptr && !g_engine.take_growth())) return block;
-  if (watch_auto_limits() && block == nullptr) block = attempt();
-  return block != nullptr ? block : out_of_memory_error();
+  return allocate_in_heap(inner(heap), alignment, bytes, zeroed);
 }
 
 struct Visit {
@@ -53,7 +47,9 @@ tide_heap_t* heap_create(size_t limit) {
 }
 
 void heap_destroy(tide_heap_t* heap) {
-  if (heap != nullptr) engine().heap_destroy(inner(heap));
+  if (heap == nullptr) return;
+  if (g_harden >= 2) clear_heap(inner(heap));
+  engine().heap_destroy(inner(heap));
 }
 
 void* heap_allocate(tide_heap_t* heap, size_t alignment, size_t bytes) {

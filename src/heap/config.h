@@ -23,6 +23,9 @@ struct Config {  // all zero until defaults() or the options are assigned
   // The system makes huge pages by itself, and small holes are not worth breaking them.
   bool keep_huge_pages;
 
+  // Whether a thread gets its free blocks in random order.
+  bool shuffles;
+
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
 
@@ -31,17 +34,18 @@ struct Config {  // all zero until defaults() or the options are assigned
   size_t limit_hard_bytes;
 
   static constexpr Config defaults() {
-    return {size_t{8} << 20,
-            size_t{32} << 20,
-            size_t{128} << 20,
-            size_t{1} << 20,
-            true,
-            false,
-            size_t{4} << 10,
-            false,
-            4,
-            0,
-            0};
+    return {.thread_cache_bytes = size_t{8} << 20,
+            .huge_threshold_bytes = size_t{32} << 20,
+            .huge_cache_bytes = size_t{128} << 20,
+            .remap_threshold_bytes = size_t{1} << 20,
+            .purge = true,
+            .purge_lazily = false,
+            .purge_least_bytes = size_t{4} << 10,
+            .keep_huge_pages = false,
+            .shuffles = false,
+            .homes = 4,
+            .limit_soft_bytes = 0,
+            .limit_hard_bytes = 0};
   }
 };
 

@@ -65,6 +65,11 @@ class Engine {
   Space<Vm>& space() { return space_; }
   Config& config() { return config_; }
 
+  // Zeroed memory for a record that lives as long as the process; null: no memory.
+  void* allocate_record(size_t bytes) {
+    return metadata_.allocate(space_.vm, space_.limits, bytes);
+  }
+
   ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_, config_); }
   void park_cache(ThreadCache& cache) {
     const CacheUse use(&cache);
@@ -78,6 +83,10 @@ class Engine {
   void* allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes);
   void* allocate_zeroed(ThreadCache* cache, size_t bytes);
   Released release_slow(ThreadCache* cache, void* p);
+  // Ends the life of a live block without making it free: false for one that can't wait (spans,
+  // mappings, blocks of first-class heaps). release_retired() makes it free.
+  bool retire(void* p);
+  void release_retired(ThreadCache* cache, void* p);
   // 0: no live block starts at `p`.
   size_t usable_bytes(const void* p);
   // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages.
@@ -148,6 +157,7 @@ class Engine {
   void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
   void* take_span(ThreadCache* cache, size_t bytes);
   void make_zero(void* block, size_t bytes);
+  void* swap_with_any(ThreadCache& cache, uint32_t stack, void* block);
   void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
@@ -251,6 +261,7 @@ class Engine {
   PurgeFigures purge_figures_;
   Decay decay_;
   size_t used_at_look_ = 0;
+  uint64_t random_ = 0;      // see swap_with_any()
   bool much_freed_ = false;  // since the last time that all was given back
   HeldRuns held_{};
 };

@@ -33,9 +33,13 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[stack]);
   if (block != nullptr) {
     base::racy_store(cache->top[stack], cache->top[stack] - 1);
+    if (TIDE_UNLIKELY(config_.shuffles)) block = swap_with_any(*cache, stack, block);
   } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
+      if (TIDE_UNLIKELY(config_.shuffles) && block != nullptr) {
+        block = swap_with_any(*cache, stack, block);
+      }
       trade_if_due(cache);
     } else if (process_.take_from_slabs(space_, 0, c, &block, 1) == 0) {
       block = nullptr;
@@ -47,6 +51,23 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
       layout::kDetects && !layout::is_small_class(c) && base::racy_load(state) == layout::kFreeZero;
   base::racy_store(state, Zone<Vm>::stack_at(zone.states(), zone.granule_of_any(block)));
   return block;
+}
+
+// A block out of the middle of the stack, for one that goes there instead. A fork in here loses one
+// in the child, and never doubles any.
+template <sys::VmSource Vm>
+void* Engine<Vm>::swap_with_any(ThreadCache& cache, uint32_t stack, void* block) {
+  const uint32_t count = layout::stack_count(cache, stack);
+  // Which one is nobody's to know; that two threads may draw the same number does no harm.
+  uint64_t random = base::racy_load(random_) + (base::address_of(block) | 1);
+  random = (random ^ (random >> 29)) * 0xbf58476d1ce4e5b9;
+  base::racy_store(random_, random);
+  const auto number = static_cast<uint32_t>((random >> 32) % (count + 1));
+  if (number == count) return block;
+  uintptr_t& slot = layout::stack_bottom(cache, stack)[1 + number];
+  void* const other = reinterpret_cast<void*>(slot);
+  base::racy_store(slot, base::address_of(block));
+  return other;
 }
 
 template <sys::VmSource Vm>
@@ -191,6 +212,25 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
 }
 
 template <sys::VmSource Vm>
+bool Engine<Vm>::retire(void* p) {
+  Zone<Vm>* const zone = space_.zone_of(p);
+  if (zone == nullptr || !layout::kDetects) return false;
+  uint8_t& state = zone->state_of_any(p);
+  if (layout::class_of_stack(base::racy_load(state)) == 0) return false;
+  base::racy_store(state, static_cast<uint8_t>(layout::kRetired));
+  return true;
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::release_retired(ThreadCache* cache, void* p) {
+  Zone<Vm>& zone = *space_.zone_of(p);
+  const size_t granule = zone.granule_of_any(p);
+  // As if it had been live until now.
+  base::racy_store(zone.state(granule), Zone<Vm>::stack_at(zone.states(), granule));
+  release_slow(cache, p);
+}
+
+template <sys::VmSource Vm>
 size_t Engine<Vm>::usable_bytes(const void* p) {
   if (Zone<Vm>* zone = space_.zone_of(p)) {
     const size_t granule = zone->granule_of_any(p);
@@ -305,7 +345,7 @@ PointerInfo Engine<Vm>::describe(const void* p) {
     if (number < first || number >= known) return {Kind::kUnused, false, c, 0, 0};
     const uintptr_t block = zone->slab_address(index) + number * block_bytes;
     const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
-    const bool live = state != layout::kNotLive && state != layout::kFreeZero;
+    const bool live = layout::is_live_state(state);
     if (block != base::address_of(p)) return {Kind::kInside, live, c, block, block_bytes};
     return {live ? Kind::kLive : Kind::kFree, live, c, block, block_bytes};
   }

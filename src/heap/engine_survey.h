@@ -124,7 +124,7 @@ bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), v
       for (uint32_t i = base::racy_load(slab.first); i < carved; ++i) {
         const uintptr_t block = zone->slab_address(index) + i * block_bytes;
         const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
-        if (state == layout::kNotLive || state == layout::kFreeZero) continue;
+        if (!layout::is_live_state(state)) continue;
         const BlockInfo info{reinterpret_cast<void*>(block), block_bytes, c,
                              base::racy_load(slab.owner)};
         if (!visit(info, argument)) return false;

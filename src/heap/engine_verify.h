@@ -29,7 +29,7 @@ void Engine<Vm>::verify() {
         const uint32_t number = granule / slab.granules;
         const bool start =
             granule % slab.granules == 0 && number >= slab.first && number < slab.carved;
-        const bool live = state != layout::kNotLive && state != layout::kFreeZero;
+        const bool live = layout::is_live_state(state);
         TIDE_ASSERT(!live || start, "I-SLAB-2: a live state byte where no block starts");
         TIDE_ASSERT(!live || state == layout::kLiveSpecial ||
                         layout::class_of_stack(state) == slab.size_class,

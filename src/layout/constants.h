@@ -48,6 +48,11 @@ enum BlockState : uint8_t {
   // 1 .. 80 and above 83: a live block of that stack, see stacks.h
   kFreeZero = 81,     // a mid block that is not live and is known to read as zero
   kLiveSpecial = 82,  // a live block that must take the slow path: see Slab::owner
+  kRetired = 83,      // freed, but not to be used again yet: see Engine::retire()
 };
+
+constexpr bool is_live_state(uint8_t state) {
+  return state != kNotLive && state != kFreeZero && state != kRetired;
+}
 
 }  // namespace tide::layout

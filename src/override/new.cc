@@ -14,64 +14,78 @@ size_t number(std::align_val_t alignment) { return static_cast<size_t>(alignment
 
 }  // namespace
 
-TIDE_EXPORT void* operator new(size_t bytes) { return api::new_block(bytes); }
+TIDE_EXPORT void* operator new(size_t bytes) { return api::new_block(bytes, api::Origin::kNew); }
 
-TIDE_EXPORT void* operator new[](size_t bytes) { return api::new_block(bytes); }
+TIDE_EXPORT void* operator new[](size_t bytes) {
+  return api::new_block(bytes, api::Origin::kNewArray);
+}
 
 TIDE_EXPORT void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  return api::new_block_nothrow(bytes);
+  return api::new_block_nothrow(bytes, api::Origin::kNew);
 }
 
 TIDE_EXPORT void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
-  return api::new_block_nothrow(bytes);
+  return api::new_block_nothrow(bytes, api::Origin::kNewArray);
 }
 
 TIDE_EXPORT void* operator new(size_t bytes, std::align_val_t alignment) {
-  return api::new_aligned(bytes, number(alignment));
+  return api::new_aligned(bytes, number(alignment), api::Origin::kNew);
 }
 
 TIDE_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment) {
-  return api::new_aligned(bytes, number(alignment));
+  return api::new_aligned(bytes, number(alignment), api::Origin::kNewArray);
 }
 
 TIDE_EXPORT void* operator new(size_t bytes, std::align_val_t alignment,
                                const std::nothrow_t&) noexcept {
-  return api::new_aligned_nothrow(bytes, number(alignment));
+  return api::new_aligned_nothrow(bytes, number(alignment), api::Origin::kNew);
 }
 
 TIDE_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment,
                                  const std::nothrow_t&) noexcept {
-  return api::new_aligned_nothrow(bytes, number(alignment));
+  return api::new_aligned_nothrow(bytes, number(alignment), api::Origin::kNewArray);
 }
 
-TIDE_EXPORT void operator delete(void* p) noexcept { api::release(p); }
+TIDE_EXPORT void operator delete(void* p) noexcept { api::release(p, api::Origin::kNew); }
 
-TIDE_EXPORT void operator delete[](void* p) noexcept { api::release(p); }
+TIDE_EXPORT void operator delete[](void* p) noexcept { api::release(p, api::Origin::kNewArray); }
 
-TIDE_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept { api::release(p); }
+TIDE_EXPORT void operator delete(void* p, const std::nothrow_t&) noexcept {
+  api::release(p, api::Origin::kNew);
+}
 
-TIDE_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept { api::release(p); }
+TIDE_EXPORT void operator delete[](void* p, const std::nothrow_t&) noexcept {
+  api::release(p, api::Origin::kNewArray);
+}
 
-TIDE_EXPORT void operator delete(void* p, size_t bytes) noexcept { api::release_sized(p, bytes); }
+TIDE_EXPORT void operator delete(void* p, size_t bytes) noexcept {
+  api::release_sized(p, bytes, api::Origin::kNew);
+}
 
-TIDE_EXPORT void operator delete[](void* p, size_t bytes) noexcept { api::release_sized(p, bytes); }
+TIDE_EXPORT void operator delete[](void* p, size_t bytes) noexcept {
+  api::release_sized(p, bytes, api::Origin::kNewArray);
+}
 
-TIDE_EXPORT void operator delete(void* p, std::align_val_t) noexcept { api::release(p); }
+TIDE_EXPORT void operator delete(void* p, std::align_val_t) noexcept {
+  api::release(p, api::Origin::kNew);
+}
 
-TIDE_EXPORT void operator delete[](void* p, std::align_val_t) noexcept { api::release(p); }
+TIDE_EXPORT void operator delete[](void* p, std::align_val_t) noexcept {
+  api::release(p, api::Origin::kNewArray);
+}
 
 TIDE_EXPORT void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept {
-  api::release(p);
+  api::release(p, api::Origin::kNew);
 }
 
 TIDE_EXPORT void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept {
-  api::release(p);
+  api::release(p, api::Origin::kNewArray);
 }
 
 TIDE_EXPORT void operator delete(void* p, size_t bytes, std::align_val_t) noexcept {
-  api::release_aligned_sized(p, bytes);
+  api::release_aligned_sized(p, bytes, api::Origin::kNew);
 }
 
 TIDE_EXPORT void operator delete[](void* p, size_t bytes, std::align_val_t) noexcept {
-  api::release_aligned_sized(p, bytes);
+  api::release_aligned_sized(p, bytes, api::Origin::kNewArray);
 }

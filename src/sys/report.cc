@@ -29,6 +29,8 @@ void warn(std::string_view text) {
   errno = saved_errno;
 }
 
+void abort_process() { abort(); }
+
 void fatal(std::string_view text) {
   warn(text);
   abort();

@@ -9,6 +9,9 @@ namespace tide::sys {
 // Writes "tide: TEXT\n" to stderr.
 void warn(std::string_view text);
 
+// Raises SIGABRT, after the lines that say why.
+[[noreturn]] void abort_process();
+
 // Writes "tide: TEXT\n" to stderr and raises SIGABRT.
 [[noreturn]] void fatal(std::string_view text);
 

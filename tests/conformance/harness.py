@@ -15,6 +15,9 @@ import time
 
 SKIPPED = 77
 
+# Variables of the library's options for every program, from --option.
+OPTIONS = {}
+
 
 class Outcome:
     """How a program ended: `status` is an exit status, or minus a signal, or None if it hung."""
@@ -36,6 +39,7 @@ def launch(command, library, timeout, environment=None, address_space=None):
     """Runs `command` with `library` (None: the C library's malloc) and gives its Outcome."""
     variables = {name: value for name, value in os.environ.items()
                  if name != "LD_PRELOAD" and not name.startswith("TIDE_")}
+    variables.update(OPTIONS)
     variables.update(environment or {})
     if library is not None:
         variables["LD_PRELOAD"] = str(library)
@@ -74,11 +78,19 @@ def main(description, cases, run_case):
                         help="library to preload (TIDE_LIB), or 'none' for the C library's malloc")
     parser.add_argument("--programs", metavar="DIR", help="where the test programs are built")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each case N times")
+    parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[],
+                        help="an option of the library for all programs")
     parser.add_argument("--list", action="store_true", help="list the cases")
     options = parser.parse_args()
     if options.list:
         print("\n".join(cases))
         return 0
+
+    for option in options.option:
+        name, separator, value = option.partition("=")
+        if not separator:
+            parser.error(f"--option {option}: write NAME=VALUE")
+        OPTIONS["TIDE_" + name.upper()] = value
 
     unknown = [name for name in options.names if name not in cases]
     if unknown:

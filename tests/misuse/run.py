@@ -24,8 +24,8 @@ ADDRESS = "0x[0-9a-f]+"
 
 # What the line says of a block of each size: its class, or its bytes.
 BLOCK = {
-    "small": r"\(64-byte class\)",
-    "page": r"\(4096-byte class\)",
+    "small": r"\((64|80)-byte class\)",  # 80: with a seal, in hardened mode
+    "page": r"\((4096|4608)-byte class\)",
     "large": r"\((large block|\d+ bytes)\)",
     "huge": r"\((large block|\d+ bytes)\)",
 }

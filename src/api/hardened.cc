@@ -1,0 +1,318 @@
+#include "api/hardened.h"
+
+#include <cstring>
+
+#include "api/c_family.h"
+#include "api/guarded.h"
+#include "api/quarantine.h"
+#include "api/seal.h"
+#include "base/align.h"
+#include "base/text.h"
+#include "sys/fault.h"
+#include "sys/protection.h"
+#include "sys/report.h"
+#include "sys/thread.h"
+
+namespace tide::api {
+
+uint32_t g_harden = 0;
+
+namespace {
+
+constexpr uint32_t kShards = 8;
+constexpr size_t kMostQuarantined = size_t{1} << 20;  // a shard
+// Larger blocks are not worth the memory that they would keep.
+constexpr size_t kLargestQuarantined = size_t{16} << 10;
+constexpr size_t kPurgeToClear = size_t{128} << 10;
+// Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
+constexpr int32_t kMostGuards = 16'000;
+
+uint64_t g_secret = 0;
+SmallQuarantine g_small[kShards];
+LargeQuarantine g_large;
+std::atomic<int32_t> g_guards{0};
+std::atomic<uint64_t> g_random{0};
+
+uint64_t random_number() {
+  uint64_t x = g_random.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed) ^ g_secret;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+SmallQuarantine& own_shard() {
+  return g_small[(sys::thread_token() >> 12) * 0x9e3779b97f4a7c15 >> 61];
+}
+
+bool is_of_class(const void* p) { return g_engine.space().zone_of(p) != nullptr; }
+
+size_t page_bytes() { return g_engine.space().vm.page_size(); }
+
+// Whether the last page of a large block is set apart, to be a guard page if there may be more.
+bool has_guard(const void* p) {
+  return g_harden >= 2 && !is_of_class(p) && base::is_aligned(base::address_of(p), page_bytes());
+}
+
+// The guard page, or the whole freed block.
+void reopen(const void* p, size_t usable) { sys::allow_access(base::address_of(p), usable); }
+
+bool close_guard(const void* p, size_t usable) {
+  if (g_guards.load(std::memory_order_relaxed) >= kMostGuards) return false;
+  if (!sys::deny_access(base::address_of(p) + usable - page_bytes(), page_bytes())) return false;
+  g_guards.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void open_guard(const void* p, size_t usable) {
+  reopen(static_cast<const char*>(p) + usable - page_bytes(), page_bytes());
+  g_guards.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Seal seal_of(const char* call, const void* p, size_t usable) {
+  const size_t room = room_of(p, usable);
+  Seal seal;
+  if (!read_seal(g_secret, p, room, seal) || written_slack(p, room, seal.slack) != seal.slack) {
+    broken_seal(call, p, usable);
+  }
+  return seal;
+}
+
+size_t first_not_zero(const void* p, size_t bytes) {
+  const auto* const first = static_cast<const unsigned char*>(p);
+  size_t i = 0;
+  for (; i + sizeof(uint64_t) <= bytes; i += sizeof(uint64_t)) {
+    uint64_t word;
+    memcpy(&word, first + i, sizeof word);
+    if (word != 0) break;
+  }
+  while (i < bytes && first[i] == 0) ++i;
+  return i;
+}
+
+void put_block(base::TextWriter& line, const void* p, size_t usable) {
+  line.hex(base::address_of(p)).text(" (").decimal(usable);
+  line.text(is_of_class(p) ? "-byte class)" : " bytes)");
+}
+
+// Freed blocks of size classes read as zero, all of them.
+void check_untouched(const void* p, size_t usable) {
+  const size_t at = first_not_zero(p, usable);
+  if (TIDE_LIKELY(at == usable)) return;
+  base::TextBuffer<200> line;
+  line.text("write after free to byte ").decimal(at).text(" of ");
+  put_block(line, p, usable);
+  sys::fatal(line.view());
+}
+
+[[noreturn]] void freed_before(const char* call, const void* p, size_t usable) {
+  base::TextBuffer<200> line;
+  const bool freeing = call[0] == 'f';
+  line.text(freeing ? "double free" : call).text(" of ");
+  put_block(line, p, usable);
+  if (!freeing) line.text(", which is free already");
+  sys::fatal(line.view());
+}
+
+[[noreturn]] void wrong_family(const void* p, size_t usable, Origin made, Origin freed) {
+  static constexpr const char* kMakers[] = {"malloc", "new", "new[]"};
+  static constexpr const char* kFreers[] = {"free", "delete", "delete[]"};
+  base::TextBuffer<200> line;
+  line.text(kFreers[static_cast<int>(freed)]).text(" of ");
+  put_block(line, p, usable);
+  line.text(", which comes from ").text(kMakers[static_cast<int>(made)]);
+  line.text(" and wants ").text(kFreers[static_cast<int>(made)]);
+  sys::fatal(line.view());
+}
+
+void clear(void* p, size_t usable) {
+  const size_t page = page_bytes();
+  const bool gone = usable >= kPurgeToClear && base::is_aligned(base::address_of(p), page) &&
+                    usable % page == 0 && g_engine.space().vm.purge(p, usable);
+  if (!gone) memset(p, 0, usable);
+}
+
+void leave(heap::ThreadCache* cache, const SmallQuarantine::Entry& entry) {
+  check_untouched(entry.block, entry.bytes);
+  g_engine.release_retired(cache, entry.block);
+}
+
+void leave_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry) {
+  reopen(entry.block, entry.bytes);
+  g_engine.release_slow(cache, entry.block);
+}
+
+}  // namespace
+
+uint64_t seal_secret() { return g_secret; }
+
+size_t room_of(const void* block, size_t usable) {
+  return usable - kSealBytes - (has_guard(block) ? page_bytes() : 0);
+}
+
+void broken_seal(const char* call, const void* block, size_t usable) {
+  base::TextBuffer<200> line;
+  line.text(call).text(" of ");
+  put_block(line, block, usable);
+  line.text(", past whose end was written");
+  sys::fatal(line.view());
+}
+
+void start_hardening(uint32_t level) {
+  if (level == 0) return;
+  sys::LinuxVm vm;
+  g_secret = vm.random_seed() * 0xd6e8feb86659fd93;
+  g_harden = level;
+  if (level >= 2) watch_for_faults();
+}
+
+void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
+  const size_t page = page_bytes();
+  if (request.bytes > static_cast<size_t>(PTRDIFF_MAX) - 4 * page) return nullptr;
+  size_t total = request.bytes + kSealBytes;
+  // With the guard page a block is never too small to be a large one.
+  if (total > layout::kMidMaxBytes && g_harden >= 2) total = base::align_up(total, page) + page;
+  const SealInFlight flight;
+  void* block;
+  if (request.heap != nullptr) {
+    block = g_engine.heap_allocate(request.heap, total, request.alignment, request.zeroed);
+  } else if (request.alignment != 0) {
+    block = g_engine.allocate_aligned(cache, request.alignment, total);
+  } else if (request.zeroed) {
+    block = g_engine.allocate_zeroed(cache, total);
+  } else {
+    block = g_engine.allocate_slow(cache, total);
+  }
+  if (block == nullptr) return nullptr;
+  const size_t usable = g_engine.usable_bytes(block);
+  bool guarded = false;
+  if (is_of_class(block)) {
+    if (g_harden >= 3) check_untouched(block, usable);
+  } else if (has_guard(block)) {
+    // A large block of an odd place: one that an alignment asked for, or a class without memory.
+    if (usable < request.bytes + kSealBytes + page) {
+      g_engine.release_slow(cache, block);
+      return nullptr;
+    }
+    guarded = close_guard(block, usable);
+  }
+  put_seal(g_secret, block, room_of(block, usable), request.bytes, guarded, request.origin);
+  return block;
+}
+
+size_t hardened_bytes(const char* call, const void* p, size_t usable) {
+  if (!is_of_class(p) && in_quarantine(p)) freed_before(call, p, usable);
+  return room_of(p, usable) - seal_of(call, p, usable).slack;
+}
+
+void hardened_release(heap::ThreadCache* cache, void* p, size_t usable, Origin origin,
+                      size_t bytes) {
+  {
+    const SealInFlight flight;
+    const bool large = !is_of_class(p);
+    if (large && in_quarantine(p)) freed_before("free", p, usable);
+    const Seal seal = seal_of("free", p, usable);
+    const size_t known = room_of(p, usable) - seal.slack;
+    if (bytes != kUnknownBytes && bytes != known % kSizeBits) wrong_size(p, bytes);
+    if (g_harden >= 3 && seal.origin != origin) wrong_family(p, usable, seal.origin, origin);
+    if (seal.guarded) open_guard(p, usable);
+    if (large && g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
+      LargeQuarantine::Entry out[LargeQuarantine::kMostOut];
+      uint32_t leaving = 0;
+      if (g_engine.space().vm.purge(p, usable) && sys::deny_access(base::address_of(p), usable)) {
+        leaving = g_large.exchange({p, usable}, random_number(), SIZE_MAX, out);
+      } else {
+        out[leaving++] = {p, usable};
+      }
+      for (uint32_t i = 0; i < leaving; ++i) leave_large(cache, out[i]);
+    } else {
+      clear(p, usable);
+      SmallQuarantine::Entry out[SmallQuarantine::kMostOut];
+      if (!large && g_harden >= 2 && usable <= kLargestQuarantined && g_engine.retire(p)) {
+        const uint32_t leaving =
+            own_shard().exchange({p, usable}, random_number(), kMostQuarantined, out);
+        for (uint32_t i = 0; i < leaving; ++i) leave(cache, out[i]);
+      } else if (g_engine.release_slow(cache, p) != heap::Released::kDone) {
+        bad_pointer("free", p);
+      }
+    }
+  }
+  if (g_harden >= 3) audit_if_due();
+}
+
+void* hardened_resize(void* p, size_t usable, size_t bytes) {
+  const size_t room = room_of(p, usable);
+  const SealInFlight flight;
+  const Seal seal = seal_of("realloc", p, usable);
+  if (bytes <= room && bytes > room / 2) {
+    const size_t known = room - seal.slack;
+    // What is given up is cleared, like everything that is freed.
+    if (bytes < known) memset(static_cast<char*>(p) + bytes, 0, known - bytes);
+    put_seal(g_secret, p, room, bytes, seal.guarded, seal.origin);
+    return p;
+  }
+  // A mapping may move only as long as it has one kind of access.
+  if (is_of_class(p) || has_guard(p) || bytes < room || bytes > SIZE_MAX / 2) return nullptr;
+  void* const moved = g_engine.resize(p, usable, bytes + kSealBytes);
+  if (moved == nullptr) return nullptr;
+  memset(static_cast<char*>(moved) + room, 0, kSealBytes);
+  put_seal(g_secret, moved, room_of(moved, g_engine.usable_bytes(moved)), bytes, false,
+           seal.origin);
+  return moved;
+}
+
+bool in_quarantine(const void* p) {
+  LargeQuarantine::Entry found;
+  return g_harden >= 2 && g_large.find(p, false, found);
+}
+
+void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap) {
+  g_engine.visit_blocks(
+      [](const heap::BlockInfo& info, void* id) {
+        if (info.heap_id == *static_cast<uint16_t*>(id)) {
+          if (info.size_class != 0) {
+            memset(info.address, 0, info.usable_bytes);
+          } else if (seal_of("heap_destroy", info.address, info.usable_bytes).guarded) {
+            open_guard(info.address, info.usable_bytes);
+          }
+        }
+        return true;
+      },
+      &heap->id);
+}
+
+namespace {
+
+void explain_fault(uintptr_t address) {
+  if (explain_guarded_fault(address) || g_harden < 2) return;
+  base::TextBuffer<200> line;
+  const auto* const p = reinterpret_cast<const void*>(address);
+  LargeQuarantine::Entry freed;
+  if (g_large.find(p, true, freed)) {
+    line.text("use after free: access to ").hex(address).text(" in the freed block at ");
+    put_block(line, freed.block, freed.bytes);
+    return sys::warn(line.view());
+  }
+  const heap::PointerInfo info = g_engine.describe(p);
+  if (info.kind != heap::PointerInfo::Kind::kInside || !info.live || info.size_class != 0) return;
+  if (address < info.block + info.block_bytes - page_bytes()) return;
+  line.text("overflow: access to ").hex(address).text(", past the end of the block at ");
+  put_block(line, reinterpret_cast<void*>(info.block), info.block_bytes);
+  sys::warn(line.view());
+}
+
+}  // namespace
+
+void watch_for_faults() {
+  static std::atomic<bool> watches{false};
+  if (!watches.load(std::memory_order_relaxed) && !watches.exchange(true)) {
+    sys::watch_faults(explain_fault);
+  }
+}
+
+void repair_hardening_in_child() {
+  for (SmallQuarantine& shard : g_small) shard.repair_in_child();
+  g_large.repair_in_child();
+  repair_audit_in_child();
+}
+
+}  // namespace tide::api

@@ -1,0 +1,69 @@
+// The last eight bytes of a block in hardened mode: how long the block is that was asked for, who
+// asked, and a keyed checksum of that and of the address. Whoever writes past the end of a block
+// breaks it.
+//
+//   | the program's bytes | slack: kSlackByte | seal |
+//
+// Pure functions; the secret is the process's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "api/origin.h"
+
+namespace tide::api {
+
+inline constexpr size_t kSealBytes = 8;
+inline constexpr unsigned char kSlackByte = 0xc3;
+// What does not fit into its field counts as the program's own: an odd case of large alignments.
+inline constexpr size_t kMostSlack = (size_t{1} << 13) - 1;
+
+struct Seal {
+  size_t slack;
+  bool guarded;  // a guard page follows
+  Origin origin;
+};
+
+// The contents in the upper 16 bits, the checksum below. The byte next to the program's is never 0:
+// what is written one too far mostly is.
+inline uint64_t seal_word(uint64_t secret, uintptr_t block, uint16_t contents) {
+  const uint64_t left = (secret ^ block) * 0x9e3779b97f4a7c15;
+  const uint64_t right = (left ^ (left >> 29) ^ contents) * (secret | 1);
+  return uint64_t{contents} << 48 | (right ^ (right >> 32)) << 16 >> 16 | 1;
+}
+
+// `room`: the block's bytes without the seal; `bytes` of them are the program's.
+inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bool guarded,
+                     Origin origin) {
+  const size_t slack = room - bytes < kMostSlack ? room - bytes : kMostSlack;
+  const auto contents = static_cast<uint16_t>(slack << 3 | static_cast<unsigned>(guarded) << 2 |
+                                              static_cast<unsigned>(origin));
+  auto* const end = static_cast<unsigned char*>(block) + room;
+  memset(end - slack, kSlackByte, slack);
+  const uint64_t word = seal_word(secret, reinterpret_cast<uintptr_t>(block), contents);
+  memcpy(end, &word, sizeof word);
+}
+
+// False: it is broken.
+inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& seal) {
+  uint64_t word;
+  memcpy(&word, static_cast<const unsigned char*>(block) + room, sizeof word);
+  const auto contents = static_cast<uint16_t>(word >> 48);
+  if (word != seal_word(secret, reinterpret_cast<uintptr_t>(block), contents)) return false;
+  seal = {static_cast<size_t>(contents >> 3), (contents & 4) != 0,
+          static_cast<Origin>(contents & 3)};
+  return seal.slack <= room;
+}
+
+// The first byte of the slack that was written to, counted from the end of the program's bytes;
+// `slack` when none was.
+inline size_t written_slack(const void* block, size_t room, size_t slack) {
+  const auto* const first = static_cast<const unsigned char*>(block) + room - slack;
+  size_t i = 0;
+  while (i < slack && first[i] == kSlackByte) ++i;
+  return i;
+}
+
+}  // namespace tide::api

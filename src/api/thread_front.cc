@@ -1,0 +1,141 @@
+#include "api/thread_front.h"
+
+#include <iterator>
+
+#include "api/allocate.h"
+#include "api/background.h"
+#include "api/guarded.h"
+#include "api/hardened.h"
+#include "api/startup.h"
+#include "api/surroundings.h"
+#include "ds/lock.h"
+#include "sys/thread.h"
+
+namespace tide::api {
+
+namespace {
+
+// Many threads may have moved a top of the shared fronts for a moment, so there are null slots
+// below for each of them.
+uintptr_t g_null_slots[size_t{64} << 10];
+uintptr_t* const kNullSlot = g_null_slots + std::size(g_null_slots) - 1;
+constinit heap::CacheFront g_no_cache =
+    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
+constinit heap::CacheFront g_ended =
+    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
+
+// A thread's own closed front, so that threads do not write one cache line all the time.
+struct ClosedFront : heap::CacheFront {
+  heap::ThreadCache* cache;
+  ClosedFront* next;  // among those that wait for a thread
+  uintptr_t null_slots[2];
+};
+
+constinit ds::Lock g_lock;
+ClosedFront* g_waiting = nullptr;
+bool g_sees_every_call = false;
+std::atomic<bool> g_fork_watched{false};
+
+// Two threads that put a top back may leave it lower than it was.
+void right(heap::CacheFront& closed) {
+  for (uintptr_t*& top : closed.top) {
+    if (base::racy_load(top) != kNullSlot) base::racy_store(top, kNullSlot);
+  }
+}
+
+bool has_cache() { return t_front != &g_no_cache && t_front != &g_ended; }
+
+// Null: no memory.
+ClosedFront* make_closed_front() {
+  {
+    const ds::LockGuard guard(g_lock);
+    if (ClosedFront* const front = g_waiting) {
+      g_waiting = front->next;
+      return front;
+    }
+  }
+  auto* const front = static_cast<ClosedFront*>(g_engine.allocate_record(sizeof(ClosedFront)));
+  if (front == nullptr) return nullptr;
+  for (uintptr_t*& top : front->top) top = &front->null_slots[1];
+  for (uintptr_t*& limit : front->limit) limit = &front->null_slots[1];
+  return front;
+}
+
+heap::CacheFront* front_for(heap::ThreadCache* cache) {
+  if (TIDE_LIKELY(!g_sees_every_call)) return cache;
+  ClosedFront* const front = make_closed_front();
+  if (front != nullptr) front->cache = cache;
+  return front;
+}
+
+// What the thread's later destructors allocate and free goes straight to the slabs: no new state
+// for a thread that is as good as gone.
+void thread_ended(void*) {
+  heap::ThreadCache* const cache = cache_or_null();
+  heap::CacheFront* const front = t_front;
+  t_front = &g_ended;
+  if (cache == nullptr) return;
+  if (g_sees_every_call) {
+    auto* const closed = static_cast<ClosedFront*>(front);
+    const ds::LockGuard guard(g_lock);
+    closed->next = g_waiting;
+    g_waiting = closed;
+  }
+  g_engine.park_cache(*cache);
+}
+
+void child_after_fork() {
+  g_lock.release_in_child();
+  forget_background();
+  forget_surroundings();
+  repair_options_in_child();
+  repair_guards_in_child();
+  repair_hardening_in_child();
+  g_engine.repair_in_child(cache_or_null());
+}
+
+// Leaves a block of each size that a registration may ask for in the thread's own cache.
+bool can_register() {
+  for (const size_t bytes : sys::kThreadExitBytes) {
+    void* const block = allocate_slow(bytes);
+    if (block == nullptr) return false;
+    release(block);
+  }
+  return true;
+}
+
+}  // namespace
+
+constinit thread_local heap::CacheFront* t_front = &g_no_cache;
+
+heap::ThreadCache* cache_or_null() {
+  if (!has_cache()) return nullptr;
+  if (TIDE_UNLIKELY(g_sees_every_call)) return static_cast<ClosedFront*>(t_front)->cache;
+  return static_cast<heap::ThreadCache*>(t_front);
+}
+
+void see_every_call() { g_sees_every_call = true; }
+bool sees_every_call() { return g_sees_every_call; }
+
+heap::ThreadCache* own_cache() {
+  if (heap::ThreadCache* const cache = cache_or_null(); TIDE_LIKELY(cache != nullptr)) return cache;
+  right(*t_front);
+  if (t_front == &g_ended || !engine().started()) return nullptr;
+  heap::ThreadCache* const cache = g_engine.acquire_cache();
+  if (cache == nullptr) return nullptr;
+  heap::CacheFront* const front = front_for(cache);
+  if (front == nullptr) {
+    g_engine.park_cache(*cache);
+    return nullptr;
+  }
+  // From here on malloc works in this thread, which the registrations below may call.
+  t_front = front;
+  if (!g_fork_watched.exchange(true)) sys::at_fork_in_child(child_after_fork);
+  // The main thread's cache serves until the very end: destructors of static objects free a lot.
+  // The C library ends the process when it finds no memory for the registration, so make sure
+  // first; a thread without one is found by CachePool::park_orphans().
+  if (!sys::is_main_thread() && can_register()) sys::at_thread_exit(thread_ended, nullptr);
+  return cache;
+}
+
+}  // namespace tide::api

@@ -1,0 +1,20 @@
+// Where a thread is: the return addresses on its stack, and what stands at an address of code.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/text.h"
+
+namespace tide::sys {
+
+// Writes up to `most` return addresses of the calling thread to `frames`, the innermost first, and
+// returns how many; calls inside of this library are left out. Unwinds by the tables that
+// exceptions use (.eh_frame), with the compiler's own unwinder linked in: programs need no frame
+// pointers.
+size_t capture_stack(uintptr_t* frames, size_t most);
+
+// "function+0x12 (/path/of/object+0x3456)", as far as it is known without debug information.
+void describe_code(uintptr_t address, base::TextWriter& out);
+
+}  // namespace tide::sys

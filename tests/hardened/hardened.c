@@ -1,0 +1,257 @@
+// One function per way to misuse a block that only hardened mode, or a sampled guard, can notice;
+// `hardened CASE SIZE` runs it and is expected to die with one line of the allocator. A case that
+// survives exits with 3. run.py has the table of what each must print, and under which options.
+//
+// What is done here is undefined by every standard; pointers pass through opaque() so that the
+// compiler neither warns nor takes advantage of it.
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// operator new, new[], delete, delete[] and delete with a size, by their names in the C++ ABI.
+void* _Znwm(size_t bytes);
+void* _Znam(size_t bytes);
+void _ZdlPv(void* p);
+void _ZdaPv(void* p);
+void _ZdlPvm(void* p, size_t bytes);
+
+static volatile unsigned char g_sink;
+
+static void* opaque(void* p) {
+  __asm__ volatile("" : "+r"(p) : : "memory");
+  return p;
+}
+
+static size_t g_size;
+
+static unsigned char* block(void) {
+  unsigned char* p = malloc(g_size);
+  if (p == NULL) exit(4);
+  memset(p, 1, g_size);
+  return opaque(p);
+}
+
+// Enough of the same size to take everything out of a cache or a quarantine.
+static void churn(void) {
+  const size_t rounds = g_size > 65536 ? 400 : 30000;
+  for (size_t i = 0; i < rounds; ++i) free(opaque(malloc(g_size)));
+}
+
+// ---- past the end
+
+static void overflow(size_t by) {
+  unsigned char* p = block();
+  p[g_size + by - 1] = 0x5a;
+  free(p);
+}
+static void overflow_by_1(void) { overflow(1); }
+static void overflow_by_8(void) { overflow(8); }
+static void overflow_with_zero(void) {
+  unsigned char* p = block();
+  p[g_size] = 0;
+  free(p);
+}
+static void overflow_all_the_way(void) {
+  unsigned char* p = block();
+  memset(p, 0, malloc_usable_size(p) + 24);
+  free(p);
+}
+static void overflow_then_realloc(void) {
+  unsigned char* p = block();
+  p[g_size] = 0x5a;
+  p = realloc(p, g_size * 3);
+}
+static void overflow_then_usable_size(void) {
+  unsigned char* p = block();
+  p[g_size] = 0x5a;
+  if (malloc_usable_size(p) == 12345678) exit(5);
+}
+static void overflow_of_calloc(void) {
+  unsigned char* p = opaque(calloc(1, g_size));
+  p[g_size] = 0x5a;
+  free(p);
+}
+static void overflow_of_aligned(void) {
+  void* p = NULL;
+  if (posix_memalign(&p, 64, g_size) != 0) exit(4);
+  ((unsigned char*)opaque(p))[g_size] = 0x5a;
+  free(p);
+}
+static void overflow_of_shrunk(void) {
+  unsigned char* p = block();
+  p = realloc(p, g_size - 3);
+  p[g_size - 3] = 0x5a;
+  free(p);
+}
+static void* run_free(void* p) {
+  free(p);
+  return NULL;
+}
+static void overflow_freed_by_another(void) {
+  unsigned char* p = block();
+  p[g_size] = 0x5a;
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, run_free, p) != 0) exit(4);
+  pthread_join(thread, NULL);
+}
+// To the page behind the one in which the block ends.
+static void overflow_to_next_page(void) {
+  unsigned char* p = block();
+  const uintptr_t end = ((uintptr_t)p + g_size + 8 + 4095) / 4096 * 4096;
+  *(volatile unsigned char*)end = 1;
+}
+static void read_next_page(void) {
+  unsigned char* p = block();
+  const uintptr_t end = ((uintptr_t)p + g_size + 8 + 4095) / 4096 * 4096;
+  g_sink = *(volatile unsigned char*)end;
+}
+// Never freed: only a look at all blocks can tell.
+static void overflow_unfreed(void) {
+  unsigned char* p = block();
+  p[g_size] = 0x5a;
+  g_size = 48;
+  for (int i = 0; i < 200000; ++i) free(opaque(malloc(g_size)));
+}
+
+// ---- after free
+
+static void write_after_free(void) {
+  unsigned char* p = block();
+  free(p);
+  ((volatile unsigned char*)opaque(p))[5] = 0x5a;
+  churn();
+}
+static void write_last_after_free(void) {
+  unsigned char* p = block();
+  free(p);
+  ((volatile unsigned char*)opaque(p))[g_size - 1] = 0x5a;
+  churn();
+}
+static void read_after_free(void) {
+  unsigned char* p = block();
+  free(p);
+  g_sink = ((volatile unsigned char*)opaque(p))[5];
+}
+// No line: what is read there is not what was written.
+static void secret_after_free(void) {
+  unsigned char* p = block();
+  free(p);
+  exit(((volatile unsigned char*)opaque(p))[g_size / 2] == 1 ? 3 : 0);
+}
+static void not_reused_at_once(void) {
+  void* p = block();
+  free(p);
+  for (int i = 0; i < 20; ++i) {
+    if (opaque(malloc(g_size)) == opaque(p)) exit(3);
+  }
+  exit(0);
+}
+// The same program twice must not see the same order.
+static void order(void) {
+  void* blocks[64];
+  for (int i = 0; i < 64; ++i) blocks[i] = block();
+  int rising = 0;
+  for (int i = 1; i < 64; ++i) rising += blocks[i] > blocks[i - 1];
+  exit(rising > 55 || rising < 8 ? 3 : 0);
+}
+
+// ---- families and sizes
+
+static void new_then_free(void) { free(opaque(_Znwm(g_size))); }
+static void malloc_then_delete(void) { _ZdlPv(block()); }
+static void new_array_then_delete(void) { _ZdlPv(opaque(_Znam(g_size))); }
+static void new_then_delete_array(void) { _ZdaPv(opaque(_Znwm(g_size))); }
+static void delete_of_other_size(void) { _ZdlPvm(opaque(_Znwm(g_size)), g_size + 1); }
+static void delete_of_smaller_size(void) { _ZdlPvm(opaque(_Znwm(g_size)), g_size - 1); }
+
+// ---- guards
+
+static void double_free(void) {
+  void* p = block();
+  free(p);
+  free(opaque(p));
+}
+static void free_inside(void) { free(block() + 16); }
+static void realloc_freed(void) {
+  void* p = block();
+  free(p);
+  if (realloc(opaque(p), 100) == p) exit(5);
+}
+// Some blocks lie against the guard page before them, most against the one behind.
+static void underflow(void) {
+  for (int i = 0; i < 40; ++i) {
+    unsigned char* p = block();
+    if ((uintptr_t)p % 4096 == 0) g_sink = *(volatile unsigned char*)opaque(p - 1);
+  }
+}
+static void write_before(void) {
+  for (int i = 0; i < 40; ++i) {
+    unsigned char* p = block();
+    if ((uintptr_t)p % 4096 == 0) continue;
+    p[-1] = 0x5a;
+    free(p);
+  }
+}
+static void read_behind(void) {
+  for (int i = 0; i < 40; ++i) {
+    unsigned char* p = block();
+    if (((uintptr_t)p + g_size) % 4096 == 0) g_sink = ((volatile unsigned char*)opaque(p))[g_size];
+  }
+}
+
+#define CASE(name) \
+  { #name, name }
+static const struct {
+  const char* name;
+  void (*run)(void);
+} kCases[] = {
+    CASE(overflow_by_1),
+    CASE(overflow_by_8),
+    CASE(overflow_with_zero),
+    CASE(overflow_all_the_way),
+    CASE(overflow_then_realloc),
+    CASE(overflow_then_usable_size),
+    CASE(overflow_of_calloc),
+    CASE(overflow_of_aligned),
+    CASE(overflow_of_shrunk),
+    CASE(overflow_freed_by_another),
+    CASE(overflow_to_next_page),
+    CASE(read_next_page),
+    CASE(overflow_unfreed),
+    CASE(write_after_free),
+    CASE(write_last_after_free),
+    CASE(read_after_free),
+    CASE(secret_after_free),
+    CASE(not_reused_at_once),
+    CASE(order),
+    CASE(new_then_free),
+    CASE(malloc_then_delete),
+    CASE(new_array_then_delete),
+    CASE(new_then_delete_array),
+    CASE(delete_of_other_size),
+    CASE(delete_of_smaller_size),
+    CASE(double_free),
+    CASE(free_inside),
+    CASE(realloc_freed),
+    CASE(underflow),
+    CASE(write_before),
+    CASE(read_behind),
+};
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    fprintf(stderr, "usage: hardened CASE BYTES\n");
+    return 2;
+  }
+  g_size = (size_t)atol(argv[2]);
+  for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
+    if (strcmp(argv[1], kCases[i].name) != 0) continue;
+    kCases[i].run();
+    return 3;
+  }
+  fprintf(stderr, "hardened: no case is called %s\n", argv[1]);
+  return 2;
+}
