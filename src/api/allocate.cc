@@ -10,6 +10,7 @@
 #include "api/startup.h"
 #include "api/surroundings.h"
 #include "base/text.h"
+#include "heap/block_bytes.h"
 #include "sys/libc_heap.h"
 #include "sys/report.h"
 #include "sys/thread.h"
@@ -67,11 +68,26 @@ TIDE_INLINE void* serve(const Request& request) {
   return block;
 }
 
+// The bytes of the block if it is one of a slab and nothing is special about it, else 0.
+TIDE_INLINE size_t plain_bytes(const void* p) {
+  return TIDE_LIKELY(g_harden == 0) ? heap::plain_block_bytes(g_engine.space(), p) : 0;
+}
+
 // Of a block that is not the engine's.
 size_t bytes_elsewhere(const char* call, const void* p) {
   if (const size_t bytes = guarded_bytes(call, p)) return bytes;
   if (const size_t bytes = sys::libc_block_bytes(p)) return bytes;
   bad_pointer(call, p);
+}
+
+// For a block of a slab that has to move.
+void* allocate_to_move(size_t usable, size_t bytes) {
+  const size_t wanted = heap::bytes_to_grow_to(usable, bytes);
+  if (wanted == bytes) return allocate(bytes);
+  const int saved = errno;
+  if (void* const block = allocate(wanted)) return block;
+  errno = saved;
+  return allocate(bytes);
 }
 
 }  // namespace
@@ -127,12 +143,17 @@ TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
 size_t usable_size(const void* p) {
   if (p == nullptr) return 0;
   constexpr const char* kCall = "malloc_usable_size";
+  if (const size_t bytes = plain_bytes(p)) return bytes;
   const size_t bytes = g_engine.usable_bytes(p);
   if (TIDE_UNLIKELY(bytes == 0)) return bytes_elsewhere(kCall, p);
   return TIDE_LIKELY(g_harden == 0) ? bytes : hardened_bytes(kCall, p, bytes);
 }
 
-void* reallocate(void* p, size_t bytes) {
+namespace {
+
+// A large block, one of a first-class heap or of the C library's, a guarded one; any in hardened
+// mode; or no block at all.
+TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
   constexpr const char* kCall = "realloc";
   size_t usable = g_engine.usable_bytes(p);
   const bool ours = usable != 0;
@@ -152,6 +173,35 @@ void* reallocate(void* p, size_t bytes) {
     // A block that only had to become smaller can stay as it is.
     return bytes <= usable ? p : nullptr;
   }
+  memcpy(moved, p, bytes < usable ? bytes : usable);
+  release(p);
+  return moved;
+}
+
+}  // namespace
+
+void* reallocate(void* p, size_t bytes) {
+  if (const size_t usable = heap::plain_block_bytes(g_engine.space(), p)) {
+    if (heap::stays_in_class(usable, bytes)) return p;
+    void* const moved = allocate_to_move(usable, bytes);
+    // A block that only had to become smaller can stay as it is.
+    if (moved == nullptr) return bytes <= usable ? p : nullptr;
+    memcpy(moved, p, bytes < usable ? bytes : usable);
+    release(p);
+    return moved;
+  }
+  return reallocate_other(p, bytes);
+}
+
+}  // namespace
+
+void* reallocate(void* p, size_t bytes) {
+  const size_t usable = plain_bytes(p);
+  if (TIDE_UNLIKELY(usable == 0)) return reallocate_other(p, bytes);
+  if (heap::stays_in_class(usable, bytes)) return p;
+  void* const moved = allocate_to_move(usable, bytes);
+  // A block that only had to become smaller can stay as it is.
+  if (moved == nullptr) return bytes <= usable ? p : nullptr;
   memcpy(moved, p, bytes < usable ? bytes : usable);
   release(p);
   return moved;

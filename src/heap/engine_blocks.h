@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "heap/block_bytes.h"
 #include "heap/engine.h"
 
 namespace tide::heap {
@@ -182,10 +183,12 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
   }
   uint16_t owner = 0;
   size_t bytes = 0;
-  if (cache != nullptr &&
-      SpanCache<Vm>(large_, cache->spans).put(p, caches_.share(config_.thread_cache_bytes))) {
-    cache->freed_bytes += layout::kMidMaxBytes;  // or more
-    return Released::kDone;
+  if (cache != nullptr) {
+    const size_t most_bytes = caches_.share(config_.thread_cache_bytes);
+    // What the thread keeps is looked at by itself; only what has to leave is free for all.
+    if (SpanCache<Vm>(large_, cache->spans).put(p, most_bytes, cache->freed_bytes)) {
+      return Released::kDone;
+    }
   }
   if (large_.holds(p)) {
     bytes = large_.release(p, owner);
@@ -248,9 +251,7 @@ size_t Engine<Vm>::usable_bytes(const void* p) {
 template <sys::VmSource Vm>
 void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
   if (space_.zone_of(p) != nullptr) {
-    // Shrinking below half is worth a move, except where there is little to gain.
-    const bool keep = bytes <= usable && (bytes > usable / 2 || usable <= 64);
-    return keep ? p : nullptr;
+    return stays_in_class(usable, bytes) ? p : nullptr;
   }
   PrivateHeap<Vm>* const heap = heap_of(p);
   if (heap != nullptr) {

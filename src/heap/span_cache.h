@@ -43,16 +43,17 @@ class SpanCache {
     return zone_.leave_cache(page);
   }
 
-  // Keeps the live block that starts at `p`, which then is free; at most `most_bytes` in all.
-  // False: not possible, nothing has changed.
-  bool put(const void* p, size_t most_bytes) {
+  // Keeps the live block that starts at `p`, which then is free; at most `most_bytes` in all. The
+  // bytes that have to leave for it are added to `left_bytes`. False: not possible, nothing has
+  // changed.
+  bool put(const void* p, size_t most_bytes, size_t& left_bytes) {
     const auto most_pages = static_cast<uint32_t>(most_bytes >> layout::kSpanPageShift);
     const uint32_t pages = zone_.pages_of_live(p);
     if (pages == 0 || pages > most_pages / 2 || pages > kMostSpanBytes >> layout::kSpanPageShift) {
       return false;
     }
     while (list_.count == List::kMost || (list_.count != 0 && list_.pages + pages > most_pages)) {
-      give_back(list_.count / 2 + 1);
+      left_bytes += give_back(list_.count / 2 + 1);
     }
     base::racy_store(list_.uses, list_.uses + 1);
     list_.spans[list_.count] = {zone_.enter_cache(p), pages};
@@ -62,14 +63,16 @@ class SpanCache {
     return true;
   }
 
-  // The `count` oldest go back to the zone.
-  void give_back(uint32_t count) {
+  // The `count` oldest go back to the zone. Returns their bytes.
+  size_t give_back(uint32_t count) {
     if (count > list_.count) count = list_.count;
-    if (count == 0) return;
+    if (count == 0) return 0;
+    const uint32_t before = list_.pages;
     layout::CachedSpan leaving[List::kMost];
     for (uint32_t i = 0; i < count; ++i) leaving[i] = list_.spans[i];
     take_out(0, count);
     zone_.release_cached(leaving, count);
+    return size_t{before - list_.pages} << layout::kSpanPageShift;
   }
 
   void drain() { give_back(list_.count); }

@@ -164,6 +164,22 @@ TEST(CFamily, ReallocToZeroFreesAndGivesNull) {
   free(q);
 }
 
+TEST(CFamily, TextThatGrowsByTheByteMovesSeldom) {
+  constexpr size_t kBytes = size_t{64} << 10;
+  char* text = nullptr;
+  int moves = 0;
+  for (size_t length = 1; length <= kBytes; ++length) {
+    char* const grown = static_cast<char*>(realloc(text, length));
+    ASSERT_NE(grown, nullptr);
+    moves += grown != text;
+    text = grown;
+    text[length - 1] = static_cast<char>(length % 251);
+  }
+  EXPECT_LE(moves, 40);  // of 80 classes
+  for (size_t i = 0; i < kBytes; ++i) ASSERT_EQ(text[i], static_cast<char>((i + 1) % 251)) << i;
+  free(text);
+}
+
 TEST(CFamily, ReallocToTheUsableSizeDoesNotMove) {
   for (size_t size = 1; size < (size_t{48} << 20); size = size * 5 / 4 + 7) {
     void* const p = malloc(size);

@@ -178,5 +178,21 @@ TEST_F(EngineDecay, WantsALookOnlyAfterMuchWasFreed) {
   EXPECT_TRUE(wanted);
 }
 
+// Looking costs more than such a pair: a program that frees a buffer and takes another, for ever,
+// has freed nothing that others could use.
+TEST_F(EngineDecay, SpansThatComeAndGoAreNotFreed) {
+  constexpr size_t kBytes = size_t{128} << 10;
+  heap::ThreadCache* const cache = box.client.cache();
+  const auto release = [&](void* block) {
+    EXPECT_EQ(box.engine->release_slow(cache, block), heap::Released::kDone);
+  };
+  for (int i = 0; i < 100; ++i) release(box.client.allocate(kBytes));
+  EXPECT_EQ(cache->freed_bytes, 0u);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 32; ++i) blocks.push_back(box.client.allocate(kBytes));
+  for (void* each : blocks) release(each);
+  EXPECT_GE(cache->freed_bytes, 8 * kBytes);
+}
+
 }  // namespace
 }  // namespace tide::tests

@@ -1,0 +1,48 @@
+// How long a block of the process heap is, and when realloc leaves it where it is: what realloc
+// asks at every call, answered as quickly as free finds a block's stack.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/compiler.h"
+#include "heap/space.h"
+#include "layout/size_classes.h"
+#include "layout/stacks.h"
+
+namespace tide::heap {
+
+// The bytes of the live block of a slab that starts at `p`. 0: there is none, or it belongs to a
+// first-class heap.
+template <class Vm>
+TIDE_INLINE size_t plain_block_bytes(const Space<Vm>& space, const void* p) {
+  const Zone<Vm>* zone = &space.small;
+  size_t granule = zone->template granule_of<layout::kSmallGranuleShift>(p);
+  if (granule >= zone->limit()) {
+    zone = &space.mid;
+    granule = zone->template granule_of<layout::kMidGranuleShift>(p);
+    if (granule >= zone->limit()) return 0;
+  }
+  const uint32_t stack = Zone<Vm>::stack_at(zone->states(), granule);
+  if (zone->state_or_stack(granule) != stack) return 0;
+  return layout::kClassInfo[layout::class_of_stack(stack)].bytes;
+}
+
+// Whether a block of a slab that is to hold `bytes` stays as it is: shrinking below half is worth a
+// move, except where there is little to gain.
+constexpr bool stays_in_class(size_t usable, size_t bytes) {
+  return bytes <= usable && (bytes > usable / 2 || usable <= 64);
+}
+
+// What to ask for when a block of `usable` bytes has to move to hold `bytes`. One that grows a
+// little, as a text that is written piece by piece, will grow again: it gets three eighths more
+// than it had, and moves a third as often. Spans have room to grow where they are.
+constexpr size_t bytes_to_grow_to(size_t usable, size_t bytes) {
+  constexpr size_t kLeast = 128;
+  if (bytes <= usable || usable < kLeast || bytes > layout::kMidMaxBytes) return bytes;
+  const size_t ahead = usable + usable / 8 * 3;
+  if (bytes >= ahead) return bytes;
+  return ahead < layout::kMidMaxBytes ? ahead : layout::kMidMaxBytes;
+}
+
+}  // namespace tide::heap
