@@ -253,6 +253,8 @@ void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
   if (space_.zone_of(p) != nullptr) {
     return stays_in_class(usable, bytes) ? p : nullptr;
   }
+  // Whole pages come and go, or nothing.
+  if (bytes <= usable && usable - bytes < layout::kSpanPageBytes) return p;
   PrivateHeap<Vm>* const heap = heap_of(p);
   if (heap != nullptr) {
     heap->lock.lock();

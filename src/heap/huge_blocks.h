@@ -122,6 +122,7 @@ class HugeBlocks {
       moved.address = base::address_of(result);
       moved.bytes = rounded;
       if (rounded < before) limits_->dismiss(before - rounded);
+      pay_for_growth(vm, more);
     } else {
       limits_->dismiss(more);
     }
@@ -140,6 +141,7 @@ class HugeBlocks {
     void* const result = vm.remap(mapping, old_bytes, rounded);
     if (result != nullptr) {
       insert({base::address_of(result), rounded, owner});
+      pay_for_growth(vm, rounded);
     } else {
       limits_->dismiss(rounded - old_bytes);
     }
@@ -287,6 +289,17 @@ class HugeBlocks {
     return true;
   }
 
+  // A block that grows takes fresh pages, never those of a kept mapping: as many of these go, or
+  // programs whose blocks all grow would pile them up.
+  void pay_for_growth(Vm& vm, size_t bytes) {
+    grown_bytes_ += bytes;
+    while (kept_count_ != 0 && kept_[0].bytes <= grown_bytes_) {
+      grown_bytes_ -= kept_[0].bytes;
+      drop_kept(vm);
+    }
+    if (kept_count_ == 0) grown_bytes_ = 0;
+  }
+
   bool keep(const Config& config, const Kept& freed) {
     if (limits_->is_tight()) return false;
     if (freed.bytes > config.huge_cache_bytes ||
@@ -428,6 +441,7 @@ class HugeBlocks {
   size_t live_blocks_ = 0;
   Kept kept_[kMostKept] = {};
   size_t kept_bytes_ = 0;
+  size_t grown_bytes_ = 0;  // not paid for yet
   LowWater low_water_;
   Kept freed_[kRemembered] = {};
   uint32_t freed_next_ = 0;

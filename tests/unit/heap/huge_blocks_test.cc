@@ -137,6 +137,20 @@ TEST_F(HugeBlocksTest, AdoptsAMapping) {
   EXPECT_EQ(huge.usable_bytes(block), 3 * kMiB);
 }
 
+// What grows takes fresh pages: if kept ones did not go for it, blocks that grew would pile up.
+TEST_F(HugeBlocksTest, GrowthMakesKeptMappingsGo) {
+  config.huge_cache_bytes = 10 * kMiB;
+  void* const kept = allocate(4 * kMiB);
+  void* const block = allocate(2 * kMiB);
+  ASSERT_TRUE(release(kept));
+  void* const grown = huge.resize(vm, metadata, block, 5 * kMiB);
+  ASSERT_NE(grown, nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 4 * kMiB) << "it has grown by less";
+  ASSERT_NE(huge.resize(vm, metadata, grown, 6 * kMiB), nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 0u);
+  EXPECT_FALSE(os.is_mapped(kept, 4096));
+}
+
 TEST_F(HugeBlocksTest, RefusedUnmapLosesNothing) {
   void* const block = allocate(2 * kMiB);
   os.fail_kind(VmCall::kUnmap);
