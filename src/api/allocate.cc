@@ -181,21 +181,6 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
 }  // namespace
 
 void* reallocate(void* p, size_t bytes) {
-  if (const size_t usable = heap::plain_block_bytes(g_engine.space(), p)) {
-    if (heap::stays_in_class(usable, bytes)) return p;
-    void* const moved = allocate_to_move(usable, bytes);
-    // A block that only had to become smaller can stay as it is.
-    if (moved == nullptr) return bytes <= usable ? p : nullptr;
-    memcpy(moved, p, bytes < usable ? bytes : usable);
-    release(p);
-    return moved;
-  }
-  return reallocate_other(p, bytes);
-}
-
-}  // namespace
-
-void* reallocate(void* p, size_t bytes) {
   const size_t usable = plain_bytes(p);
   if (TIDE_UNLIKELY(usable == 0)) return reallocate_other(p, bytes);
   if (heap::stays_in_class(usable, bytes)) return p;

@@ -293,11 +293,12 @@ class HugeBlocks {
   // programs whose blocks all grow would pile them up.
   void pay_for_growth(Vm& vm, size_t bytes) {
     grown_bytes_ += bytes;
-    while (kept_count_ != 0 && kept_[0].bytes <= grown_bytes_) {
-      grown_bytes_ -= kept_[0].bytes;
+    const Kept* next = any_kept();
+    for (; next != nullptr && next->bytes <= grown_bytes_; next = any_kept()) {
+      grown_bytes_ -= next->bytes;
       drop_kept(vm);
     }
-    if (kept_count_ == 0) grown_bytes_ = 0;
+    if (next == nullptr) grown_bytes_ = 0;
   }
 
   bool keep(const Config& config, const Kept& freed) {
