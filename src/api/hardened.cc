@@ -8,6 +8,7 @@
 #include "api/seal.h"
 #include "base/align.h"
 #include "base/text.h"
+#include "heap/block_bytes.h"
 #include "sys/fault.h"
 #include "sys/protection.h"
 #include "sys/report.h"
@@ -168,7 +169,8 @@ void start_hardening(uint32_t level) {
 void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   const size_t page = page_bytes();
   if (request.bytes > static_cast<size_t>(PTRDIFF_MAX) - 4 * page) return nullptr;
-  size_t total = request.bytes + kSealBytes;
+  const size_t bytes = request.bytes == 0 ? 1 : request.bytes;  // programs use the last byte
+  size_t total = bytes + kSealBytes;
   // With the guard page a block is never too small to be a large one.
   if (total > layout::kMidMaxBytes && g_harden >= 2) total = base::align_up(total, page) + page;
   const SealInFlight flight;
@@ -189,13 +191,13 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
     if (g_harden >= 3) check_untouched(block, usable);
   } else if (has_guard(block)) {
     // A large block of an odd place: one that an alignment asked for, or a class without memory.
-    if (usable < request.bytes + kSealBytes + page) {
+    if (usable < bytes + kSealBytes + page) {
       g_engine.release_slow(cache, block);
       return nullptr;
     }
     guarded = close_guard(block, usable);
   }
-  put_seal(g_secret, block, room_of(block, usable), request.bytes, guarded, request.origin);
+  put_seal(g_secret, block, room_of(block, usable), bytes, guarded, request.origin);
   return block;
 }
 
@@ -212,7 +214,8 @@ void hardened_release(heap::ThreadCache* cache, void* p, size_t usable, Origin o
     if (large && in_quarantine(p)) freed_before("free", p, usable);
     const Seal seal = seal_of("free", p, usable);
     const size_t known = room_of(p, usable) - seal.slack;
-    if (bytes != kUnknownBytes && bytes != known % kSizeBits) wrong_size(p, bytes);
+    const bool is_right = bytes == known % kSizeBits || (bytes == 0 && known == 1);
+    if (bytes != kUnknownBytes && !is_right) wrong_size(p, bytes);
     if (g_harden >= 3 && seal.origin != origin) wrong_family(p, usable, seal.origin, origin);
     if (seal.guarded) open_guard(p, usable);
     if (large && g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
@@ -243,7 +246,7 @@ void* hardened_resize(void* p, size_t usable, size_t bytes) {
   const size_t room = room_of(p, usable);
   const SealInFlight flight;
   const Seal seal = seal_of("realloc", p, usable);
-  if (bytes <= room && bytes > room / 2) {
+  if (heap::stays_in_class(room, bytes)) {
     const size_t known = room - seal.slack;
     // What is given up is cleared, like everything that is freed.
     if (bytes < known) memset(static_cast<char*>(p) + bytes, 0, known - bytes);

@@ -8,7 +8,6 @@
 #include "api/hardened.h"
 #include "api/startup.h"
 #include "api/surroundings.h"
-#include "ds/lock.h"
 #include "sys/thread.h"
 
 namespace tide::api {
@@ -24,15 +23,6 @@ constinit heap::CacheFront g_no_cache =
 constinit heap::CacheFront g_ended =
     layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
 
-// A thread's own closed front, so that threads do not write one cache line all the time.
-struct ClosedFront : heap::CacheFront {
-  heap::ThreadCache* cache;
-  ClosedFront* next;  // among those that wait for a thread
-  uintptr_t null_slots[2];
-};
-
-constinit ds::Lock g_lock;
-ClosedFront* g_waiting = nullptr;
 bool g_sees_every_call = false;
 std::atomic<bool> g_fork_watched{false};
 
@@ -45,47 +35,26 @@ void right(heap::CacheFront& closed) {
 
 bool has_cache() { return t_front != &g_no_cache && t_front != &g_ended; }
 
-// Null: no memory.
-ClosedFront* make_closed_front() {
-  {
-    const ds::LockGuard guard(g_lock);
-    if (ClosedFront* const front = g_waiting) {
-      g_waiting = front->next;
-      return front;
-    }
+// In front of the cache, so that threads do not write the lines of a shared one all the time.
+heap::CacheFront* front_of(heap::ThreadCache& cache) {
+  if (TIDE_LIKELY(!g_sees_every_call)) return &cache;
+  if (cache.closed.cache == nullptr) {
+    static_cast<heap::CacheFront&>(cache.closed) =
+        layout::closed_front(&cache.closed.null_slots[1]);
+    cache.closed.cache = &cache;
   }
-  auto* const front = static_cast<ClosedFront*>(g_engine.allocate_record(sizeof(ClosedFront)));
-  if (front == nullptr) return nullptr;
-  for (uintptr_t*& top : front->top) top = &front->null_slots[1];
-  for (uintptr_t*& limit : front->limit) limit = &front->null_slots[1];
-  return front;
-}
-
-heap::CacheFront* front_for(heap::ThreadCache* cache) {
-  if (TIDE_LIKELY(!g_sees_every_call)) return cache;
-  ClosedFront* const front = make_closed_front();
-  if (front != nullptr) front->cache = cache;
-  return front;
+  return &cache.closed;
 }
 
 // What the thread's later destructors allocate and free goes straight to the slabs: no new state
 // for a thread that is as good as gone.
 void thread_ended(void*) {
   heap::ThreadCache* const cache = cache_or_null();
-  heap::CacheFront* const front = t_front;
   t_front = &g_ended;
-  if (cache == nullptr) return;
-  if (g_sees_every_call) {
-    auto* const closed = static_cast<ClosedFront*>(front);
-    const ds::LockGuard guard(g_lock);
-    closed->next = g_waiting;
-    g_waiting = closed;
-  }
-  g_engine.park_cache(*cache);
+  if (cache != nullptr) g_engine.park_cache(*cache);
 }
 
 void child_after_fork() {
-  g_lock.release_in_child();
   forget_background();
   forget_surroundings();
   repair_options_in_child();
@@ -110,7 +79,7 @@ constinit thread_local heap::CacheFront* t_front = &g_no_cache;
 
 heap::ThreadCache* cache_or_null() {
   if (!has_cache()) return nullptr;
-  if (TIDE_UNLIKELY(g_sees_every_call)) return static_cast<ClosedFront*>(t_front)->cache;
+  if (TIDE_UNLIKELY(g_sees_every_call)) return static_cast<layout::ClosedFront*>(t_front)->cache;
   return static_cast<heap::ThreadCache*>(t_front);
 }
 
@@ -123,13 +92,8 @@ heap::ThreadCache* own_cache() {
   if (t_front == &g_ended || !engine().started()) return nullptr;
   heap::ThreadCache* const cache = g_engine.acquire_cache();
   if (cache == nullptr) return nullptr;
-  heap::CacheFront* const front = front_for(cache);
-  if (front == nullptr) {
-    g_engine.park_cache(*cache);
-    return nullptr;
-  }
   // From here on malloc works in this thread, which the registrations below may call.
-  t_front = front;
+  t_front = front_of(*cache);
   if (!g_fork_watched.exchange(true)) sys::at_fork_in_child(child_after_fork);
   // The main thread's cache serves until the very end: destructors of static objects free a lot.
   // The C library ends the process when it finds no memory for the registration, so make sure

@@ -343,6 +343,9 @@ class CachePool {
     for (size_t i = 0; i < layout::kSmallTableEntries; ++i) {
       cache.small_stack[i] = layout::stack_of(layout::kSmallClassTable[i], cache.home);
     }
+    for (size_t i = 0; i < layout::kMidTableEntries; ++i) {
+      cache.mid_stack[i] = layout::kMidClassTable[i];
+    }
   }
 
   // Makes an empty stack one without room.

@@ -65,11 +65,6 @@ class Engine {
   Space<Vm>& space() { return space_; }
   Config& config() { return config_; }
 
-  // Zeroed memory for a record that lives as long as the process; null: no memory.
-  void* allocate_record(size_t bytes) {
-    return metadata_.allocate(space_.vm, space_.limits, bytes);
-  }
-
   ThreadCache* acquire_cache() { return caches_.acquire(space_, metadata_, config_); }
   void park_cache(ThreadCache& cache) {
     const CacheUse use(&cache);

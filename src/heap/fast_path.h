@@ -78,7 +78,7 @@ TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_
   }
   if (TIDE_LIKELY(bytes <= layout::kMidMaxBytes)) {
     return allocate_in_zone<layout::kMidGranuleShift>(space.mid, front,
-                                                      layout::kMidClassTable[(bytes + 127) / 128]);
+                                                      front.mid_stack[(bytes + 127) / 128]);
   }
   return nullptr;
 }

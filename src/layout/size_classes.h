@@ -95,8 +95,9 @@ inline constexpr auto kSmallClassTable = [] {
 }();
 
 // Index: (bytes + 127) / 128, for bytes above kSmallMaxBytes.
+inline constexpr size_t kMidTableEntries = kMidMaxBytes / 128 + 1;
 inline constexpr auto kMidClassTable = [] {
-  std::array<uint8_t, kMidMaxBytes / 128 + 1> table{};
+  std::array<uint8_t, kMidTableEntries> table{};
   for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i * 128));
   return table;
 }();

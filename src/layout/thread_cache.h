@@ -68,9 +68,17 @@ enum Gate : uint32_t { kGateOpen = 0, kGateShut = 1, kGateAwaited = 2 };
 struct CacheFront {
   uintptr_t* top[kCacheStacks];  // first, so that its index needs no displacement
   uintptr_t* limit[kCacheStacks];
-  // Bytes -> stack for small sizes. All zero sends every small malloc to the slow path. A power of
-  // two, so that any number can be cut to an index.
+  // Bytes -> stack for small sizes. A power of two, so that any number can be cut to an index.
   uint8_t small_stack[2048];
+  uint8_t mid_stack[kMidTableEntries];  // 128ths of bytes, rounded up -> stack
+};
+
+struct ThreadCache;
+
+// A closed front of a thread's own, in front of its cache where every call must take the slow path.
+struct ClosedFront : CacheFront {
+  ThreadCache* cache;
+  uintptr_t null_slots[2];
 };
 
 struct ThreadCache : CacheFront {
@@ -98,11 +106,19 @@ struct ThreadCache : CacheFront {
   uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
   uintptr_t slots[kCacheSlots];
   uintptr_t foreign_slots[kHomeStacks * (kForeignSlots + 1)];
+  ClosedFront closed;  // used only in hardened mode and for exact sampling
 };
+
+// The stack that all sizes have in a closed front. Empty; malloc moves its top for a moment, and
+// for that moment it is not full: so it is one that no block has, and free never looks at.
+inline constexpr uint8_t kClosedStack = kRetired;
+static_assert(class_of_stack(kClosedStack) == 0 && kClosedStack < kFirstHomeStack);
 
 // A front whose stacks are all empty and full, which sends everything to the slow path.
 constexpr CacheFront closed_front(uintptr_t* null_slot) {
   CacheFront front{};
+  for (uint8_t& stack : front.small_stack) stack = kClosedStack;
+  for (uint8_t& stack : front.mid_stack) stack = kClosedStack;
   for (uintptr_t*& top : front.top) top = null_slot;
   for (uintptr_t*& limit : front.limit) limit = null_slot;
   return front;

@@ -116,6 +116,37 @@ static void tsd_destructors_only(void) {
   check_growth(before, 1024, "5,000 threads that allocate in a destructor only");
 }
 
+// Many threads at once whose state is gone allocate and free: no block is handed out twice.
+static void busy_destructor(void* value) {
+  const uintptr_t round = (uintptr_t)value;
+  if (round < PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
+    pthread_setspecific(g_keys[0], (void*)(round + 1));
+    return;
+  }
+  const size_t sizes[] = {20, 700, 3000, 9000, 40000};
+  for (size_t i = 0; i < 400; ++i) {
+    uint32_t* p[COUNT_OF(sizes)];
+    const uint32_t mark = (uint32_t)(uintptr_t)&p ^ (uint32_t)i;
+    for (size_t k = 0; k < COUNT_OF(sizes); ++k) {
+      p[k] = malloc(sizes[k]);
+      *p[k] = mark;
+    }
+    for (size_t k = 0; k < COUNT_OF(sizes); ++k) {
+      CHECK(*p[k] == mark, "a block of %zu bytes was handed out twice", sizes[k]);
+      free(p[k]);
+    }
+  }
+}
+static void* busy_set(void* argument) {
+  pthread_setspecific(g_keys[0], (void*)(uintptr_t)1);
+  free(malloc(100));
+  return argument;
+}
+static void tsd_destructors_busy(void) {
+  pthread_key_create(&g_keys[0], busy_destructor);
+  for (int i = 0; i < 40; ++i) run_threads(8, busy_set, NULL);
+}
+
 enum { kLeft = 4000 };
 static void* g_left[kLeft];
 static size_t left_size(size_t i) { return 10 + i * 7 % 6000; }
@@ -378,6 +409,7 @@ static const struct Case kCases[] = {
     {"short_threads", short_threads},
     {"tsd_destructors", tsd_destructors},
     {"tsd_destructors_only", tsd_destructors_only},
+    {"tsd_destructors_busy", tsd_destructors_busy},
     {"blocks_outlive_threads", blocks_outlive_threads},
     {"blocks_change_hands", blocks_change_hands},
     {"one_way", one_way},

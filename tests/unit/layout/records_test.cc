@@ -89,7 +89,8 @@ TEST(Records, ClosedFrontIsEmptyAndFullAtOnce) {
     EXPECT_EQ(front.top[stack], front.limit[stack]);
     EXPECT_EQ(*front.top[stack], 0u);
   }
-  for (const uint8_t c : front.small_stack) EXPECT_EQ(c, 0);
+  for (const uint8_t stack : front.small_stack) EXPECT_EQ(stack, kClosedStack);
+  for (const uint8_t stack : front.mid_stack) EXPECT_EQ(stack, kClosedStack);
 }
 
 }  // namespace
