@@ -28,6 +28,7 @@ class AddressesOnly : public tide::sys::LinuxVm {
  public:
   bool purge(void*, size_t) { return true; }
   bool purge_lazily(void*, size_t) { return true; }
+  void deny(void*, size_t) {}
   void populate(void*, size_t) {}
 };
 

@@ -23,8 +23,8 @@ struct Config {  // all zero until defaults() or the options are assigned
   // The system makes huge pages by itself, and small holes are not worth breaking them.
   bool keep_huge_pages;
 
-  // Whether a thread gets its free blocks in random order.
-  bool shuffles;
+  // Threads get their free blocks in random order, and records lie between guard pages.
+  bool hardened;
 
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
@@ -42,7 +42,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             .purge_lazily = false,
             .purge_least_bytes = size_t{4} << 10,
             .keep_huge_pages = false,
-            .shuffles = false,
+            .hardened = false,
             .homes = 4,
             .limit_soft_bytes = 0,
             .limit_hard_bytes = 0};

@@ -20,6 +20,7 @@ bool Engine<Vm>::start(const Config& config) {
   process_.start(config_.homes);
   huge_.start(space_.limits);
   caches_.start(space_.limits);
+  if (config_.hardened) metadata_.guard();
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.limits, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
@@ -34,11 +35,11 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[stack]);
   if (block != nullptr) {
     base::racy_store(cache->top[stack], cache->top[stack] - 1);
-    if (TIDE_UNLIKELY(config_.shuffles)) block = swap_with_any(*cache, stack, block);
+    if (TIDE_UNLIKELY(config_.hardened)) block = swap_with_any(*cache, stack, block);
   } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
-      if (TIDE_UNLIKELY(config_.shuffles) && block != nullptr) {
+      if (TIDE_UNLIKELY(config_.hardened) && block != nullptr) {
         block = swap_with_any(*cache, stack, block);
       }
       trade_if_due(cache);

@@ -18,6 +18,9 @@ class Metadata {
  public:
   constexpr Metadata() = default;
 
+  // From now on records lie between guard pages.
+  void guard() { guarded_ = true; }
+
   // Zeroed, aligned to a cache line or more, at most a page; null when there is no memory, or the
   // hard limit forbids it.
   void* allocate(Vm& vm, Limits& limits, size_t bytes, size_t alignment = 64) {
@@ -32,12 +35,17 @@ class Metadata {
       const size_t chunk =
           base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
       if (!limits.admit(chunk)) return nullptr;
-      void* const memory = vm.map(chunk);
+      const size_t guard_bytes = guarded_ ? vm.page_size() : 0;
+      void* const memory = vm.map(chunk + 2 * guard_bytes);
       if (memory == nullptr) {
         limits.dismiss(chunk);
         return nullptr;
       }
-      next_ = static_cast<char*>(memory);
+      next_ = static_cast<char*>(memory) + guard_bytes;
+      if (guard_bytes != 0) {
+        vm.deny(memory, guard_bytes);
+        vm.deny(next_ + chunk, guard_bytes);
+      }
       left_ = chunk;
       base::racy_store(mapped_, mapped_ + chunk);
     }
@@ -59,6 +67,7 @@ class Metadata {
   char* next_ = nullptr;
   size_t left_ = 0;
   size_t mapped_ = 0;
+  bool guarded_ = false;
 };
 
 }  // namespace tide::heap

@@ -44,6 +44,8 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   { vm.is_sparse(pointer, bytes) } -> std::same_as<bool>;
   // Grows or shrinks a mapping made by map(), moving it if needed; null leaves it untouched.
   { vm.remap(pointer, bytes, bytes) } -> std::same_as<void*>;
+  // Takes the access to the pages away, for good. Only a hint.
+  vm.deny(pointer, bytes);
   // Moves the pages of part of a mapping to a new mapping, which is returned; the part stays mapped
   // and reads as zero. Null: not possible, nothing has changed.
   { vm.detach_pages(pointer, bytes) } -> std::same_as<void*>;
@@ -64,6 +66,7 @@ class LinuxVm {
   void populate(void* address, size_t bytes);
   bool is_sparse(void* address, size_t bytes);
   void* remap(void* address, size_t old_bytes, size_t new_bytes);
+  void deny(void* address, size_t bytes);
   void* detach_pages(void* from, size_t bytes);
 };
 

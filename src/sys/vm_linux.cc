@@ -140,6 +140,11 @@ void* LinuxVm::remap(void* address, size_t old_bytes, size_t new_bytes) {
   return result == MAP_FAILED ? nullptr : result;
 }
 
+void LinuxVm::deny(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  mprotect(address, bytes, PROT_NONE);
+}
+
 void* LinuxVm::detach_pages(void* from, size_t bytes) {
   const ErrnoKeeper keeper;
   void* const result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);

@@ -384,6 +384,7 @@ class FakeVm {
   bool unmap(void* p, size_t bytes) { return os_->unmap(p, bytes); }
   bool purge(void* p, size_t bytes) { return os_->purge(p, bytes); }
   bool purge_lazily(void* p, size_t bytes) { return os_->purge_lazily(p, bytes); }
+  void deny(void*, size_t) {}
   void populate(void* p, size_t bytes) { os_->populate(p, bytes); }
   bool is_sparse(void*, size_t) { return os_->options().sparse; }
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
