@@ -7,9 +7,9 @@
 // malloc moves top down and then reads the slot: a 0 makes it put top back and sends it to the slow
 // path, where it waits for the gate. So once every thread has passed a barrier with the fence set,
 // no malloc gets past it but one that had moved top before: if top is not below
-// the fence then, and the fence still stands, all blocks from there down are out of the thread's
-// reach. Else the thread is in use of that very stack, and the fence is taken back. free writes
-// only above top.
+// the fence then, and after one more barrier the fence still stands, all blocks from there down are
+// out of the thread's reach. Else the thread is in use of that very stack, and the fence is taken
+// back. free writes only above top. (tests/model/protocols/drain_model.cc)
 #pragma once
 
 #include <atomic>
@@ -75,6 +75,9 @@ class CacheDrain {
       set_fences(idle);
       if (fenced_ != 0) {
         sys::fence_all_threads();
+        take_back_passed();
+        // Who passed a fence and put a block there again may show the new top before the block.
+        sys::fence_all_threads();
         collect();
       }
       with_lists(cache_);
@@ -107,18 +110,23 @@ class CacheDrain {
     });
   }
 
+  void take_back_passed() {
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      uintptr_t* const fence = fences_[stack];
+      if (fence == nullptr || base::racy_load(cache_.top[stack]) >= fence) return;
+      // Not if the thread has put another block there: then it has had this one.
+      uintptr_t stands = 0;
+      std::atomic_ref(*fence).compare_exchange_strong(stands, saved_[stack],
+                                                      std::memory_order_relaxed);
+      fences_[stack] = nullptr;
+    });
+  }
+
   void collect() {
     layout::for_each_stack([&](uint32_t stack, uint32_t c) {
       uintptr_t* const fence = fences_[stack];
-      if (fence == nullptr) return;
+      if (fence == nullptr || std::atomic_ref(*fence).load(std::memory_order_relaxed) != 0) return;
       uintptr_t* const bottom = layout::stack_bottom(cache_, stack);
-      std::atomic_ref slot(*fence);
-      if (base::racy_load(cache_.top[stack]) < fence || slot.load(std::memory_order_relaxed) != 0) {
-        // Not if the thread has put another block there: then it has had this one.
-        uintptr_t stands = 0;
-        slot.compare_exchange_strong(stands, saved_[stack], std::memory_order_relaxed);
-        return;
-      }
       const uintptr_t* const first = bottom + 1 + cache_.gone[stack];
       // A fork in between loses blocks, it must not double them.
       cache_.has_gone = true;
