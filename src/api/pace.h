@@ -11,14 +11,16 @@ class Pace {
  public:
   constexpr explicit Pace(uint64_t least_ns) : least_ns_(least_ns) {}
 
-  // True: it is due, and the caller, no one else, does it now and says end().
+  // True: it is due, and the caller, no one else, does it now and says end(). Sees what was done
+  // the last time.
   bool begin(uint64_t now) {
     uint64_t next = next_.load(std::memory_order_relaxed);
-    return now >= next && next_.compare_exchange_strong(next, UINT64_MAX);
+    return now >= next && next_.compare_exchange_strong(next, UINT64_MAX, std::memory_order_acquire,
+                                                        std::memory_order_relaxed);
   }
   void end(uint64_t begun, uint64_t now) {
     const uint64_t rest = (now - begun) * kRests;
-    next_.store(now + (rest > least_ns_ ? rest : least_ns_), std::memory_order_relaxed);
+    next_.store(now + (rest > least_ns_ ? rest : least_ns_), std::memory_order_release);
   }
   // In a forked child: who had begun is not here.
   void forget() { next_.store(0, std::memory_order_relaxed); }

@@ -78,7 +78,7 @@ class Zone {
 
   // The stack that blocks of the slab that `granule` is in belong to; `states` is states().
   static TIDE_INLINE uint8_t stack_at(const uint8_t* states, size_t granule) {
-    return base::racy_load(states[granule / layout::kGranulesPerSlab - layout::kClassMapBytes]);
+    return base::racy_load((states - layout::kClassMapBytes)[granule / layout::kGranulesPerSlab]);
   }
 
   // The state byte of the block that begins at `shifted` << the granule's shift.
@@ -128,7 +128,7 @@ class Zone {
   void set_class(uint32_t index, uint32_t c) {
     // Who sees the class sees whose slab it is.
     base::published_store(slabs_[index].size_class, static_cast<uint8_t>(c));
-    base::racy_store(states_[index - layout::kClassMapBytes],
+    base::racy_store((states_ - layout::kClassMapBytes)[index],
                      layout::stack_of(c, slabs_[index].home));
   }
   uint32_t index_of_address(const void* p) const {
