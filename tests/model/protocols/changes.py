@@ -1,0 +1,125 @@
+"""What instrument.py changes in headers of src/: types that have to be words of the checker, and
+mistakes that a model has to find. An entry is (header, text, new text)."""
+
+
+def mistake(name, wrong, right):
+    """`wrong` in place of `right` when the mistake `name` is on."""
+    return f'(::checker::mutated("{name}") ? ({wrong}) : ({right}))'
+
+
+changes = [
+    # A batch is plain memory: its words are ordered by the depot's word alone.
+    ("heap/depot.h", "    uint32_t count = 0;\n    void* blocks[layout::kMaxBatch] = {};",
+     "    ::checker::Plain<uint32_t> count;\n    ::checker::Plain<void*> blocks[4];"),
+    ("heap/depot.h", "word_.compare_exchange_weak(word, word | claim_bit(slot), ",
+     "word_.compare_exchange_weak(word, "
+     + mistake("depot: filled without a claim", "word", "word | claim_bit(slot)") + ", "),
+    ("heap/depot.h", "(word | claim_bit(slot)) & ~full_bit(slot)",
+     mistake("depot: emptied without a claim", "word & ~full_bit(slot)",
+             "(word | claim_bit(slot)) & ~full_bit(slot)")),
+    ("heap/depot.h", "    word_.fetch_and(~claim_bit(slot), ",
+     "    if (::checker::mutated(\"depot: claim dropped by a plain store\")) {\n"
+     "      word_.store(word & ~full_bit(slot), std::memory_order_relaxed);\n"
+     "      return count;\n    }\n    word_.fetch_and(~claim_bit(slot), "),
+
+    ("ds/lock.h", "kSpins = 64", "kSpins = 1"),
+    ("ds/lock.h", "== kContended) {\n      sys::futex_wake_one",
+     "== " + mistake("lock: nobody is woken", "kHeld + 7", "kContended")
+     + ") {\n      sys::futex_wake_one"),
+    ("ds/lock.h", "word_.exchange(kContended, ",
+     "word_.exchange(" + mistake("lock: taken as if nobody waits", "kHeld", "kContended") + ", "),
+
+    ("api/pace.h", "    return now >= next && next_",
+     "    if (::checker::mutated(\"pace: begun without an exchange\")) {\n"
+     "      if (now >= next) next_.store(UINT64_MAX, std::memory_order_relaxed);\n"
+     "      return now >= next;\n    }\n    return now >= next && next_"),
+
+    # The gate and the fences.
+    ("heap/cache_drain.h", "    cache_.gate.store(layout::kGateShut, ",
+     "    if (!::checker::mutated(\"drain: the gate stays open\"))\n"
+     "    cache_.gate.store(layout::kGateShut, "),
+    ("heap/cache_drain.h", "const bool alone = sys::fence_all_threads() && ",
+     "const bool alone = " + mistake("drain: no barrier behind the gate", "true",
+                                    "sys::fence_all_threads()") + " && "),
+    ("heap/cache_drain.h", "!base::published_load(cache_.busy)",
+     mistake("drain: busy is not looked at", "true", "!base::published_load(cache_.busy)")),
+    ("heap/cache_drain.h", "        sys::fence_all_threads();\n        take_back_passed();",
+     "        if (!::checker::mutated(\"drain: no barrier behind the fences\"))\n"
+     "          sys::fence_all_threads();\n        take_back_passed();"),
+    ("heap/cache_drain.h", "        sys::fence_all_threads();\n        collect();",
+     "        if (!::checker::mutated(\"drain: no barrier between top and slot\"))\n"
+     "          sys::fence_all_threads();\n        collect();"),
+    ("heap/cache_drain.h", "base::racy_load(cache_.top[stack]) >= fence",
+     mistake("drain: top is not looked at again", "true",
+             "base::racy_load(cache_.top[stack]) >= fence")),
+    ("heap/cache_drain.h", "std::atomic_ref(*fence).load(std::memory_order_relaxed) != 0",
+     mistake("drain: the fence is not looked at again", "false",
+             "std::atomic_ref(*fence).load(std::memory_order_relaxed) != 0")),
+    ("heap/cache_drain.h", "      std::atomic_ref(*fence).compare_exchange_strong(",
+     "      if (::checker::mutated(\"drain: a block of the thread is overwritten\")) {\n"
+     "        *fence = saved_[stack];\n        fences_[stack] = nullptr;\n        return;\n      }\n"
+     "      std::atomic_ref(*fence).compare_exchange_strong("),
+    ("heap/cache_drain.h", "cache_.gate.exchange(layout::kGateOpen, std::memory_order_release) ==",
+     "cache_.gate.exchange(layout::kGateOpen, std::memory_order_release) ==\n        "
+     "(::checker::mutated(\"drain: nobody is woken\") ? 7 : 0) +"),
+    ("heap/cache_drain.h", "      base::racy_store(cache_.gone[stack], "
+     "static_cast<uint16_t>(fence - bottom));",
+     "      if (!::checker::mutated(\"drain: gone is not told\"))\n"
+     "        base::racy_store(cache_.gone[stack], static_cast<uint16_t>(fence - bottom));"),
+    ("heap/cache_drain.h", "reinterpret_cast<void*>(*slot)",
+     "reinterpret_cast<void*>(static_cast<uintptr_t>(*slot))"),
+    ("heap/cache_use.h", "    base::racy_store(cache->busy, true);\n",
+     "    if (!::checker::mutated(\"use: not busy\")) base::racy_store(cache->busy, true);\n"),
+    ("heap/cache_use.h",
+     "if (TIDE_UNLIKELY(cache->gate.load(std::memory_order_acquire) != layout::kGateOpen)) {",
+     "if (!::checker::mutated(\"use: does not wait\") &&\n"
+     "        cache->gate.load(std::memory_order_acquire) != layout::kGateOpen) {"),
+    ("heap/cache_use.h", "if (TIDE_UNLIKELY(cache->has_gone)) close_gaps(*cache);",
+     "if (!::checker::mutated(\"use: gaps stay\") && cache->has_gone) close_gaps(*cache);"),
+    ("heap/cache_use.h", "      sys::finish_fork();  // whoever shut it",
+     "      if (::checker::mutated(\"use: waits while busy\")) base::racy_store(cache.busy, true);\n"
+     "      sys::finish_fork();  // whoever shut it"),
+    ("heap/cache_use.h", "if (shut != layout::kGateOpen) sys::futex_wait(&cache.gate, "
+     "layout::kGateAwaited);",
+     "if (shut != layout::kGateOpen) sys::futex_wait(&cache.gate, "
+     + mistake("use: waits for the wrong word", "layout::kGateShut", "layout::kGateAwaited")
+     + ");"),
+
+    ("heap/fast_path.h", "  uintptr_t* top = base::stale_load(front.top[stack]) - 1;\n"
+     "  base::racy_store(front.top[stack], top);",
+     "  uintptr_t* top = base::stale_load(front.top[stack]) - 1;\n"
+     "  if (::checker::mutated(\"malloc: the slot is read before top is stored\")) {\n"
+     "    const uintptr_t early = base::racy_load(top[1]);\n"
+     "    base::racy_store(front.top[stack], top);\n"
+     "    if (early == 0) {\n      base::racy_store(front.top[stack], top + 1);\n"
+     "      return nullptr;\n    }\n"
+     "    return reinterpret_cast<void*>(early);\n  }\n"
+     "  base::racy_store(front.top[stack], top);"),
+    ("heap/fast_path.h", "  *top = base::address_of(block);\n",
+     "  if (::checker::mutated(\"free: top is stored before the slot\")) {\n"
+     "    base::racy_store(front.top[stack], top);\n"
+     "  }\n  *top = base::address_of(block);\n"),
+    ("heap/fast_path.h", "TIDE_INLINE bool release_as(uint8_t* states,",
+     "TIDE_INLINE bool release_as(::checker::Racy<uint8_t>* states,"),
+    ("heap/fast_path.h", "  uint8_t* const states = zone.states();",
+     "  ::checker::Racy<uint8_t>* const states = zone.states();"),
+
+    # The race of mremap: another thread may get the old address at once.
+    ("heap/huge_blocks.h", "    erase(*entry);\n    void* const result = "
+     "vm.remap(p, moved.bytes, rounded);",
+     "    const bool late = ::checker::mutated(\"huge: known while it moves\");\n"
+     "    const bool open = ::checker::mutated(\"huge: moved without the lock\");\n"
+     "    if (!late && !open) erase(*entry);\n"
+     "    if (open) lock_.unlock();\n"
+     "    void* const result = vm.remap(p, moved.bytes, rounded);\n"
+     "    if (open) lock_.lock();\n"
+     "    if (late || open) erase(*entry);"),
+    ("heap/huge_blocks.h", "        base::racy_store(slot->address, uintptr_t{0});\n      }\n"
+     "      if (!purger.vm.unmap(",
+     "        if (!::checker::mutated(\"huge: kept while it is unmapped\"))\n"
+     "          base::racy_store(slot->address, uintptr_t{0});\n      }\n"
+     "      if (!purger.vm.unmap("),
+    ("heap/huge_blocks.h", "if (slot.address == 0 || slot.going) continue;",
+     "if (slot.address == 0 || (slot.going && !::checker::mutated(\"huge: taken while it goes\")))"
+     " continue;"),
+]

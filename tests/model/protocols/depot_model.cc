@@ -1,0 +1,81 @@
+// src/heap/depot.h as it is: batches get lost or doubled in no run, and are never read half
+// written.
+#include "heap/depot.h"
+
+#include "tests/model/checker/run_models.h"
+
+namespace {
+
+using tide::heap::Depot;
+
+constexpr uint32_t kBlocks = 8;
+
+void* block(uintptr_t n) { return reinterpret_cast<void*>(n); }
+
+// Two slots; each thread is a list of puts (+n: a batch of block n, twice in it) and takes (0).
+struct DepotModel : checker::Model {
+  using Acts = std::vector<std::vector<int>>;
+  explicit DepotModel(const Acts& list, uint32_t slot_count) : acts(list), slots(slot_count) {}
+
+  void thread(uint32_t t) override {
+    Depot depot(word, batches);
+    for (const int act : acts[t]) act > 0 ? put(depot, act) : take(depot);
+  }
+  void put(Depot& depot, int n) {
+    void* batch[] = {block(n), block(n)};
+    const bool done = depot.put(batch, 2, slots);
+    if (done) inside[n] = true;
+  }
+  void take(Depot& depot) {
+    static_cast<void>(depot.count());
+    void* batch[tide::layout::kMaxBatch] = {};
+    const uint32_t count = depot.take(batch);
+    if (count == 0) return;
+    checker::require(count == 2 && batch[0] == batch[1], "a batch is torn");
+    const auto n = reinterpret_cast<uintptr_t>(batch[0]);
+    checker::require(n != 0 && n < kBlocks, "a batch is none that was put");
+    checker::require(!taken[n], "a batch came out twice");
+    taken[n] = true;
+  }
+  void finish() override {
+    Depot depot(word, batches);
+    for (void* batch[tide::layout::kMaxBatch]; depot.take(batch) != 0;) {
+      const auto n = reinterpret_cast<uintptr_t>(batch[0]);
+      checker::require(n < kBlocks && !taken[n], "a batch came out twice");
+      taken[n] = true;
+    }
+    for (uint32_t n = 0; n < kBlocks; ++n) {
+      checker::require(taken[n] == inside[n], "a batch is lost");
+    }
+  }
+
+  const Acts& acts;
+  const uint32_t slots;
+  Depot::Word word{0};
+  Depot::Batches batches;
+  bool inside[kBlocks] = {};
+  bool taken[kBlocks] = {};
+};
+
+checker::Program program(const char* name, uint32_t slots, DepotModel::Acts acts) {
+  return {name, static_cast<uint32_t>(acts.size()), [=] {
+            static std::map<std::string, DepotModel::Acts> kept;
+            return new DepotModel(kept.emplace(name, acts).first->second, slots);
+          }};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const checker::Suite suite{
+      .programs = {program("put, take, put, one slot", 1, {{1, 2}, {0, 0}}),
+                   program("two put, one slot", 1, {{1, 0}, {2, 0}}),
+                   program("two put, one takes", 2, {{1}, {2}, {0}}),
+                   program("one puts, two take", 1, {{1}, {0}, {0}}),
+                   program("two put, two take", 2, {{1, 0}, {2, 0}})},
+      .mutations = {"depot: filled without a claim", "depot: emptied without a claim",
+                    "depot: claim dropped by a plain store"},
+      .unneeded = {},
+  };
+  return checker::run_suite(suite, argc, argv);
+}
