@@ -58,7 +58,7 @@ void* guard_now(size_t bytes, size_t alignment) {
   if (is_new_thread && g_rate != 1) return nullptr;
   if (g_rate == 0) return nullptr;
   const Unguarded unguarded;
-  void* const block = g_pool.allocate(bytes, alignment);
+  void* const block = g_pool.allocate(bytes == 0 ? 1 : bytes, alignment);
   if (block != nullptr) watch_for_faults();
   return block;
 }

@@ -10,6 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tide/tide.h>
+
+#pragma weak tide_heap_create
+#pragma weak tide_heap_destroy
+#pragma weak tide_heap_malloc
+#pragma weak tide_heap_realloc
+#pragma weak tide_heap_of
 
 // operator new, new[], delete, delete[] and delete with a size, by their names in the C++ ABI.
 void* _Znwm(size_t bytes);
@@ -202,6 +209,52 @@ static void read_behind(void) {
   }
 }
 
+// ---- in order: blocks of no bytes are as good as any, and one byte long
+
+static void nothing_asked(void) {
+  void* p = opaque(malloc(0));
+  if (malloc_usable_size(p) < 1) exit(5);
+  *(char*)p = 1;
+  free(p);
+  p = opaque(_Znwm(0));
+  _ZdlPvm(opaque(p), 0);
+  p = opaque(calloc(0, 8));
+  if (malloc_usable_size(p) < 1) exit(5);
+  p = opaque(realloc(p, 100));
+  free(p);
+  p = opaque(aligned_alloc(64, 0));
+  free(p);
+  tide_heap_t* heap = tide_heap_create(0);
+  tide_heap_t* other = tide_heap_create(0);
+  p = opaque(tide_heap_malloc(heap, 0));
+  if (tide_heap_of(p) != heap || tide_heap_realloc(other, p, 10) != NULL) exit(5);
+  free(p);
+  tide_heap_destroy(heap);
+  tide_heap_destroy(other);
+  exit(0);
+}
+
+// A pointer into the guard pages around a sampled block.
+static void free_behind_guarded(void) {
+  for (int i = 0; i < 40; ++i) {
+    unsigned char* p = block();
+    if ((uintptr_t)p % 4096 != 0) free(opaque((void*)(((uintptr_t)p | 4095) + 1 + 64)));
+  }
+}
+static void free_before_guarded(void) {
+  unsigned char* p = block();
+  free(opaque((void*)(((uintptr_t)p & ~(uintptr_t)4095) - 64)));
+}
+static void realloc_behind_guarded(void) {
+  unsigned char* p = block();
+  opaque(realloc(opaque((void*)(((uintptr_t)p | 4095) + 1 + 64)), 100));
+}
+// Into the guard page behind a large block.
+static void free_in_guard(void) {
+  unsigned char* p = block();
+  free(opaque(p + malloc_usable_size(p) + 4096));
+}
+
 #define CASE(name) \
   { #name, name }
 static const struct {
@@ -239,6 +292,11 @@ static const struct {
     CASE(underflow),
     CASE(write_before),
     CASE(read_behind),
+    CASE(nothing_asked),
+    CASE(free_behind_guarded),
+    CASE(free_before_guarded),
+    CASE(realloc_behind_guarded),
+    CASE(free_in_guard),
 };
 
 int main(int argc, char** argv) {

@@ -68,6 +68,7 @@ def make_cases():
         for misuse in "delete_of_other_size", "delete_of_smaller_size":
             hardened(misuse, SMALL, rf"sized free of {A} with \d+ bytes, but the block has 24")
         hardened("order", 64, "", EXIT_0)
+        hardened("nothing_asked", SMALL, "", EXIT_0)
         if level == 1:
             continue
         hardened("not_reused_at_once", SMALL, "", EXIT_0)
@@ -79,6 +80,9 @@ def make_cases():
                      rf"overflow: access to {A}, past the end of the block at {BLOCK}", FAULT)
             hardened("read_next_page", size,
                      rf"overflow: access to {A}, past the end of the block at {BLOCK}", FAULT)
+            hardened("free_in_guard", size,
+                     rf"free of {A}, (which is inside the live block at {A} \(.*\)|"
+                     "which is not memory of this allocator|where no block was ever allocated)")
             for misuse in "write_after_free", "read_after_free":
                 hardened(misuse, size,
                          rf"use after free: access to {A} in the freed block at {BLOCK}", FAULT)
@@ -112,6 +116,11 @@ def make_cases():
             ("allocated",))
     guarded("underflow", rf"underflow: access to {A}, 1 bytes before the block at {block}", FAULT,
             ("allocated",))
+    for misuse in "free_behind_guarded", "free_before_guarded", "realloc_behind_guarded":
+        guarded(misuse, rf"(free|realloc) of {A}, which is inside the live block at {block}", ABORT,
+                ("allocated",))
+    add("guard", guards, "nothing_asked", SMALL, "", EXIT_0)
+    add("default", {}, "nothing_asked", SMALL, "", EXIT_0)
     add("guard", guards, "read_behind", 32,
         rf"overflow: access to {A}, 0 bytes past the end of the block at {A} \(32 bytes, guarded\)",
         FAULT, ("allocated",))

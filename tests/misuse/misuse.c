@@ -7,11 +7,13 @@
 // compiler neither warns nor takes advantage of it.
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 void* __libc_malloc(size_t bytes);
@@ -155,6 +157,68 @@ static void freed_by_realloc(void) {
   g_call(opaque(p));
 }
 
+static void calloc_at_once(void) {
+  void* p = opaque(calloc(1, g_size));
+  free(p);
+  g_call(opaque(p));
+}
+static void aligned_at_once(void) {
+  void* p = opaque(aligned_alloc(256, g_size));
+  free(p);
+  g_call(opaque(p));
+}
+// A realloc that fails leaves the block live; one free is in order, the next is not.
+static void after_failed_realloc(void) {
+  void* p = block();
+  if (realloc(opaque(p), PTRDIFF_MAX) != NULL) exit(6);
+  free(opaque(p));
+  g_call(opaque(p));
+}
+static void again_in_child(void) {
+  void* p = block();
+  free(p);
+  const pid_t child = fork();
+  if (child == 0) {
+    g_call(opaque(p));
+    _exit(3);
+  }
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) exit(4);
+  if (!WIFSIGNALED(status)) exit(3);
+  raise(WTERMSIG(status));
+}
+
+// Every size from 1 to 80 KiB, in steps of a sixteenth, then some that have pages or a mapping of
+// their own. Each ends in a child with one line.
+static void expect_noticed(void) {
+  int ends[2];
+  if (pipe(ends) != 0) exit(4);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    at_once();
+    _exit(3);
+  }
+  close(ends[1]);
+  char line[300] = "";
+  if (read(ends[0], line, sizeof line - 1) < 0) exit(4);
+  close(ends[0]);
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) exit(4);
+  const char* const end = strchr(line, '\n');
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strncmp(line, "tide: ", 6) == 0 &&
+      end != NULL && end[1] == 0) {
+    return;
+  }
+  fprintf(stderr, "%zu bytes: status %#x: %s\n", g_size, (unsigned)status, line);
+  exit(6);
+}
+static void of_every_size(void) {
+  for (g_size = 1; g_size < (80 << 10); g_size += g_size / 16 + 1) expect_noticed();
+  for (g_size = 100 << 10; g_size < (100 << 20); g_size *= 3) expect_noticed();
+  exit(0);
+}
+
 // ---- inside a block
 
 static void inside(size_t offset) { g_call(opaque((char*)block() + offset)); }
@@ -258,6 +322,11 @@ static void libc_block(void) {
     expect_kept(p, bytes);
     free(p);
     p = __libc_malloc(bytes);
+    memset(p, 'c', bytes);
+    p = realloc(p, bytes / 2 + 1);
+    expect_kept(p, bytes / 2 + 1);
+    free(p);
+    p = __libc_malloc(bytes);
     if (realloc(opaque(p), 0) != NULL) exit(6);
     free(__libc_calloc(3, bytes));
     free(__libc_memalign(256, bytes));
@@ -285,6 +354,10 @@ static void libc_double_free(void) {
   g_call(opaque(p));
 }
 
+static void libc_inside(void) {
+  char* p = __libc_calloc(1, 200);
+  g_call(opaque(p + 64));
+}
 struct Case {
   const char* name;
   void (*run)(void);
@@ -303,6 +376,11 @@ static const struct Case kCases[] = {
     CASE(after_trim),
     CASE(moved_by_realloc),
     CASE(freed_by_realloc),
+    CASE(calloc_at_once),
+    CASE(aligned_at_once),
+    CASE(after_failed_realloc),
+    CASE(again_in_child),
+    CASE(of_every_size),
     CASE(inside_by_1),
     CASE(inside_by_8),
     CASE(inside_by_16),
@@ -340,6 +418,7 @@ static const struct Case kCases[] = {
     CASE(libc_block),
     CASE(libc_block_of_thread),
     CASE(libc_double_free),
+    CASE(libc_inside),
 };
 
 static const struct {
