@@ -55,7 +55,7 @@ bool has_guard(const void* p) {
 }
 
 // The guard page, or the whole freed block.
-void reopen(const void* p, size_t usable) { sys::allow_access(base::address_of(p), usable); }
+bool reopen(const void* p, size_t usable) { return sys::allow_access(base::address_of(p), usable); }
 
 bool close_guard(const void* p, size_t usable) {
   if (g_guards.load(std::memory_order_relaxed) >= kMostGuards) return false;
@@ -64,9 +64,10 @@ bool close_guard(const void* p, size_t usable) {
   return true;
 }
 
-void open_guard(const void* p, size_t usable) {
-  reopen(static_cast<const char*>(p) + usable - page_bytes(), page_bytes());
+bool open_guard(const void* p, size_t usable) {
+  if (!reopen(static_cast<const char*>(p) + usable - page_bytes(), page_bytes())) return false;
   g_guards.fetch_sub(1, std::memory_order_relaxed);
+  return true;
 }
 
 Seal seal_of(const char* call, const void* p, size_t usable) {
@@ -137,9 +138,23 @@ void leave(heap::ThreadCache* cache, const SmallQuarantine::Entry& entry) {
   g_engine.release_retired(cache, entry.block);
 }
 
-void leave_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry) {
-  reopen(entry.block, entry.bytes);
-  g_engine.release_slow(cache, entry.block);
+// Into the large blocks' quarantine, where nobody may touch it. `open`: all of it is accessible; if
+// not, and whoever would have to leave can't be opened either, the block stays out of use for good:
+// the system's state must change a lot for that, and a closed page must never be in a free block.
+void enter_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry, bool open) {
+  const auto reopen_entry = [](const LargeQuarantine::Entry& e) {
+    return reopen(e.block, e.bytes);
+  };
+  const auto close_entry = [](const LargeQuarantine::Entry& e) {
+    sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
+  };
+  LargeQuarantine::Entry out[LargeQuarantine::kMostOut];
+  const uint32_t leaving =
+      g_large.exchange_closed(entry, random_number(), out, reopen_entry, close_entry);
+  for (uint32_t i = 0; i < leaving; ++i) {
+    if (out[i].block == entry.block && !open && !reopen_entry(entry)) continue;
+    g_engine.release_slow(cache, out[i].block);
+  }
 }
 
 }  // namespace
@@ -195,7 +210,8 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
       g_engine.release_slow(cache, block);
       return nullptr;
     }
-    guarded = close_guard(block, usable);
+    // Nobody could wait for a page that the system refuses to open when the heap is destroyed.
+    guarded = request.heap == nullptr && close_guard(block, usable);
   }
   put_seal(g_secret, block, room_of(block, usable), bytes, guarded, request.origin);
   return block;
@@ -217,16 +233,10 @@ void hardened_release(heap::ThreadCache* cache, void* p, size_t usable, Origin o
     const bool is_right = bytes == known % kSizeBits || (bytes == 0 && known == 1);
     if (bytes != kUnknownBytes && !is_right) wrong_size(p, bytes);
     if (g_harden >= 3 && seal.origin != origin) wrong_family(p, usable, seal.origin, origin);
-    if (seal.guarded) open_guard(p, usable);
+    const bool open = !seal.guarded || open_guard(p, usable);
     if (large && g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
-      LargeQuarantine::Entry out[LargeQuarantine::kMostOut];
-      uint32_t leaving = 0;
-      if (g_engine.space().vm.purge(p, usable) && sys::deny_access(base::address_of(p), usable)) {
-        leaving = g_large.exchange({p, usable}, random_number(), SIZE_MAX, out);
-      } else {
-        out[leaving++] = {p, usable};
-      }
-      for (uint32_t i = 0; i < leaving; ++i) leave_large(cache, out[i]);
+      if (!g_engine.space().vm.purge(p, usable)) memset(p, 0, room_of(p, usable) + kSealBytes);
+      enter_large(cache, {p, usable}, open);
     } else {
       clear(p, usable);
       SmallQuarantine::Entry out[SmallQuarantine::kMostOut];
@@ -274,8 +284,8 @@ void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap) {
         if (info.heap_id == *static_cast<uint16_t*>(id)) {
           if (info.size_class != 0) {
             memset(info.address, 0, info.usable_bytes);
-          } else if (seal_of("heap_destroy", info.address, info.usable_bytes).guarded) {
-            open_guard(info.address, info.usable_bytes);
+          } else {
+            seal_of("heap_destroy", info.address, info.usable_bytes);
           }
         }
         return true;

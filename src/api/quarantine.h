@@ -30,16 +30,20 @@ class QuarantineShard {
   // kept. Returns how many of kMostOut these are.
   uint32_t exchange(Entry in, uint64_t random, size_t most_bytes, Entry* out) {
     const ds::LockGuard guard(lock_);
-    bytes_ += in.bytes;
-    Entry& place = places_[random % kPlaces];
-    const Entry moved = place;
-    place = in;
-    uint32_t leaving = 0;
-    if (moved.block != nullptr) {
-      if (count_ == kQueue) out[leaving++] = pop();
-      queue_[(first_ + count_++) % kQueue] = moved;
+    return enter(in, random, most_bytes, out);
+  }
+
+  // The same for blocks that are closed in here: open(entry) before one leaves, close(entry) when
+  // one has come. If who has to leave can't be opened nobody comes in, and `in` is sent back.
+  template <class Open, class Close>
+  uint32_t exchange_closed(Entry in, uint64_t random, Entry* out, Open open, Close close) {
+    const ds::LockGuard guard(lock_);
+    if (count_ == kQueue && !open(queue_[first_])) {
+      out[0] = in;
+      return 1;
     }
-    while (bytes_ > most_bytes && count_ != 0 && leaving < kMostOut) out[leaving++] = pop();
+    const uint32_t leaving = enter(in, random, SIZE_MAX, out);
+    close(in);
     return leaving;
   }
 
@@ -65,6 +69,20 @@ class QuarantineShard {
   void repair_in_child() { lock_.release_in_child(); }
 
  private:
+  uint32_t enter(const Entry& in, uint64_t random, size_t most_bytes, Entry* out) {
+    bytes_ += in.bytes;
+    Entry& place = places_[random % kPlaces];
+    const Entry moved = place;
+    place = in;
+    uint32_t leaving = 0;
+    if (moved.block != nullptr) {
+      if (count_ == kQueue) out[leaving++] = pop();
+      queue_[(first_ + count_++) % kQueue] = moved;
+    }
+    while (bytes_ > most_bytes && count_ != 0 && leaving < kMostOut) out[leaving++] = pop();
+    return leaving;
+  }
+
   Entry pop() {
     const Entry entry = queue_[first_];
     first_ = (first_ + 1) % kQueue;

@@ -310,7 +310,7 @@ void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uin
   if (grown == nullptr) {
     // No memory for the larger mapping: the pages go back by copy, the block stays as it was.
     memcpy(p, detached, usable);
-    space_.vm.unmap(detached, usable);
+    huge_.discard(space_.vm, detached, usable);
     return nullptr;
   }
   large_.release(p, owner, true);

@@ -17,6 +17,7 @@
 #include "heap/low_water.h"
 #include "heap/metadata.h"
 #include "heap/purge_batch.h"
+#include "heap/unwanted.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -150,7 +151,7 @@ class HugeBlocks {
 
   // Gives kept mappings back to the system, up to `limit` bytes may stay. Returns bytes.
   size_t purge(Purger<Vm>& purger, size_t limit) {
-    size_t total = 0;
+    size_t total = retry_unwanted(purger.vm);
     for (;;) {
       Kept* slot = nullptr;
       {
@@ -179,6 +180,13 @@ class HugeBlocks {
       total += victim.bytes;
       limits_->dismiss(victim.bytes);
     }
+  }
+
+  // A mapping with pages that is no block's, and was not counted: goes, now or later.
+  void discard(Vm& vm, void* mapping, size_t bytes) {
+    limits_->admit_always(bytes);
+    const ds::LockGuard guard(lock_);
+    unmap_or_want_not(vm, mapping, bytes, bytes);
   }
 
   // visit(entry) for every block; the lock is held. False from visit stops.
@@ -226,6 +234,8 @@ class HugeBlocks {
   // Of kept_bytes(); for the one that gives memory back.
   LowWater& low_water() { return low_water_; }
   size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
+  // Mappings that the kernel has not let go yet.
+  size_t unwanted_bytes() const { return unwanted_.bytes(); }
   ds::Lock& lock() { return lock_; }
 
  private:
@@ -256,10 +266,11 @@ class HugeBlocks {
     const size_t total = bytes + alignment;
     if (total < bytes) return false;
     void* memory = vm.map(total);
-    if (memory == nullptr && drop_kept(vm)) {
-      // What is kept for reuse may be just what is missing.
+    if (memory == nullptr && (drop_kept(vm) || unwanted_.bytes() != 0)) {
+      // What is kept may be just what is missing.
       while (drop_kept(vm)) {
       }
+      unwanted_.retry(vm, *limits_);
       memory = vm.map(total);
     }
     if (memory == nullptr) return false;
@@ -271,10 +282,19 @@ class HugeBlocks {
     const uintptr_t aligned = base::align_up(start, alignment);
     const size_t before = aligned - start;
     const size_t after = total - before - bytes;
-    if (before != 0) vm.unmap(memory, before);
-    if (after != 0) vm.unmap(reinterpret_cast<void*>(aligned + bytes), after);
+    if (before != 0) unmap_or_want_not(vm, memory, before, 0);
+    if (after != 0) unmap_or_want_not(vm, reinterpret_cast<void*>(aligned + bytes), after, 0);
     result = {aligned, bytes, false};
     return true;
+  }
+
+  // Never counted bytes, or all of them. The lock is held.
+  void unmap_or_want_not(Vm& vm, void* mapping, size_t bytes, size_t counted) {
+    if (vm.unmap(mapping, bytes)) {
+      limits_->dismiss(counted);
+    } else {
+      unwanted_.keep(vm, *limits_, mapping, bytes, counted);
+    }
   }
 
   // One kept mapping less; its pages go even if the mapping can't. False: there is none.
@@ -282,10 +302,7 @@ class HugeBlocks {
     Kept* const slot = any_kept();
     if (slot == nullptr) return false;
     const Kept victim = take_kept_at(*slot);
-    void* const kept = reinterpret_cast<void*>(victim.address);
-    if (vm.unmap(kept, victim.bytes) || vm.purge(kept, victim.bytes)) {
-      limits_->dismiss(victim.bytes);
-    }
+    unmap_or_want_not(vm, reinterpret_cast<void*>(victim.address), victim.bytes, victim.bytes);
     return true;
   }
 
@@ -323,15 +340,12 @@ class HugeBlocks {
     return false;
   }
 
-  // The kernel may refuse to unmap (max_map_count): then the mapping stays ours, and without its
-  // pages if that is to be had.
+  // What the kernel refuses to unmap serves again, if there is a place for it.
   void unmap_or_keep(Vm& vm, const Kept& freed) {
     void* const mapping = reinterpret_cast<void*>(freed.address);
     if (vm.unmap(mapping, freed.bytes)) return limits_->dismiss(freed.bytes);
-    const bool gone = vm.purge(mapping, freed.bytes);
     const ds::LockGuard guard(lock_);
-    // Else it is lost: address space, not memory.
-    if (!put_kept(freed) && gone) limits_->dismiss(freed.bytes);
+    if (!put_kept(freed)) unwanted_.keep(vm, *limits_, mapping, freed.bytes, freed.bytes);
   }
 
   // One that nobody is giving back, or null.
@@ -365,6 +379,12 @@ class HugeBlocks {
     if (best == nullptr) return false;
     result = take_kept_at(*best);
     return true;
+  }
+
+  size_t retry_unwanted(Vm& vm) {
+    if (unwanted_.bytes() == 0) return 0;
+    const ds::LockGuard guard(lock_);
+    return unwanted_.retry(vm, *limits_);
   }
 
   size_t capacity() const { return table_ == nullptr ? 0 : table_->capacity; }
@@ -444,6 +464,7 @@ class HugeBlocks {
   size_t kept_bytes_ = 0;
   size_t grown_bytes_ = 0;  // not paid for yet
   LowWater low_water_;
+  Unwanted<Vm> unwanted_;
   Kept freed_[kRemembered] = {};
   uint32_t freed_next_ = 0;
 };

@@ -41,10 +41,12 @@ struct Space {
   bool start() {
     for (unsigned attempt = 0; plan_addresses(vm, attempt, plan); ++attempt) {
       if (plan.base == 0) continue;
-      small.place(vm, limits, layout::kSmallGranuleShift, plan.small_zone(), plan.small_states(),
-                  plan.small_slabs(), plan.window_bytes);
-      mid.place(vm, limits, layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(),
-                plan.mid_slabs(), plan.window_bytes);
+      if (!small.place(vm, limits, layout::kSmallGranuleShift, plan.small_zone(),
+                       plan.small_states(), plan.small_slabs(), plan.window_bytes) ||
+          !mid.place(vm, limits, layout::kMidGranuleShift, plan.mid_zone(), plan.mid_states(),
+                     plan.mid_slabs(), plan.window_bytes)) {
+        return false;
+      }
       if (small.start(vm)) return true;
     }
     return false;

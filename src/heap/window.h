@@ -16,12 +16,14 @@ class Window {
  public:
   constexpr Window() = default;
 
-  // May be called again when the place was no good; what is mapped there goes.
-  void place(Vm& vm, uintptr_t base, size_t capacity) {
-    if (end_ != 0) vm.unmap(reinterpret_cast<void*>(base_), end_);
+  // May be called again when the place was no good; what is mapped there goes. False: it can't,
+  // and nothing has changed.
+  bool place(Vm& vm, uintptr_t base, size_t capacity) {
+    if (end_ != 0 && !vm.unmap(reinterpret_cast<void*>(base_), end_)) return false;
     base_ = base;
     capacity_ = capacity;
     end_ = mapped_ = 0;
+    return true;
   }
 
   // Maps on until at least `bytes` from the base are there. The size asked for is rounded up to

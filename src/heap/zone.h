@@ -34,26 +34,31 @@ class Zone {
 
   constexpr Zone() = default;
 
-  void place(Vm& vm, Limits& limits, unsigned granule_shift, uintptr_t zone, uintptr_t states,
+  // May be called again when the place was no good. False: what is mapped there can't go now.
+  bool place(Vm& vm, Limits& limits, unsigned granule_shift, uintptr_t zone, uintptr_t states,
              uintptr_t slabs, size_t window_bytes) {
-    limits.dismiss(metadata_bytes());  // of a place that was no good
     limits_ = &limits;
     page_bytes_ = vm.page_size();
     shift_ = granule_shift;
     forget_pools();
-    zone_.place(vm, zone, window_bytes);
     limit_ = 0;
     untouched_ = 0;
-    classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes);
-    states_window_.place(vm, states, window_bytes >> shift_);
-    slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab));
     const uintptr_t bitmaps = slabs + AddressPlan::bitmaps_offset(window_bytes);
-    bitmaps_window_.place(vm, bitmaps, window_bytes / slab_bytes() * sizeof(Bitmap));
+    const size_t counted = metadata_bytes();  // of a place that was no good
+    const bool placed =
+        zone_.place(vm, zone, window_bytes) &&
+        classes_window_.place(vm, states - layout::kClassMapBytes, layout::kClassMapBytes) &&
+        states_window_.place(vm, states, window_bytes >> shift_) &&
+        slabs_window_.place(vm, slabs, window_bytes / slab_bytes() * sizeof(layout::Slab)) &&
+        bitmaps_window_.place(vm, bitmaps, window_bytes / slab_bytes() * sizeof(Bitmap));
+    limits.dismiss(counted - metadata_bytes());
+    if (!placed) return false;
     base_ = zone;
     states_ = reinterpret_cast<uint8_t*>(states);
     slabs_ = reinterpret_cast<layout::Slab*>(slabs);
     bitmaps_ = reinterpret_cast<Bitmap*>(bitmaps);
     state_bias_ = states - (zone >> shift_);
+    return true;
   }
 
   // Maps the first slabs. False when the place is no good.

@@ -73,8 +73,6 @@ void at_fork_in_child(void (*callback)()) {
     not_forked->store(true, std::memory_order_relaxed);
     // Other threads are in finish_fork() already: they see the flag and the callback set.
     g_not_forked.store(not_forked, std::memory_order_release);
-  } else if (memory != MAP_FAILED) {
-    munmap(memory, page);
   }
   pthread_atfork(nullptr, nullptr, [] {
     if (g_not_forked.load(std::memory_order_relaxed) == nullptr) {

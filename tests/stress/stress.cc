@@ -205,7 +205,7 @@ class Worker {
   }
 
   void use_heap() {
-    if constexpr (kHasHeaps) {
+    if (has_heaps()) {
       Heap* const heap = heap_create();
       if (is_refused(heap, "no heap", 0)) return;
       std::vector<Block> blocks;

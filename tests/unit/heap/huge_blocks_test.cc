@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <map>
 #include <random>
+#include <vector>
 
 #include "tests/unit/heap/os_fixture.h"
 
@@ -157,6 +158,23 @@ TEST_F(HugeBlocksTest, RefusedUnmapLosesNothing) {
   ASSERT_TRUE(release(block));
   os.heal();
   EXPECT_EQ(huge.purge(purger, 0), 2 * kMiB) << "kept until it can be given back";
+}
+
+TEST_F(HugeBlocksTest, WhatTheSystemRefusesToUnmapGoesLater) {
+  const size_t before = os.mapped_bytes();
+  const size_t footprint = limits.footprint();
+  os.fail_kind(VmCall::kUnmap);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 40; ++i) blocks.push_back(allocate(2 * kMiB, 8 * kMiB));
+  for (void* block : blocks) ASSERT_TRUE(release(block));
+  EXPECT_GT(huge.unwanted_bytes(), 40 * 8 * kMiB) << "around the blocks, and more than are kept";
+  EXPECT_EQ(os.mapped_bytes() - before,
+            metadata.mapped_bytes() + huge.unwanted_bytes() + huge.kept_bytes());
+  os.heal();
+  huge.purge(purger, 0);
+  EXPECT_EQ(huge.unwanted_bytes(), 0u);
+  EXPECT_EQ(os.mapped_bytes() - before, metadata.mapped_bytes());
+  EXPECT_EQ(limits.footprint() - footprint, metadata.mapped_bytes());
 }
 
 TEST_F(HugeBlocksTest, RegistryBehavesLikeAMap) {

@@ -1,0 +1,276 @@
+#include "tests/faults/injector.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <unwind.h>
+#include <atomic>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+extern "C" const char __executable_start;
+extern "C" const char etext;
+
+namespace tide::faults {
+
+namespace {
+
+constexpr uint32_t kMostSites = 4096;
+
+// All zero at first; a slot is taken by who sets its key.
+struct SharedSite {
+  std::atomic<uint64_t> key;
+  std::atomic<uintptr_t> address;
+  std::atomic<uintptr_t> caller;
+  std::atomic<uint64_t> calls;
+  std::atomic<uint64_t> faults;
+};
+struct Shared {
+  std::atomic<uint64_t> faults;
+  SharedSite sites[kMostSites];
+};
+
+// The code under test. No thread-local state in here: the allocator's helper thread has none.
+uintptr_t g_begin = 0;
+uintptr_t g_end = 0;
+Shared* g_shared = nullptr;
+Plan g_plan = kNoFaults;
+std::atomic<bool> g_armed{false};
+std::atomic<uint64_t> g_calls{0};
+std::atomic<uint64_t> g_faults{0};
+std::atomic<size_t> g_mapped{0};
+// Addresses that were only asked for: nothing but they is lost when that mapping can't go.
+std::atomic<void*> g_asked{nullptr};
+
+bool is_under_test(uintptr_t address) { return address >= g_begin && address < g_end; }
+
+struct Search {
+  uintptr_t address;
+  uintptr_t caller;
+  bool found;
+};
+
+_Unwind_Reason_Code look_at_frame(_Unwind_Context* context, void* argument) {
+  auto& search = *static_cast<Search*>(argument);
+  const uintptr_t ip = _Unwind_GetIP(context);
+  if (search.found) {
+    search.caller = ip;
+    return _URC_END_OF_STACK;
+  }
+  search.found = ip == search.address;
+  return _URC_NO_REASON;
+}
+
+uintptr_t caller_of(uintptr_t address) {
+  Search search{address, 0, false};
+  _Unwind_Backtrace(look_at_frame, &search);
+  return search.caller;
+}
+
+SharedSite* site_for(Call call, uintptr_t address, uintptr_t caller) {
+  uint64_t key = (caller * 31 + address) * 0x9e3779b97f4a7c15;
+  key = (key & ~uint64_t{7}) | (static_cast<uint64_t>(call) + 1);
+  for (uint32_t i = 0; i < kMostSites; ++i) {
+    SharedSite& slot = g_shared->sites[((key >> 40) + i) % kMostSites];
+    uint64_t seen = 0;
+    if (slot.key.load(std::memory_order_relaxed) == key ||
+        slot.key.compare_exchange_strong(seen, key) || seen == key) {
+      slot.address.store(address, std::memory_order_relaxed);
+      slot.caller.store(caller, std::memory_order_relaxed);
+      return &slot;
+    }
+  }
+  return nullptr;
+}
+
+// The error that this call is to fail with; 0: none.
+int fault_for(Call call, void* return_address) {
+  const auto address = reinterpret_cast<uintptr_t>(return_address);
+  if (!g_armed.load(std::memory_order_acquire) || !is_under_test(address)) return 0;
+  SharedSite* const site = site_for(call, address, caller_of(address));
+  if (site != nullptr) site->calls.fetch_add(1, std::memory_order_relaxed);
+  if (((g_plan.kinds >> static_cast<uint32_t>(call)) & 1) == 0) return 0;
+  const uint64_t number = g_calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (number < g_plan.first || number - g_plan.first >= g_plan.count) return 0;
+  g_faults.fetch_add(1, std::memory_order_relaxed);
+  g_shared->faults.fetch_add(1, std::memory_order_relaxed);
+  if (site != nullptr) site->faults.fetch_add(1, std::memory_order_relaxed);
+  return g_plan.error;
+}
+
+void count_mapped(void* return_address, ptrdiff_t bytes) {
+  if (is_under_test(reinterpret_cast<uintptr_t>(return_address))) {
+    g_mapped.fetch_add(static_cast<size_t>(bytes), std::memory_order_relaxed);
+  }
+}
+
+// What would have been called, which may be a sanitizer's. Before start_injector(): the system's.
+template <class Function>
+struct Next {
+  const char* name;
+  Function* function = nullptr;
+  void find() { function = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name)); }
+};
+constinit Next<void*(void*, size_t, int, int, int, off_t)> g_mmap{"mmap"};
+constinit Next<int(void*, size_t)> g_munmap{"munmap"};
+constinit Next<int(void*, size_t, int)> g_mprotect{"mprotect"};
+constinit Next<int(void*, size_t, int)> g_madvise{"madvise"};
+constinit Next<void*(void*, size_t, size_t, int, ...)> g_mremap{"mremap"};
+constinit Next<int(void*, size_t, unsigned char*)> g_mincore{"mincore"};
+
+int find_library(dl_phdr_info* info, size_t, void*) {
+  if (strstr(info->dlpi_name, "libtide.so") == nullptr) return 0;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& part = info->dlpi_phdr[i];
+    if (part.p_type != PT_LOAD || (part.p_flags & PF_X) == 0) continue;
+    g_begin = info->dlpi_addr + part.p_vaddr;
+    g_end = g_begin + part.p_memsz;
+  }
+  return 1;
+}
+
+}  // namespace
+
+void start_injector() {
+  void* const memory =
+      reinterpret_cast<void*>(syscall(SYS_mmap, nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
+                                      MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  if (memory == MAP_FAILED) abort();
+  g_shared = static_cast<Shared*>(memory);
+  if (dl_iterate_phdr(find_library, nullptr) == 0) {
+    g_begin = reinterpret_cast<uintptr_t>(&__executable_start);
+    g_end = reinterpret_cast<uintptr_t>(&etext);
+  }
+  g_mmap.find();
+  g_munmap.find();
+  g_mprotect.find();
+  g_madvise.find();
+  g_mremap.find();
+  g_mincore.find();
+  caller_of(0);  // the unwinder's own preparations
+}
+
+void arm(const Plan& plan) {
+  g_plan = plan;
+  g_calls = 0;
+  g_faults = 0;
+  g_armed.store(true, std::memory_order_release);
+}
+void disarm() { g_armed.store(false, std::memory_order_release); }
+
+uint64_t calls_made() { return g_calls.load(); }
+uint64_t faults_made() { return g_faults.load(); }
+size_t mapped_bytes() { return g_mapped.load(); }
+uint64_t total_faults() { return g_shared->faults.load(); }
+
+uint32_t site_count() { return kMostSites; }
+Site site(uint32_t index) {
+  const SharedSite& slot = g_shared->sites[index];
+  return {static_cast<Call>((slot.key.load() - 1) & 7), slot.address.load(), slot.caller.load(),
+          slot.calls.load(), slot.faults.load()};
+}
+
+}  // namespace tide::faults
+
+using tide::faults::Call;
+
+extern "C" {
+
+#pragma GCC visibility push(default)
+
+void* mmap(void* address, size_t bytes, int protection, int flags, int file, off_t offset) {
+  void* const from = __builtin_return_address(0);
+  if (const int error = tide::faults::fault_for(Call::kMmap, from)) {
+    errno = error;
+    return MAP_FAILED;
+  }
+  const auto& next = tide::faults::g_mmap;
+  void* const result = next.function != nullptr
+                           ? next.function(address, bytes, protection, flags, file, offset)
+                           : reinterpret_cast<void*>(syscall(SYS_mmap, address, bytes, protection,
+                                                             flags, file, offset));
+  if (result != MAP_FAILED) tide::faults::count_mapped(from, static_cast<ptrdiff_t>(bytes));
+  if (protection == PROT_NONE) tide::faults::g_asked = result;
+  return result;
+}
+
+void* mmap64(void* address, size_t bytes, int protection, int flags, int file, off_t offset)
+    __attribute__((alias("mmap")));
+
+int munmap(void* address, size_t bytes) {
+  void* const from = __builtin_return_address(0);
+  if (const int error = tide::faults::fault_for(Call::kMunmap, from)) {
+    if (address == tide::faults::g_asked.exchange(nullptr)) {
+      tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
+    }
+    errno = error;
+    return -1;
+  }
+  const auto& next = tide::faults::g_munmap;
+  const int result = next.function != nullptr
+                         ? next.function(address, bytes)
+                         : static_cast<int>(syscall(SYS_munmap, address, bytes));
+  if (result == 0) tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
+  return result;
+}
+
+int mprotect(void* address, size_t bytes, int protection) {
+  if (const int error = tide::faults::fault_for(Call::kMprotect, __builtin_return_address(0))) {
+    errno = error;
+    return -1;
+  }
+  const auto& next = tide::faults::g_mprotect;
+  return next.function != nullptr
+             ? next.function(address, bytes, protection)
+             : static_cast<int>(syscall(SYS_mprotect, address, bytes, protection));
+}
+
+int madvise(void* address, size_t bytes, int advice) {
+  if (const int error = tide::faults::fault_for(Call::kMadvise, __builtin_return_address(0))) {
+    errno = error;
+    return -1;
+  }
+  const auto& next = tide::faults::g_madvise;
+  return next.function != nullptr ? next.function(address, bytes, advice)
+                                  : static_cast<int>(syscall(SYS_madvise, address, bytes, advice));
+}
+
+void* mremap(void* address, size_t before, size_t after, int flags, ...) {
+  void* const from = __builtin_return_address(0);
+  if (const int error = tide::faults::fault_for(Call::kMremap, from)) {
+    errno = error;
+    return MAP_FAILED;
+  }
+  constexpr int kDontUnmap = 4;
+  va_list list;
+  va_start(list, flags);
+  void* const place = (flags & MREMAP_FIXED) != 0 ? va_arg(list, void*) : nullptr;
+  va_end(list);
+  // Not the sanitizers': they know no MREMAP_DONTUNMAP.
+  const auto result =
+      reinterpret_cast<void*>(syscall(SYS_mremap, address, before, after, flags, place));
+  if (result != MAP_FAILED) {
+    const size_t gone = (flags & kDontUnmap) != 0 ? 0 : before;
+    tide::faults::count_mapped(from, static_cast<ptrdiff_t>(after - gone));
+  }
+  return result;
+}
+
+int mincore(void* address, size_t bytes, unsigned char* resident) {
+  if (const int error = tide::faults::fault_for(Call::kMincore, __builtin_return_address(0))) {
+    errno = error;
+    return -1;
+  }
+  const auto& next = tide::faults::g_mincore;
+  return next.function != nullptr
+             ? next.function(address, bytes, resident)
+             : static_cast<int>(syscall(SYS_mincore, address, bytes, resident));
+}
+
+#pragma GCC visibility pop
+}
