@@ -18,7 +18,7 @@ namespace {
 
 constinit OptionSet g_options;
 constinit std::atomic<bool> g_loaded{false};
-constinit ds::Lock g_lock;
+constinit ds::Lock<ds::Rank::kOptions> g_lock;
 
 enum class HugePages : uint8_t { kUnknown, kAsked, kAlways };
 constinit std::atomic<HugePages> g_huge_pages{HugePages::kUnknown};

@@ -69,7 +69,8 @@ class QuarantineShard {
   void repair_in_child() { lock_.release_in_child(); }
 
  private:
-  uint32_t enter(const Entry& in, uint64_t random, size_t most_bytes, Entry* out) {
+  uint32_t enter(const Entry& in, uint64_t random, size_t most_bytes, Entry* out)
+      TIDE_REQUIRES(lock_) {
     bytes_ += in.bytes;
     Entry& place = places_[random % kPlaces];
     const Entry moved = place;
@@ -83,7 +84,7 @@ class QuarantineShard {
     return leaving;
   }
 
-  Entry pop() {
+  Entry pop() TIDE_REQUIRES(lock_) {
     const Entry entry = queue_[first_];
     first_ = (first_ + 1) % kQueue;
     --count_;
@@ -91,12 +92,12 @@ class QuarantineShard {
     return entry;
   }
 
-  ds::Lock lock_;
-  size_t bytes_ = 0;
-  uint32_t first_ = 0;
-  uint32_t count_ = 0;
-  Entry places_[kPlaces] = {};
-  Entry queue_[kQueue] = {};
+  ds::Lock<ds::Rank::kQuarantine> lock_;
+  size_t bytes_ TIDE_GUARDED_BY(lock_) = 0;
+  uint32_t first_ TIDE_GUARDED_BY(lock_) = 0;
+  uint32_t count_ TIDE_GUARDED_BY(lock_) = 0;
+  Entry places_[kPlaces] TIDE_GUARDED_BY(lock_) = {};
+  Entry queue_[kQueue] TIDE_GUARDED_BY(lock_) = {};
 };
 
 using SmallQuarantine = QuarantineShard<64, 192>;

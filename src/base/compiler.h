@@ -35,6 +35,7 @@
 #define TIDE_ACQUIRE(...) TIDE_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
 #define TIDE_TRY_ACQUIRE(...) TIDE_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
 #define TIDE_RELEASE(...) TIDE_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define TIDE_RETURNS_LOCK(lock) TIDE_THREAD_ANNOTATION(lock_returned(lock))
 #define TIDE_NO_THREAD_SAFETY_ANALYSIS TIDE_THREAD_ANNOTATION(no_thread_safety_analysis)
 
 // Pins a value to a register at this point. Changes nothing but the compiler's choice of

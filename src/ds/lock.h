@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/compiler.h"
+#include "ds/lock_rank.h"
 #include "sys/futex.h"
 #include "sys/thread.h"
 
@@ -22,6 +23,7 @@ inline void lock_taken(const void*) {}
 inline void lock_left(const void*) {}
 #endif
 
+template <Rank kRank>
 class TIDE_CAPABILITY("mutex") Lock {
  public:
   constexpr Lock() = default;
@@ -29,12 +31,14 @@ class TIDE_CAPABILITY("mutex") Lock {
   Lock& operator=(const Lock&) = delete;
 
   void lock() TIDE_ACQUIRE() {
+    check_rank(kRank);
     uint32_t expected = kFree;
     if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
       lock_contended();
     }
     owner_.store(sys::thread_token(), std::memory_order_relaxed);
+    rank_taken(kRank);
     lock_taken(this);
   }
 
@@ -45,12 +49,14 @@ class TIDE_CAPABILITY("mutex") Lock {
       return false;
     }
     owner_.store(sys::thread_token(), std::memory_order_relaxed);
+    rank_taken(kRank);
     lock_taken(this);
     return true;
   }
 
   void unlock() TIDE_RELEASE() {
     lock_left(this);
+    rank_left(kRank);
     owner_.store(0, std::memory_order_relaxed);
     if (word_.exchange(kFree, std::memory_order_release) == kContended) {
       sys::futex_wake_one(&word_);
@@ -99,15 +105,16 @@ class TIDE_CAPABILITY("mutex") Lock {
   std::atomic<uintptr_t> owner_{0};
 };
 
+template <class AnyLock>
 class TIDE_SCOPED_CAPABILITY LockGuard {
  public:
-  explicit LockGuard(Lock& lock) TIDE_ACQUIRE(lock) : lock_(lock) { lock_.lock(); }
+  explicit LockGuard(AnyLock& lock) TIDE_ACQUIRE(lock) : lock_(lock) { lock_.lock(); }
   ~LockGuard() TIDE_RELEASE() { lock_.unlock(); }
   LockGuard(const LockGuard&) = delete;
   LockGuard& operator=(const LockGuard&) = delete;
 
  private:
-  Lock& lock_;
+  AnyLock& lock_;
 };
 
 }  // namespace tide::ds

@@ -218,7 +218,7 @@ class CachePool {
 
   // In a forked child: the caches of the threads that are not here any more wait for new threads,
   // with the blocks that are in them. `mine` may be null.
-  void adopt_vanished(ThreadCache* mine) {
+  void adopt_vanished(ThreadCache* mine) TIDE_NO_THREAD_SAFETY_ANALYSIS {
     parked_ = nullptr;
     parked_bytes_ = 0;
     uint32_t count = 0;
@@ -249,8 +249,8 @@ class CachePool {
   }
 
   uint32_t count() const { return base::racy_load(count_); }
-  ds::Lock& lock() { return lock_; }
-  ds::Lock& drain_lock() { return drain_lock_; }
+  ds::Lock<ds::Rank::kCaches>& lock() { return lock_; }
+  ds::Lock<ds::Rank::kDrain>& drain_lock() { return drain_lock_; }
 
  private:
   friend struct EngineMap;
@@ -272,7 +272,7 @@ class CachePool {
 
   // A thread that mallocs for the first time in one of its last destructors ends without telling
   // us. Looks for such caches when there are twice as many caches as were in use the last time.
-  void park_orphans() {
+  void park_orphans() TIDE_REQUIRES(lock_) {
     uint32_t in_use = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
       if (cache->state == layout::CacheState::kOwned && sys::thread_is_gone(cache->owner)) {
@@ -285,7 +285,7 @@ class CachePool {
   }
 
   // A cache that is all zero, new or from the shelf. Null when there is no memory.
-  ThreadCache* unused(Space<Vm>& space, Metadata<Vm>& metadata) {
+  ThreadCache* unused(Space<Vm>& space, Metadata<Vm>& metadata) TIDE_REQUIRES(lock_) {
     if (!first_used_) {
       first_used_ = true;
       return &first_;
@@ -297,7 +297,7 @@ class CachePool {
         metadata.allocate(space.vm, space.limits, base::align_up(sizeof(ThreadCache), page), page));
   }
 
-  void register_locked(ThreadCache& cache) {
+  void register_locked(ThreadCache& cache) TIDE_REQUIRES(lock_) {
     base::racy_store(cache.next, all_);
     base::published_store(all_, &cache);  // pairs with for_each()
     base::racy_store(count_, count_ + 1);
@@ -372,7 +372,7 @@ class CachePool {
     return nullptr;
   }
 
-  void park_locked(ThreadCache& cache) {
+  void park_locked(ThreadCache& cache) TIDE_REQUIRES(lock_) {
     base::racy_store(cache.state, layout::CacheState::kParked);
     cache.next_parked = parked_;
     parked_ = &cache;
@@ -466,16 +466,17 @@ class CachePool {
   }
 
   const Limits* limits_ = nullptr;
-  ds::Lock lock_;
-  ds::Lock drain_lock_;  // held by who drains the caches of others
+  ds::Lock<ds::Rank::kCaches> lock_;
+  ds::Lock<ds::Rank::kDrain> drain_lock_;  // held by who drains the caches of others
   ThreadCache* all_ = nullptr;
-  ThreadCache* parked_ = nullptr;
-  CacheShelf<Vm> shelf_;
-  uint32_t next_home_ = 0;
-  size_t parked_bytes_ = 0;
+  ThreadCache* parked_ TIDE_GUARDED_BY(lock_) = nullptr;
+  CacheShelf<Vm> shelf_ TIDE_GUARDED_BY(lock_);
+  uint32_t next_home_ TIDE_GUARDED_BY(lock_) = 0;
+  size_t parked_bytes_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t count_ = 0;
-  uint32_t next_search_ = 0;  // number of caches at which orphans are looked for
-  bool first_used_ = false;
+  uint32_t next_search_ TIDE_GUARDED_BY(lock_) =
+      0;  // number of caches at which orphans are looked for
+  bool first_used_ TIDE_GUARDED_BY(lock_) = false;
   ThreadCache first_{};  // saves a single-threaded process a mapping
 };
 

@@ -14,8 +14,7 @@
 // the thread that owns it; null stands for a thread that has none (it ended, or there is no
 // memory). All functions may be called from any thread and keep errno.
 //
-// Lock order: purge_lock_, then heap_purge_lock_ or one of the cache pool's, then a class's or a
-// heap's lock, then a zone's; nothing else nests.
+// Lock order: ds/lock_rank.h.
 #pragma once
 
 #include <atomic>
@@ -120,8 +119,8 @@ class Engine {
   size_t count_footprint();
 
   // Taken only by who gives memory back.
-  ds::Lock& purge_lock() { return purge_lock_; }
-  ds::Lock& drain_lock() { return caches_.drain_lock(); }
+  ds::Lock<ds::Rank::kPurge>& purge_lock() TIDE_RETURNS_LOCK(purge_lock_) { return purge_lock_; }
+  ds::Lock<ds::Rank::kDrain>& drain_lock() { return caches_.drain_lock(); }
 
   // --- the whole (engine_survey.h) -------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class Engine {
   // Other threads than the background must not be in the engine.
   void verify();
   // In a forked child, before it has threads: puts right what vanished threads left half done.
-  void repair_in_child(ThreadCache* mine);
+  void repair_in_child(ThreadCache* mine) TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   friend struct EngineMap;
@@ -158,8 +157,8 @@ class Engine {
   Released release_special(Zone<Vm>& zone, void* p);
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
   void trade(ThreadCache& cache, size_t taken);
-  void sweep(ThreadCache& cache, size_t debt, size_t& total);
-  size_t sweep_one();
+  void sweep(ThreadCache& cache, size_t debt, size_t& total) TIDE_REQUIRES(purge_lock_);
+  size_t sweep_one() TIDE_REQUIRES(purge_lock_);
   // Bytes that were clean when they were taken, ever.
   size_t clean_taken() const {
     return space_.small.clean_taken() + space_.mid.clean_taken() + large_.clean_taken();
@@ -190,32 +189,37 @@ class Engine {
   size_t used_bytes() {
     return process_.use().used_bytes + large_.live_bytes() + huge_.live_bytes();
   }
-  size_t purge_reserves(bool all);
-  size_t purge_holes(Zone<Vm>& zone, uint32_t looks);
-  size_t purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes);
-  size_t purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes);
-  size_t purge_slab_of_any(Zone<Vm>& zone, uint32_t index, size_t least_bytes);
+  size_t purge_reserves(bool all) TIDE_REQUIRES(purge_lock_);
+  size_t purge_holes(Zone<Vm>& zone, uint32_t looks) TIDE_REQUIRES(purge_lock_);
+  size_t purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes)
+      TIDE_REQUIRES(purge_lock_);
+  size_t purge_slab_of_heap(Zone<Vm>& zone, uint32_t index, size_t least_bytes)
+      TIDE_REQUIRES(purge_lock_);
+  size_t purge_slab_of_any(Zone<Vm>& zone, uint32_t index, size_t least_bytes)
+      TIDE_REQUIRES(purge_lock_);
   // Slabs of both zones numbered in a row: which zone, and `number` becomes the slab's own in it.
   Zone<Vm>& zone_of_number(uint32_t& number);
   void drain_spans(ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).drain(); }
-  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes);
-  size_t flush_held();
+  uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes)
+      TIDE_REQUIRES(purge_lock_);
+  size_t flush_held() TIDE_REQUIRES(purge_lock_);
   void put_back(Zone<Vm>& zone, HeldRun& run, bool gone, bool zero);
-  void put_back_in_child(bool* broken);
-  bool holds_runs_of(uint16_t owner);
+  // The child has one thread: it takes no locks.
+  void put_back_in_child(bool* broken) TIDE_NO_THREAD_SAFETY_ANALYSIS;
+  bool holds_runs_of(uint16_t owner) TIDE_NO_THREAD_SAFETY_ANALYSIS;
   bool is_interrupted();
   bool repair_classes(bool was_purging);
-  size_t purge_reserves_to(size_t target_bytes);
-  size_t purge_news(size_t target_bytes, size_t most_visits);
+  size_t purge_reserves_to(size_t target_bytes) TIDE_REQUIRES(purge_lock_);
+  size_t purge_news(size_t target_bytes, size_t most_visits) TIDE_REQUIRES(purge_lock_);
   bool make_room(ThreadCache* cache, size_t bytes);
   bool find_room(ThreadCache* cache, size_t bytes);
-  void return_harder(ThreadCache& cache, size_t grown_bytes);
-  void heap_give_back(PrivateHeap<Vm>* heap);
+  void return_harder(ThreadCache& cache, size_t grown_bytes) TIDE_REQUIRES(purge_lock_);
+  void heap_give_back(PrivateHeap<Vm>* heap) TIDE_REQUIRES(purge_lock_);
   void heap_try_give_back(PrivateHeap<Vm>* heap);
   void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed);
   void* resize_big(void* p, size_t usable, size_t bytes, uint16_t owner);
   static uint32_t class_aligned(size_t alignment, size_t bytes);
-  ds::Lock& lock_of_slab(uint32_t c, uint16_t owner);
+  ds::Lock<ds::Rank::kSlabs>& lock_of_slab(uint32_t c, uint16_t owner);
   ClassSlabs<Vm>& slabs_of(const layout::Slab& slab);
 
   // See engine_trade.h.
@@ -239,14 +243,15 @@ class Engine {
   Space<Vm> space_;
   Config config_{};
   std::atomic<bool> started_{false};
-  ds::Lock start_lock_;
-  ds::Lock heap_purge_lock_;  // held while a slab of a first-class heap is purged
-  ds::Lock purge_lock_;       // held by who gives memory back
+  ds::Lock<ds::Rank::kStart> start_lock_;
+  ds::Lock<ds::Rank::kHeapPurge>
+      heap_purge_lock_;                    // held while a slab of a first-class heap is purged
+  ds::Lock<ds::Rank::kPurge> purge_lock_;  // held by who gives memory back
   size_t traded_bytes_ = 0;
   size_t noted_bytes_ = 0;
   bool has_grown_ = false;
-  uint32_t sweep_cursor_ = 0;
-  uint32_t news_cursor_ = 0;
+  uint32_t sweep_cursor_ TIDE_GUARDED_BY(purge_lock_) = 0;
+  uint32_t news_cursor_ TIDE_GUARDED_BY(purge_lock_) = 0;
   Metadata<Vm> metadata_;
   LargeZone<Vm> large_;
   HugeBlocks<Vm> huge_;
@@ -254,11 +259,11 @@ class Engine {
   ProcessHeap<Vm> process_;
   HeapTable<Vm> heaps_;
   PurgeFigures purge_figures_;
-  Decay decay_;
-  size_t used_at_look_ = 0;
+  Decay decay_ TIDE_GUARDED_BY(purge_lock_);
+  size_t used_at_look_ TIDE_GUARDED_BY(purge_lock_) = 0;
   uint64_t random_ = 0;      // see swap_with_any()
   bool much_freed_ = false;  // since the last time that all was given back
-  HeldRuns held_{};
+  HeldRuns held_ TIDE_GUARDED_BY(purge_lock_){};
 };
 
 extern template class Engine<sys::LinuxVm>;

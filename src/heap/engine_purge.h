@@ -15,7 +15,7 @@
 namespace tide::heap {
 
 template <sys::VmSource Vm>
-ds::Lock& Engine<Vm>::lock_of_slab(uint32_t c, uint16_t owner) {
+ds::Lock<ds::Rank::kSlabs>& Engine<Vm>::lock_of_slab(uint32_t c, uint16_t owner) {
   return owner == 0 ? process_.lock(c) : heaps_.by_id(owner)->lock;
 }
 

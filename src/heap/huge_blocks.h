@@ -215,7 +215,7 @@ class HugeBlocks {
 
   // In a forked child: what a vanished thread was giving back is kept as before, and the sums are
   // made anew.
-  void repair_in_child() {
+  void repair_in_child() TIDE_NO_THREAD_SAFETY_ANALYSIS {
     kept_bytes_ = live_bytes_ = live_blocks_ = 0;
     for (Kept& kept : kept_) {
       kept.going = false;
@@ -236,7 +236,7 @@ class HugeBlocks {
   size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
   // Mappings that the kernel has not let go yet.
   size_t unwanted_bytes() const { return unwanted_.bytes(); }
-  ds::Lock& lock() { return lock_; }
+  ds::Lock<ds::Rank::kHuge>& lock() TIDE_RETURNS_LOCK(lock_) { return lock_; }
 
  private:
   friend struct EngineMap;
@@ -262,7 +262,7 @@ class HugeBlocks {
     return static_cast<size_t>(((address >> 12) * 0x9e3779b97f4a7c15) >> 20);
   }
 
-  bool map(Vm& vm, size_t bytes, size_t alignment, Kept& result) {
+  bool map(Vm& vm, size_t bytes, size_t alignment, Kept& result) TIDE_REQUIRES(lock_) {
     const size_t total = bytes + alignment;
     if (total < bytes) return false;
     void* memory = vm.map(total);
@@ -289,7 +289,7 @@ class HugeBlocks {
   }
 
   // Never counted bytes, or all of them. The lock is held.
-  void unmap_or_want_not(Vm& vm, void* mapping, size_t bytes, size_t counted) {
+  void unmap_or_want_not(Vm& vm, void* mapping, size_t bytes, size_t counted) TIDE_REQUIRES(lock_) {
     if (vm.unmap(mapping, bytes)) {
       limits_->dismiss(counted);
     } else {
@@ -298,7 +298,7 @@ class HugeBlocks {
   }
 
   // One kept mapping less; its pages go even if the mapping can't. False: there is none.
-  bool drop_kept(Vm& vm) {
+  bool drop_kept(Vm& vm) TIDE_REQUIRES(lock_) {
     Kept* const slot = any_kept();
     if (slot == nullptr) return false;
     const Kept victim = take_kept_at(*slot);
@@ -308,7 +308,7 @@ class HugeBlocks {
 
   // A block that grows takes fresh pages, never those of a kept mapping: as many of these go, or
   // programs whose blocks all grow would pile them up.
-  void pay_for_growth(Vm& vm, size_t bytes) {
+  void pay_for_growth(Vm& vm, size_t bytes) TIDE_REQUIRES(lock_) {
     grown_bytes_ += bytes;
     const Kept* next = any_kept();
     for (; next != nullptr && next->bytes <= grown_bytes_; next = any_kept()) {
@@ -318,7 +318,7 @@ class HugeBlocks {
     if (next == nullptr) grown_bytes_ = 0;
   }
 
-  bool keep(const Config& config, const Kept& freed) {
+  bool keep(const Config& config, const Kept& freed) TIDE_REQUIRES(lock_) {
     if (limits_->is_tight()) return false;
     if (freed.bytes > config.huge_cache_bytes ||
         kept_bytes_ > config.huge_cache_bytes - freed.bytes) {
@@ -328,7 +328,7 @@ class HugeBlocks {
   }
 
   // False: no slot is empty.
-  bool put_kept(const Kept& freed) {
+  bool put_kept(const Kept& freed) TIDE_REQUIRES(lock_) {
     for (Kept& slot : kept_) {
       if (slot.address != 0) continue;
       slot.bytes = freed.bytes;
@@ -349,19 +349,19 @@ class HugeBlocks {
   }
 
   // One that nobody is giving back, or null.
-  Kept* any_kept() {
+  Kept* any_kept() TIDE_REQUIRES(lock_) {
     for (Kept& slot : kept_) {
       if (slot.address != 0 && !slot.going) return &slot;
     }
     return nullptr;
   }
 
-  void leaves_kept(size_t bytes) {
+  void leaves_kept(size_t bytes) TIDE_REQUIRES(lock_) {
     base::racy_store(kept_bytes_, kept_bytes_ - bytes);
     low_water_.note(kept_bytes_);
   }
 
-  Kept take_kept_at(Kept& slot) {
+  Kept take_kept_at(Kept& slot) TIDE_REQUIRES(lock_) {
     const Kept kept = slot;
     base::racy_store(slot.address, uintptr_t{0});
     leaves_kept(kept.bytes);
@@ -369,7 +369,7 @@ class HugeBlocks {
   }
 
   // The smallest kept mapping that is at most a quarter too large.
-  bool take_kept(size_t bytes, Kept& result) {
+  bool take_kept(size_t bytes, Kept& result) TIDE_REQUIRES(lock_) {
     Kept* best = nullptr;
     for (Kept& slot : kept_) {
       if (slot.address == 0 || slot.going) continue;
@@ -387,9 +387,9 @@ class HugeBlocks {
     return unwanted_.retry(vm, *limits_);
   }
 
-  size_t capacity() const { return table_ == nullptr ? 0 : table_->capacity; }
+  size_t capacity() const TIDE_REQUIRES(lock_) { return table_ == nullptr ? 0 : table_->capacity; }
 
-  Entry* find(uintptr_t address) const {
+  Entry* find(uintptr_t address) const TIDE_REQUIRES(lock_) {
     if (table_ == nullptr || address <= kErased) return nullptr;
     for (size_t i = hash(address);; ++i) {
       Entry& entry = table_->entries[i & (table_->capacity - 1)];
@@ -398,7 +398,7 @@ class HugeBlocks {
     }
   }
 
-  Entry* find_around(uintptr_t address) const {
+  Entry* find_around(uintptr_t address) const TIDE_REQUIRES(lock_) {
     for (size_t i = 0; i < capacity(); ++i) {
       Entry& entry = table_->entries[i];
       if (entry.address > kErased && address - entry.address < entry.bytes) return &entry;
@@ -417,7 +417,7 @@ class HugeBlocks {
     base::published_store(place.address, entry.address);
   }
 
-  void insert(const Entry& entry) {
+  void insert(const Entry& entry) TIDE_REQUIRES(lock_) {
     insert_into(*table_, entry);
     base::racy_store(live_bytes_, live_bytes_ + entry.bytes);
     base::racy_store(live_blocks_, live_blocks_ + 1);
@@ -430,7 +430,7 @@ class HugeBlocks {
   }
 
   // Room for one more entry, at most three quarters full. The new table is whole before it is seen.
-  bool reserve_entry(Vm& vm, Metadata<Vm>& metadata) {
+  bool reserve_entry(Vm& vm, Metadata<Vm>& metadata) TIDE_REQUIRES(lock_) {
     if (table_ != nullptr && table_->filled + 1 <= table_->capacity / 4 * 3) return true;
     size_t wanted = kFirstCapacity;
     while (wanted / 2 < live_blocks_ + 1) wanted *= 2;
@@ -455,18 +455,18 @@ class HugeBlocks {
   }
 
   Limits* limits_ = nullptr;
-  ds::Lock lock_;
-  Table* table_ = nullptr;
-  Table* spare_ = nullptr;  // the one before, for the next time
+  ds::Lock<ds::Rank::kHuge> lock_;
+  Table* table_ TIDE_GUARDED_BY(lock_) = nullptr;
+  Table* spare_ TIDE_GUARDED_BY(lock_) = nullptr;  // the one before, for the next time
   size_t live_bytes_ = 0;
   size_t live_blocks_ = 0;
-  Kept kept_[kMostKept] = {};
+  Kept kept_[kMostKept] TIDE_GUARDED_BY(lock_) = {};
   size_t kept_bytes_ = 0;
-  size_t grown_bytes_ = 0;  // not paid for yet
+  size_t grown_bytes_ TIDE_GUARDED_BY(lock_) = 0;  // not paid for yet
   LowWater low_water_;
   Unwanted<Vm> unwanted_;
-  Kept freed_[kRemembered] = {};
-  uint32_t freed_next_ = 0;
+  Kept freed_[kRemembered] TIDE_GUARDED_BY(lock_) = {};
+  uint32_t freed_next_ TIDE_GUARDED_BY(lock_) = 0;
 };
 
 }  // namespace tide::heap

@@ -205,7 +205,7 @@ class LargeZone {
 
   // Every live span goes to visit(page, entry). The caller holds lock().
   template <class Visit>
-  bool for_each_live(Visit visit) {
+  bool for_each_live(Visit visit) TIDE_REQUIRES(lock_) {
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
       if (state_of(page) == State::kLive && !visit(page, entries_[page])) return false;
     }
@@ -213,7 +213,7 @@ class LargeZone {
   }
 
   // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
-  void rebuild() {
+  void rebuild() TIDE_NO_THREAD_SAFETY_ANALYSIS {
     for (SpanLists& lists : lists_) lists.reset();
     live_pages_ = live_blocks_ = 0;
     for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
@@ -263,7 +263,7 @@ class LargeZone {
   LowWater& low_water() { return low_water_; }
   uint32_t page_count() const { return base::racy_load(page_count_); }
   Entry& entry(uint32_t page) { return entries_[page]; }
-  ds::Lock& lock() { return lock_; }
+  ds::Lock<ds::Rank::kLarge>& lock() TIDE_RETURNS_LOCK(lock_) { return lock_; }
 
  private:
   friend struct EngineMap;
@@ -299,13 +299,13 @@ class LargeZone {
     return base::racy_load(entry.state) == State::kLive ? &entry : nullptr;
   }
 
-  SpanLists& dirty() { return lists_[0]; }
-  SpanLists& lists_of(State state) {
+  SpanLists& dirty() TIDE_REQUIRES(lock_) { return lists_[0]; }
+  SpanLists& lists_of(State state) TIDE_REQUIRES(lock_) {
     return lists_[state == State::kClean ? 1 : state == State::kUnmapped ? 2 : 0];
   }
 
   // A free span of at least `pages`, taken off its list and busy; `kind` is what it was.
-  uint32_t take_free(Vm& vm, uint32_t pages, State& kind) {
+  uint32_t take_free(Vm& vm, uint32_t pages, State& kind) TIDE_REQUIRES(lock_) {
     for (const State state : {State::kDirty, State::kClean, State::kUnmapped}) {
       for (;;) {
         const uint32_t page = lists_of(state).find(pages);
@@ -334,7 +334,7 @@ class LargeZone {
     return layout::kNoPage;
   }
 
-  sys::MapResult map_again(Vm& vm, uint32_t page) {
+  sys::MapResult map_again(Vm& vm, uint32_t page) TIDE_REQUIRES(lock_) {
     const size_t bytes = size_t{entries_[page].pages} << layout::kSpanPageShift;
     const auto result = vm.map_at(address_of_page(page), bytes);
     if (result == sys::MapResult::kOk) unmapped_bytes_ -= bytes;
@@ -343,7 +343,7 @@ class LargeZone {
 
   // Makes two spans of the one at `page`; the new one, at page + pages, gets `state`. The order of
   // the stores keeps I-SPAN-1.
-  void cut(uint32_t page, uint32_t pages, State state) {
+  void cut(uint32_t page, uint32_t pages, State state) TIDE_REQUIRES(lock_) {
     Entry& rest = entries_[page + pages];
     rest.pages = entries_[page].pages - pages;
     rest.owner = 0;
@@ -353,21 +353,21 @@ class LargeZone {
   }
 
   // Cuts a busy span down to `pages`; the rest becomes free, of `kind`.
-  void trim_tail(uint32_t page, uint32_t pages, State kind) {
+  void trim_tail(uint32_t page, uint32_t pages, State kind) TIDE_REQUIRES(lock_) {
     if (entries_[page].pages == pages) return;
     cut(page, pages, State::kBusy);
     insert_free(page + pages, kind);
   }
 
   // Frees the first `pages` of a busy span; returns the rest, which stays busy.
-  uint32_t split_front(uint32_t page, uint32_t pages, State kind) {
+  uint32_t split_front(uint32_t page, uint32_t pages, State kind) TIDE_REQUIRES(lock_) {
     cut(page, pages, State::kBusy);
     insert_free(page, kind);
     return page + pages;
   }
 
   // Puts a busy span on the free lists, merged with free neighbours of its kind.
-  void insert_free(uint32_t page, State state) {
+  void insert_free(uint32_t page, State state) TIDE_REQUIRES(lock_) {
     base::racy_store(entries_[page].state, state);
     const uint32_t after = page + entries_[page].pages;
     if (after < page_count() && state_of(after) == state) {
@@ -402,7 +402,7 @@ class LargeZone {
     return state_of(head) == state && entries_[head].pages == last.pages ? head : layout::kNoPage;
   }
 
-  bool grow(Vm& vm, uint32_t pages) {
+  bool grow(Vm& vm, uint32_t pages) TIDE_REQUIRES(lock_) {
     constexpr uint32_t kLeast = (size_t{1} << 20) >> layout::kSpanPageShift;
     constexpr uint32_t kMost = (size_t{64} << 20) >> layout::kSpanPageShift;
     uint32_t usual = page_count() / 8;
@@ -411,7 +411,7 @@ class LargeZone {
     return grow_by(vm, wanted) || (wanted != pages && grow_by(vm, pages));
   }
 
-  bool grow_by(Vm& vm, uint32_t pages) {
+  bool grow_by(Vm& vm, uint32_t pages) TIDE_REQUIRES(lock_) {
     const size_t system_page = vm.page_size() >> layout::kSpanPageShift;
     if (system_page > 1) pages = static_cast<uint32_t>(base::align_up(pages, system_page));
     constexpr unsigned kMostDetours = 4096;
@@ -442,7 +442,7 @@ class LargeZone {
   uint32_t page_count_ = 0;
   uint64_t live_pages_ = 0;
   uint64_t live_blocks_ = 0;
-  ds::Lock lock_;
+  ds::Lock<ds::Rank::kLarge> lock_;
   SpanLists lists_[3];  // dirty, clean, unmapped
   size_t unmapped_bytes_ = 0;
   size_t clean_taken_ = 0;

@@ -56,16 +56,16 @@ class Metadata {
   }
 
   size_t mapped_bytes() const { return base::racy_load(mapped_); }
-  ds::Lock& lock() { return lock_; }
+  ds::Lock<ds::Rank::kMetadata>& lock() { return lock_; }
 
  private:
   friend struct EngineMap;
 
   static constexpr size_t kChunkBytes = size_t{256} << 10;
 
-  ds::Lock lock_;
-  char* next_ = nullptr;
-  size_t left_ = 0;
+  ds::Lock<ds::Rank::kMetadata> lock_;
+  char* next_ TIDE_GUARDED_BY(lock_) = nullptr;
+  size_t left_ TIDE_GUARDED_BY(lock_) = 0;
   size_t mapped_ = 0;
   bool guarded_ = false;
 };

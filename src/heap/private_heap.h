@@ -27,27 +27,27 @@ struct HeapUse {
 
 template <sys::VmSource Vm>
 struct PrivateHeap {
-  ds::Lock lock;
+  ds::Lock<ds::Rank::kSlabs> lock;
   uint16_t id;
-  HeapUse use;
+  HeapUse use TIDE_GUARDED_BY(lock);
   PrivateHeap* next_unused;
   ClassSlabs<Vm> slabs[layout::kClassCount];
 
   // Counts `bytes` in, unless that breaks the limit. Holding `lock`.
-  bool admit(size_t bytes) {
+  bool admit(size_t bytes) TIDE_REQUIRES(lock) {
     if (bytes > use.limit_bytes || use.live_bytes > use.limit_bytes - bytes) return false;
     use.live_bytes += bytes;
     ++use.live_blocks;
     use.kept_bytes -= use.kept_bytes < bytes ? use.kept_bytes : bytes;
     return true;
   }
-  void dismiss(size_t bytes) {
+  void dismiss(size_t bytes) TIDE_REQUIRES(lock) {
     use.live_bytes -= bytes;
     --use.live_blocks;
     use.kept_bytes += bytes;
   }
   // Whether the soft limit asks for free pages to go back, and there are enough to be worth it.
-  bool keeps_too_much() const {
+  bool keeps_too_much() const TIDE_REQUIRES(lock) {
     constexpr size_t kWorth = size_t{256} << 10;
     return use.kept_bytes >= kWorth && (use.live_bytes > use.soft_limit_bytes ||
                                         use.kept_bytes > use.soft_limit_bytes - use.live_bytes);
@@ -76,7 +76,10 @@ class HeapTable {
       base::racy_store(count_, count_ + 1);
     }
     for (ClassSlabs<Vm>& slabs : heap->slabs) slabs.reset();
-    heap->use = {0, 0, limit_bytes, 0, SIZE_MAX};
+    {
+      const ds::LockGuard own(heap->lock);
+      heap->use = {0, 0, limit_bytes, 0, SIZE_MAX};
+    }
     base::racy_store(live_, live_ + 1);
     return heap;
   }
@@ -92,15 +95,15 @@ class HeapTable {
   PrivateHeap<Vm>* by_id(uint16_t id) const { return base::racy_load(by_id_[id]); }
   uint32_t live_count() const { return base::racy_load(live_); }
   uint32_t count() const { return base::racy_load(count_); }
-  ds::Lock& lock() { return lock_; }
+  ds::Lock<ds::Rank::kHeaps>& lock() { return lock_; }
 
  private:
   friend struct EngineMap;
 
-  ds::Lock lock_;
+  ds::Lock<ds::Rank::kHeaps> lock_;
   uint32_t count_ = 0;
   uint32_t live_ = 0;
-  PrivateHeap<Vm>* unused_ = nullptr;
+  PrivateHeap<Vm>* unused_ TIDE_GUARDED_BY(lock_) = nullptr;
   PrivateHeap<Vm>* by_id_[kMostHeaps + 1] = {};
 };
 

@@ -133,7 +133,7 @@ class ProcessHeap {
     return sum;
   }
 
-  ds::Lock& lock(uint32_t c) { return locks_[c].lock; }
+  ds::Lock<ds::Rank::kSlabs>& lock(uint32_t c) { return locks_[c].lock; }
   // Blocks of the mid zone share no cache line, nor do their state bytes as a rule: one home for
   // all.
   uint32_t homes_of(uint32_t c) const { return layout::is_small_class(c) ? homes_ : 1; }
@@ -219,7 +219,7 @@ class ProcessHeap {
 
   // Index: class. The first of the small ones is of no class.
   struct alignas(64) ClassLock {
-    ds::Lock lock;
+    ds::Lock<ds::Rank::kSlabs> lock;
   };
   ClassLock locks_[layout::kClassCount];
   uint32_t homes_ = 0;

@@ -37,6 +37,7 @@ class Zone {
   // May be called again when the place was no good. False: what is mapped there can't go now.
   bool place(Vm& vm, Limits& limits, unsigned granule_shift, uintptr_t zone, uintptr_t states,
              uintptr_t slabs, size_t window_bytes) {
+    const ds::LockGuard guard(lock_);
     limits_ = &limits;
     page_bytes_ = vm.page_size();
     shift_ = granule_shift;
@@ -148,7 +149,7 @@ class Zone {
     return classes_window_.mapped() + states_window_.mapped() + slabs_window_.mapped() +
            bitmaps_window_.mapped();
   }
-  ds::Lock& lock() { return lock_; }
+  ds::Lock<ds::Rank::kZone>& lock() TIDE_RETURNS_LOCK(lock_) { return lock_; }
 
   // As good as a moment's look can tell.
   bool has_dirty() const { return !dirty_.is_empty(); }
@@ -314,7 +315,7 @@ class Zone {
   size_t unmap_pools(Vm& vm);
 
   // In a forked child whose parent may have been in here: the pools are made anew from the records.
-  void rebuild_pools() {
+  void rebuild_pools() TIDE_NO_THREAD_SAFETY_ANALYSIS {
     forget_pools();
     for (uint32_t index = untouched_; index-- != 0;) {
       layout::Slab& slab = slabs_[index];
@@ -337,7 +338,7 @@ class Zone {
     return pool_bytes_now(dirty);
   }
   // The same while nobody else is in the zone.
-  size_t pool_bytes_now(bool dirty) const {
+  size_t pool_bytes_now(bool dirty) const TIDE_NO_THREAD_SAFETY_ANALYSIS {
     if (slab_count() == 0) return 0;
     const uint32_t slabs = dirty ? dirty_.count() : slab_count() - untouched_ + clean_.count();
     return slabs * slab_bytes();
@@ -351,18 +352,18 @@ class Zone {
 
   static constexpr uint32_t kMostCounted = 512;
 
-  void forget_pools() {
+  void forget_pools() TIDE_REQUIRES(lock_) {
     dirty_.reset();
     clean_.reset();
     ahead_ = 0;
     unmapped_ = layout::kNoSlab;
   }
 
-  void push(uint32_t index, bool clean) {
+  void push(uint32_t index, bool clean) TIDE_REQUIRES(lock_) {
     slabs_[index].pool = clean ? layout::Pool::kClean : layout::Pool::kDirty;
     (clean ? clean_ : dirty_).push(slabs_, index);
   }
-  uint32_t pop(SlabPool& pool) {
+  uint32_t pop(SlabPool& pool) TIDE_REQUIRES(lock_) {
     const uint32_t index = pool.pop(slabs_);
     slabs_[index].pool = layout::Pool::kNone;
     return index;
@@ -378,13 +379,13 @@ class Zone {
   }
 
   // Slabs behind the last one that was ever taken are in no list, and their records not touched.
-  void push_untouched() {
+  void push_untouched() TIDE_REQUIRES(lock_) {
     for (uint32_t index = slab_count(); index-- != untouched_;) push(index, true);
     untouched_ = slab_count();
   }
 
   // Maps a slab again that was given up. False: there is none, or no memory.
-  bool map_again(Vm& vm) {
+  bool map_again(Vm& vm) TIDE_REQUIRES(lock_) {
     while (unmapped_ != layout::kNoSlab) {
       layout::Slab& slab = slabs_[unmapped_];
       const sys::MapResult result = vm.map_at(slab_address(unmapped_), slab_bytes());
@@ -413,7 +414,7 @@ class Zone {
            base::align_down(slab.first * block_bytes, page_bytes_);
   }
 
-  bool grow(Vm& vm, uint32_t slabs) {
+  bool grow(Vm& vm, uint32_t slabs) TIDE_REQUIRES(lock_) {
     constexpr unsigned kMostDetours = 4096;
     for (unsigned detour = 0; detour < kMostDetours; ++detour) {
       const uint32_t first = slab_count();
@@ -452,15 +453,15 @@ class Zone {
   Bitmap* bitmaps_ = nullptr;
   unsigned shift_ = 0;
 
-  ds::Lock lock_;
+  ds::Lock<ds::Rank::kZone> lock_;
   SlabPool dirty_;
   uint32_t ahead_ = 0;
   LowWater low_water_;
   std::atomic<size_t> clean_taken_{0};
   std::atomic<size_t> returned_{0};
-  SlabPool clean_;
-  uint32_t unmapped_ = 0;
-  uint32_t untouched_ = 0;
+  SlabPool clean_ TIDE_GUARDED_BY(lock_);
+  uint32_t unmapped_ TIDE_GUARDED_BY(lock_) = 0;
+  uint32_t untouched_ TIDE_GUARDED_BY(lock_) = 0;
   size_t unmapped_bytes_ = 0;
   Window<Vm> zone_;
   Window<Vm> classes_window_;

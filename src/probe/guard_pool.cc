@@ -33,14 +33,12 @@ bool GuardPool::start() {
   if (base_.load(std::memory_order_relaxed) != 0) return true;
   sys::LinuxVm vm;
   page_ = vm.page_size();
-  auto* const records = static_cast<Slot*>(vm.map(base::align_up(kSlots * sizeof(Slot), page_)));
-  if (records == nullptr) return false;
-  void* const pages = sys::reserve(reserved_bytes());
-  if (pages == nullptr) {
-    vm.unmap(records, base::align_up(kSlots * sizeof(Slot), page_));
-    return false;
+  // Kept when the second step fails: somebody will try again.
+  if (slots_ == nullptr) {
+    slots_ = static_cast<Slot*>(vm.map(base::align_up(kSlots * sizeof(Slot), page_)));
   }
-  slots_ = records;
+  void* const pages = slots_ == nullptr ? nullptr : sys::reserve(reserved_bytes());
+  if (pages == nullptr) return false;
   random_ = vm.random_seed() | 1;
   base_.store(base::address_of(pages), std::memory_order_release);
   return true;

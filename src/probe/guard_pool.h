@@ -81,19 +81,19 @@ class GuardPool {
   uintptr_t page_of(uint32_t slot) const {
     return base_.load(std::memory_order_relaxed) + (2 * size_t{slot} + 1) * page_;
   }
-  bool start();
+  bool start() TIDE_REQUIRES(lock_);
   uint32_t slot_near(uintptr_t address) const;
   Slot* slot_of(const void* p);
-  uint32_t take_slot();
+  uint32_t take_slot() TIDE_REQUIRES(lock_);
 
-  ds::Lock lock_;
+  ds::Lock<ds::Rank::kGuards> lock_;
   std::atomic<uintptr_t> base_{0};
   size_t page_ = 0;
   Slot* slots_ = nullptr;
   uint32_t used_ = 0;  // slots [used_, kSlots) never had a block
-  uint32_t oldest_ = kNone;
-  uint32_t newest_ = kNone;
-  uint64_t random_ = 0;
+  uint32_t oldest_ TIDE_GUARDED_BY(lock_) = kNone;
+  uint32_t newest_ TIDE_GUARDED_BY(lock_) = kNone;
+  uint64_t random_ TIDE_GUARDED_BY(lock_) = 0;
 };
 
 }  // namespace tide::probe

@@ -11,7 +11,7 @@ namespace tide::ds {
 namespace {
 
 TEST(Lock, TryLockTellsWhetherItIsHeld) {
-  Lock lock;
+  Lock<Rank::kZone> lock;
   ASSERT_TRUE(lock.try_lock());
   EXPECT_FALSE(lock.try_lock());
   lock.unlock();
@@ -22,7 +22,7 @@ TEST(Lock, TryLockTellsWhetherItIsHeld) {
 TEST(Lock, OneAtATimeUnderContention) {
   constexpr int kThreads = 8;
   constexpr int kTurns = 20'000;
-  Lock lock;
+  Lock<Rank::kZone> lock;
   uint64_t plain = 0;  // torn or lost updates show here, and in ThreadSanitizer
   std::atomic<int> inside{0};
   std::vector<std::thread> threads;
@@ -48,7 +48,7 @@ TEST(Lock, OneAtATimeUnderContention) {
 }
 
 TEST(Lock, SleeperIsWokenByUnlock) {
-  Lock lock;
+  Lock<Rank::kZone> lock;
   for (int round = 0; round < 20; ++round) {
     lock.lock();
     std::thread waiter([&] { const LockGuard guard(lock); });
@@ -62,7 +62,7 @@ TEST(Lock, SleeperIsWokenByUnlock) {
 enum class Holder : uint8_t { kNobody, kForker, kOther };
 
 bool half_changed_in_child(Holder holder) {
-  Lock lock;
+  Lock<Rank::kZone> lock;
   std::atomic<bool> held{false};
   std::atomic<bool> done{false};
   std::thread other([&] {
@@ -97,6 +97,40 @@ TEST(Lock, ChildTellsItsOwnFromThoseOfVanishedThreads) {
   EXPECT_FALSE(half_changed_in_child(Holder::kForker));
   EXPECT_TRUE(half_changed_in_child(Holder::kOther));
 }
+
+#if TIDE_CHECK >= 1
+TEST(LockOrderDeathTest, DownwardsIsFine) {
+  Lock<Rank::kPurge> purge;
+  Lock<Rank::kSlabs> slabs;
+  Lock<Rank::kZone> zone;
+  for (int round = 0; round < 2; ++round) {
+    const LockGuard first(purge);
+    const LockGuard second(slabs);
+    const LockGuard third(zone);
+  }
+  ASSERT_TRUE(zone.try_lock());
+  EXPECT_TRUE(purge.try_lock()) << "a lock that nobody waits for may be out of order";
+  purge.unlock();
+  zone.unlock();
+  const LockGuard again(purge);
+}
+
+TEST(LockOrderDeathTest, UpwardsEndsTheProcess) {
+  Lock<Rank::kSlabs> slabs;
+  Lock<Rank::kZone> zone;
+  const LockGuard guard(zone);
+  EXPECT_DEATH(slabs.lock(),
+               "tide: lock order: the lock \"slabs\" is taken while \"zone\" is held");
+}
+
+TEST(LockOrderDeathTest, TwoOfARankEndTheProcess) {
+  Lock<Rank::kSlabs> one;
+  Lock<Rank::kSlabs> other;
+  const LockGuard guard(one);
+  EXPECT_DEATH(other.lock(),
+               "tide: lock order: the lock \"slabs\" is taken while \"slabs\" is held");
+}
+#endif
 
 }  // namespace
 }  // namespace tide::ds
