@@ -159,6 +159,7 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
   const bool ours = usable != 0;
   if (TIDE_UNLIKELY(!ours)) {
     usable = bytes_elsewhere(kCall, p);
+    if (usable == bytes) return p;
   } else if (TIDE_UNLIKELY(g_harden != 0)) {
     const size_t known = hardened_bytes(kCall, p, usable);
     if (void* const same = hardened_resize(p, usable, bytes)) return same;
@@ -190,6 +191,11 @@ void* reallocate(void* p, size_t bytes) {
   memcpy(moved, p, bytes < usable ? bytes : usable);
   release(p);
   return moved;
+}
+
+void collect_stats(heap::Stats& stats) {
+  engine().collect_stats(stats);
+  count_quarantine_as_cached(stats);
 }
 
 size_t purge() { return g_engine.purge(cache_or_null()); }

@@ -86,6 +86,9 @@ void* reallocate(void* p, size_t bytes);
 // 0 for null; what malloc_usable_size says.
 size_t usable_size(const void* p);
 
+// The engine's statistics.
+void collect_stats(heap::Stats& stats);
+
 // Gives the calling thread's cache and all other free memory back. Returns bytes.
 size_t purge();
 // The same unless the footprint is at most `target_bytes` already.

@@ -25,6 +25,8 @@ struct alignas(64) Counter {
 Counter g_counters[kCounters];
 std::atomic<uint32_t> g_door{0};  // 1: an audit is going on
 std::atomic<uint64_t> g_frees{0};
+// After a fork in the middle of such a thing, blocks without a seal stay for ever.
+std::atomic<bool> g_forked_in_flight{false};
 std::atomic<uint64_t> g_next_audit{kLeastFrees};
 
 bool all_are_out() {
@@ -70,6 +72,7 @@ SealInFlight::~SealInFlight() {
 void audit_if_due() {
   const uint64_t frees = g_frees.fetch_add(1, std::memory_order_relaxed);
   if (frees < g_next_audit.load(std::memory_order_relaxed)) return;
+  if (g_forked_in_flight.load(std::memory_order_relaxed)) return;
   uint32_t open = 0;
   if (!g_door.compare_exchange_strong(open, 1)) return;
   uint64_t blocks = 0;
@@ -82,7 +85,9 @@ void audit_if_due() {
 void repair_audit_in_child() {
   // Of the threads that are gone. The one that forked may be in there itself, out of a signal
   // handler; then its counter ends below zero, which counts as nobody.
-  for (Counter& counter : g_counters) counter.active.store(0);
+  for (Counter& counter : g_counters) {
+    if (counter.active.exchange(0) != 0) g_forked_in_flight.store(true);
+  }
   open_door();
 }
 

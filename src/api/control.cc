@@ -124,7 +124,7 @@ tide_mallinfo mallinfo() {
 int stats_get(tide_stats* stats, size_t bytes) {
   if (bytes < offsetof(tide_stats, mapped_bytes)) return EINVAL;
   heap::Stats inner;
-  engine().collect_stats(inner);
+  collect_stats(inner);
   tide_stats result{};
   result.version = TIDE_STATS_VERSION;
   result.size = static_cast<uint32_t>(bytes < sizeof result ? bytes : sizeof result);
@@ -158,7 +158,7 @@ int stats_get(tide_stats* stats, size_t bytes) {
 
 size_t class_stats_get(tide_class_stats* classes, size_t count) {
   heap::Stats inner;
-  engine().collect_stats(inner);
+  collect_stats(inner);
   constexpr size_t kClasses = layout::kClassCount - 1;
   for (size_t i = 0; i < count && i < kClasses; ++i) {
     const heap::ClassStats& entry = inner.classes[i + 1];

@@ -25,6 +25,7 @@ constexpr size_t kMostQuarantined = size_t{1} << 20;  // a shard
 // Larger blocks are not worth the memory that they would keep.
 constexpr size_t kLargestQuarantined = size_t{16} << 10;
 constexpr size_t kPurgeToClear = size_t{128} << 10;
+constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
 // Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
 constexpr int32_t kMostGuards = 16'000;
 
@@ -141,10 +142,9 @@ void leave(heap::ThreadCache* cache, const SmallQuarantine::Entry& entry) {
 // Into the large blocks' quarantine, where nobody may touch it. `open`: all of it is accessible; if
 // not, and whoever would have to leave can't be opened either, the block stays out of use for good:
 // the system's state must change a lot for that, and a closed page must never be in a free block.
+bool reopen_entry(const LargeQuarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
+
 void enter_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry, bool open) {
-  const auto reopen_entry = [](const LargeQuarantine::Entry& e) {
-    return reopen(e.block, e.bytes);
-  };
   const auto close_entry = [](const LargeQuarantine::Entry& e) {
     sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
   };
@@ -155,6 +155,44 @@ void enter_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry, 
     if (out[i].block == entry.block && !open && !reopen_entry(entry)) continue;
     g_engine.release_slow(cache, out[i].block);
   }
+  LargeQuarantine::Entry early;
+  while (g_large.bytes() > kMostLargeBytes && g_large.take(early, reopen_entry)) {
+    g_engine.release_slow(cache, early.block);
+  }
+}
+
+// All blocks leave before their time. False: there were none.
+bool empty_quarantine(heap::ThreadCache* cache) {
+  bool any = false;
+  LargeQuarantine::Entry large;
+  while (g_large.take(large, reopen_entry)) {
+    g_engine.release_slow(cache, large.block);
+    any = true;
+  }
+  SmallQuarantine::Entry small;
+  for (SmallQuarantine& shard : g_small) {
+    while (shard.take(small, [](const SmallQuarantine::Entry&) { return true; })) {
+      leave(cache, small);
+      any = true;
+    }
+  }
+  return any;
+}
+
+void* take_block(heap::ThreadCache* cache, const Request& request, size_t bytes) {
+  if (request.heap != nullptr) {
+    return g_engine.heap_allocate(request.heap, bytes, request.alignment, request.zeroed);
+  }
+  if (request.alignment != 0) return g_engine.allocate_aligned(cache, request.alignment, bytes);
+  if (request.zeroed) return g_engine.allocate_zeroed(cache, bytes);
+  return g_engine.allocate_slow(cache, bytes);
+}
+
+// The same; when there is no memory, once more with that of the quarantine.
+void* take_block_or_wait(heap::ThreadCache* cache, const Request& request, size_t bytes) {
+  void* const block = take_block(cache, request, bytes);
+  if (TIDE_LIKELY(block != nullptr) || g_harden < 2 || !empty_quarantine(cache)) return block;
+  return take_block(cache, request, bytes);
 }
 
 }  // namespace
@@ -185,31 +223,25 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   const size_t page = page_bytes();
   if (request.bytes > static_cast<size_t>(PTRDIFF_MAX) - 4 * page) return nullptr;
   const size_t bytes = request.bytes == 0 ? 1 : request.bytes;  // programs use the last byte
-  size_t total = bytes + kSealBytes;
-  // With the guard page a block is never too small to be a large one.
-  if (total > layout::kMidMaxBytes && g_harden >= 2) total = base::align_up(total, page) + page;
+  const size_t with_guard = base::align_up(bytes + kSealBytes, page) + page;
+  const bool is_large =
+      bytes + kSealBytes > layout::kMidMaxBytes || request.alignment > layout::kMidMaxBytes;
   const SealInFlight flight;
-  void* block;
-  if (request.heap != nullptr) {
-    block = g_engine.heap_allocate(request.heap, total, request.alignment, request.zeroed);
-  } else if (request.alignment != 0) {
-    block = g_engine.allocate_aligned(cache, request.alignment, total);
-  } else if (request.zeroed) {
-    block = g_engine.allocate_zeroed(cache, total);
-  } else {
-    block = g_engine.allocate_slow(cache, total);
-  }
+  void* block = take_block_or_wait(cache, request,
+                                   is_large && g_harden >= 2 ? with_guard : bytes + kSealBytes);
   if (block == nullptr) return nullptr;
-  const size_t usable = g_engine.usable_bytes(block);
+  size_t usable = g_engine.usable_bytes(block);
+  if (has_guard(block) && usable < with_guard) {
+    // Its class had no memory, and this is a large block without room for the guard page.
+    g_engine.release_slow(cache, block);
+    block = take_block(cache, request, with_guard);
+    if (block == nullptr) return nullptr;
+    usable = g_engine.usable_bytes(block);
+  }
   bool guarded = false;
   if (is_of_class(block)) {
     if (g_harden >= 3) check_untouched(block, usable);
   } else if (has_guard(block)) {
-    // A large block of an odd place: one that an alignment asked for, or a class without memory.
-    if (usable < bytes + kSealBytes + page) {
-      g_engine.release_slow(cache, block);
-      return nullptr;
-    }
     // Nobody could wait for a page that the system refuses to open when the heap is destroyed.
     guarded = request.heap == nullptr && close_guard(block, usable);
   }
@@ -263,19 +295,47 @@ void* hardened_resize(void* p, size_t usable, size_t bytes) {
     put_seal(g_secret, p, room, bytes, seal.guarded, seal.origin);
     return p;
   }
-  // A mapping may move only as long as it has one kind of access.
-  if (is_of_class(p) || has_guard(p) || bytes < room || bytes > SIZE_MAX / 2) return nullptr;
-  void* const moved = g_engine.resize(p, usable, bytes + kSealBytes);
-  if (moved == nullptr) return nullptr;
-  memset(static_cast<char*>(moved) + room, 0, kSealBytes);
-  put_seal(g_secret, moved, room_of(moved, g_engine.usable_bytes(moved)), bytes, false,
-           seal.origin);
+  if (is_of_class(p) || bytes < room || bytes > SIZE_MAX / 2) return nullptr;
+  // Pages move only as long as they have one kind of access.
+  if (seal.guarded && !open_guard(p, usable)) return nullptr;
+  const size_t page = page_bytes();
+  const size_t wanted =
+      has_guard(p) ? base::align_up(bytes + kSealBytes, page) + page : bytes + kSealBytes;
+  void* const moved = g_engine.resize(p, usable, wanted);
+  void* const block = moved == nullptr ? p : moved;
+  const size_t now = g_engine.usable_bytes(block);
+  const bool guarded = seal.guarded && close_guard(block, now);
+  if (moved != nullptr) memset(static_cast<char*>(moved) + room, 0, kSealBytes);
+  put_seal(g_secret, block, room_of(block, now), moved == nullptr ? room - seal.slack : bytes,
+           guarded, seal.origin);
   return moved;
 }
 
 bool in_quarantine(const void* p) {
   LargeQuarantine::Entry found;
   return g_harden >= 2 && g_large.find(p, false, found);
+}
+
+void count_quarantine_as_cached(heap::Stats& stats) {
+  if (g_harden < 2) return;
+  const auto count = [&stats](const auto& entry) {
+    const uint32_t c = is_of_class(entry.block) ? layout::class_of(entry.bytes) : 0;
+    --stats.live_blocks;
+    stats.live_bytes -= entry.bytes;
+    stats.cached_bytes += entry.bytes;
+    if (c != 0) {
+      --stats.classes[c].live_blocks;
+      ++stats.classes[c].cached_blocks;
+    } else if (entry.bytes > g_engine.config().huge_threshold_bytes) {
+      --stats.huge_live_blocks;
+      stats.huge_live_bytes -= entry.bytes;
+    } else {
+      --stats.large_live_blocks;
+      stats.large_live_bytes -= entry.bytes;
+    }
+  };
+  for (SmallQuarantine& shard : g_small) shard.for_each(count);
+  g_large.for_each(count);
 }
 
 void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap) {

@@ -52,6 +52,9 @@ void* hardened_resize(void* p, size_t usable, size_t bytes);
 // live until it leaves.
 bool in_quarantine(const void* p);
 
+// In the statistics: free, and not at hand for all.
+void count_quarantine_as_cached(heap::Stats& stats);
+
 // All blocks of the heap are about to be dropped.
 void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap);
 

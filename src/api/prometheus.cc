@@ -45,7 +45,7 @@ void write_seconds(uint64_t nanoseconds, ReportWriter& out) {
 
 void write_stats_prometheus(ReportWriter& out) {
   heap::Stats stats;
-  engine().collect_stats(stats);
+  collect_stats(stats);
   write_head("info", "the library, always 1", out);
   out.text("tide_info{version=\"" TIDE_VERSION "\"} 1\n");
   for (const Figure& figure : kFigures) {

@@ -47,6 +47,36 @@ class QuarantineShard {
     return leaving;
   }
 
+  // Takes one out before its time. `open` as above. False: none is left, or it can't be opened.
+  template <class Open>
+  bool take(Entry& out, Open open) {
+    const ds::LockGuard guard(lock_);
+    for (Entry& place : places_) {
+      if (count_ != 0) break;
+      if (place.block == nullptr) continue;
+      queue_[(first_ + count_++) % kQueue] = place;
+      place = {};
+    }
+    if (count_ == 0 || !open(queue_[first_])) return false;
+    out = pop();
+    return true;
+  }
+
+  size_t bytes() {
+    const ds::LockGuard guard(lock_);
+    return bytes_;
+  }
+
+  // visit(entry) for all that are here.
+  template <class Visit>
+  void for_each(Visit visit) {
+    const ds::LockGuard guard(lock_);
+    for (const Entry& entry : places_) {
+      if (entry.block != nullptr) visit(entry);
+    }
+    for (uint32_t i = 0; i < count_; ++i) visit(queue_[(first_ + i) % kQueue]);
+  }
+
   // Whether the block that begins at `p`, or with `inside` any that `p` lies in, is here.
   bool find(const void* p, bool inside, Entry& found) {
     const ds::LockGuard guard(lock_);

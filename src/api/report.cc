@@ -120,8 +120,6 @@ MallinfoFigures figures_of(const heap::Stats& stats) {
   return figures;
 }
 
-void collect(heap::Stats& stats) { engine().collect_stats(stats); }
-
 void write_text(const heap::Stats& stats, ReportWriter& out) {
   out.text("tide " TIDE_VERSION ", process ");
   out.decimal(static_cast<uint64_t>(sys::process_id())).put('\n');
@@ -201,19 +199,19 @@ void labelled_line(std::string_view label, uint64_t value, ReportWriter& out) {
 
 MallinfoFigures mallinfo_figures() {
   heap::Stats stats;
-  collect(stats);
+  collect_stats(stats);
   return figures_of(stats);
 }
 
 void write_stats_text(ReportWriter& out) {
   heap::Stats stats;
-  collect(stats);
+  collect_stats(stats);
   write_text(stats, out);
 }
 
 void write_stats_json(ReportWriter& out) {
   heap::Stats stats;
-  collect(stats);
+  collect_stats(stats);
   out.text("{\"schema\":\"tide-stats\",\"schema_version\":1,\"version\":\"" TIDE_VERSION
            "\",\"process_id\":");
   out.decimal(static_cast<uint64_t>(sys::process_id())).put(',');
@@ -230,7 +228,7 @@ void write_stats_json(ReportWriter& out) {
 
 void write_malloc_info(ReportWriter& out) {
   heap::Stats stats;
-  collect(stats);
+  collect_stats(stats);
   const MallinfoFigures figures = figures_of(stats);
   out.text("<malloc version=\"1\">\n<heap nr=\"0\">\n");
   write_sizes(stats, out);
@@ -242,7 +240,7 @@ void write_malloc_info(ReportWriter& out) {
 
 void write_malloc_stats(ReportWriter& out) {
   heap::Stats stats;
-  collect(stats);
+  collect_stats(stats);
   const MallinfoFigures figures = figures_of(stats);
   out.text("Arena 0:\n");
   labelled_line("system bytes     ", figures.arena, out);

@@ -27,14 +27,13 @@ enum class Rank : uint8_t {
   kSlabs,       // of a size class, or of a first-class heap
   kZone,        // the slabs of no class
   kMetadata,    // records
-  kFronts,      // closed fronts that wait for a thread
   kQuarantine,  // hardened mode
   kGuards,      // sampled blocks
 };
 
 inline constexpr const char* kRankNames[] = {
-    "options", "start", "purge", "heap purge", "drain",  "large",      "huge",  "caches",
-    "heaps",   "slabs", "zone",  "metadata",   "fronts", "quarantine", "guards"};
+    "options", "start", "purge", "heap purge", "drain",    "large",      "huge",
+    "caches",  "heaps", "slabs", "zone",       "metadata", "quarantine", "guards"};
 
 #if TIDE_CHECK >= 1
 // A bit per rank.
