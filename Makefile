@@ -62,10 +62,10 @@ soak: ## the stress tests for an hour (SOAK_SECONDS=3600)
 	@TIDE_SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) $(CTEST) --test-dir build/check -L '^soak$$'
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for a minute
+fuzz: ## run each fuzz target for a minute (FUZZ_SECONDS=60, FUZZ_SEED=)
 	@tools/setup build test tidy
 	@$(call build,fuzz)
-	@$(CTEST) --test-dir build/fuzz -L '^fuzz$$'
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) tools/fuzz build/fuzz
 
 .PHONY: format format-check
 format: ## format all C and C++ sources

@@ -26,8 +26,8 @@ struct FakeVm {
 
 // `acts` of the thread: m malloc, f free of the block that it had first, s another slow path.
 struct DrainModel : checker::Model {
-  DrainModel(const char* acts, uint32_t drains, uint32_t filled, bool owns)
-      : acts(acts), drains(drains) {
+  DrainModel(const char* list, uint32_t times, uint32_t filled, bool owns)
+      : acts(list), drains(times) {
     for (Place& place : g_places) place = Place::kElsewhere;
     new (&cache.top[0]) checker::Racy<tide::layout::Slot*>(cache.slots + filled);
     new (&cache.limit[0]) checker::Racy<tide::layout::Slot*>(cache.slots + kSlots);

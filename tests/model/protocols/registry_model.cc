@@ -113,14 +113,51 @@ struct HandOverModel : checker::Model {
   bool has_it = false;
 };
 
+// A thread frees a span into its cache and takes it back, without the zone's lock, then gives it to
+// the zone (heap/span_cache.h, large_zone.h); another one frees the neighbour and merges meanwhile.
+struct SpanModel : checker::Model {
+  enum State : int { kLive, kCached, kDirty, kInside };
+
+  void thread(uint32_t t) override {
+    if (t == 1) return merge();
+    state.store(kCached, Order::relaxed);  // src: base::racy_store(entry.state, State::kCached);
+    // src: base::racy_store(entries_[page].state, State::kLive);
+    state.store(kLive, Order::relaxed);
+    state.store(kCached, Order::relaxed);
+    const bool locks = !checker::mutated("span: given to the zone without its lock");
+    if (locks) lock.lock();
+    is_mine = false;
+    free_pages = 3;
+    state.store(kDirty, Order::relaxed);  // src: insert_free(spans[i].page, State::kDirty);
+    if (locks) lock.unlock();
+  }
+
+  void merge() {
+    lock.lock();
+    if (state.load(Order::relaxed) == kDirty) {
+      checker::require(!is_mine, "a span is merged that is in a thread's hands");
+      free_pages = free_pages + 1;
+      state.store(kInside, Order::relaxed);
+    }
+    lock.unlock();
+  }
+
+  checker::Mutex lock;
+  checker::Racy<int> state{kLive};
+  checker::Plain<int> free_pages;
+  bool is_mine = true;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const checker::Suite suite{
       .programs = {{"registry", 3, [] { return new RegistryModel(false); }},
                    {"registry, drain lock", 3, [] { return new RegistryModel(true); }},
-                   {"hand-over", 2, [] { return new HandOverModel; }}},
+                   {"hand-over", 2, [] { return new HandOverModel; }},
+                   {"cached span", 2, [] { return new SpanModel; }}},
       .mutations = {"registry: shelved without the drain lock",
+                    "span: given to the zone without its lock",
                     "hand-over: the state is written after"},
       .unneeded = {{"cache_pool.h: acquire 2 in for_each",
                     "one load of the head is enough for what was registered before it"}},
