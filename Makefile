@@ -56,10 +56,13 @@ bench-return: ## how memory goes back to the system, on all allocators; half an 
 	@bench/plot-return
 
 .PHONY: soak
-soak: ## the stress tests for an hour (SOAK_SECONDS=3600)
+soak: ## stress, forks and fault injection in release, ASan and TSan for an hour (SOAK_MINUTES=60)
 	@tools/setup build test
-	@$(call build,check)
-	@TIDE_SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) $(CTEST) --test-dir build/check -L '^soak$$'
+	@for preset in release asan tsan; do \
+	  cmake --preset $$preset --log-level=WARNING && \
+	  cmake --build --preset $$preset -j $(JOBS) --target stress_engine faults_engine || exit 1; \
+	done
+	@tests/stress/soak --minutes $(or $(SOAK_MINUTES),60) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for a minute (FUZZ_SECONDS=60, FUZZ_SEED=)

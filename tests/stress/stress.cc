@@ -5,10 +5,11 @@
 // --ops: calls of each thread slot. What a seed decides is what each thread does, not in which
 // order threads run. Threads come and go and leave blocks behind; blocks are handed from thread to
 // thread, released elsewhere, resized; heaps come and go; memory is purged and surveyed meanwhile;
-// now and then the process forks, and the child checks what it has and goes on allocating. A second
-// in each sanitizer finds gross mistakes; --seconds 300 with several seeds is what a change to
-// caches, depots, purge or fork repair deserves. --may-fail: memory may be refused, as at a hard
-// limit; there has to be some in the end.
+// now and then the process forks, and the child checks what it has and goes on allocating. Every
+// few seconds all threads end and the engine checks its heap (Engine::verify). A second in each
+// sanitizer finds gross mistakes; --seconds 300 with several seeds is what a change to caches,
+// depots, purge or fork repair deserves. --may-fail: memory may be refused, as at a hard limit;
+// there has to be some in the end.
 #include <sys/wait.h>
 #include <unistd.h>
 #include <atomic>
@@ -87,6 +88,7 @@ class Mailbox {
   std::vector<Block> blocks_;
 };
 
+constexpr double kPhaseSeconds = 5;
 constexpr unsigned kMailboxes = 16;
 Mailbox g_mailboxes[kMailboxes];
 bool g_may_fail = false;
@@ -269,24 +271,26 @@ void fork_once(const std::vector<Block>& known, uint64_t seed) {
   }
 }
 
-int run(const Options& options) {
-  printf("stress: --seed %lu --threads %u", options.seed, options.threads);
-  if (options.seconds > 0) {
-    printf(" --seconds %g\n", options.seconds);
-  } else {
-    printf(" --ops %lu\n", options.ops);
+class Clock {
+ public:
+  double elapsed() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
-  fflush(stdout);
-  const auto start = std::chrono::steady_clock::now();
-  const auto elapsed = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
+
+ private:
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// All threads come, work and end, then the heap is checked. What they leave behind is for the next.
+void run_phase(const Options& options, uint64_t phase, double until, const Clock& clock,
+               const std::vector<Block>& known, uint64_t& forks) {
+  g_stop = false;
   // Each slot is one thread after another.
   std::vector<std::thread> slots;
   std::atomic<unsigned> running{options.threads};
   for (unsigned slot = 0; slot < options.threads; ++slot) {
     slots.emplace_back([&, slot] {
-      std::mt19937_64 random(options.seed * 1000 + slot);
+      std::mt19937_64 random((options.seed + phase * 7919) * 1000 + slot);
       uint64_t left = options.seconds > 0 ? UINT64_MAX : options.ops;
       while (left != 0 && !g_stop.load(std::memory_order_relaxed)) {
         uint64_t ops = 200 + random() % (random() % 4 == 0 ? 30'000 : 3000);
@@ -298,20 +302,43 @@ int run(const Options& options) {
       running.fetch_sub(1);
     });
   }
-  std::vector<Block> known;
-  for (size_t i = 0; i < 300; ++i) {
-    const size_t bytes = i % 30 == 0 ? 100'000 : i * 17;
-    known.push_back(
-        {static_cast<unsigned char*>(allocate(bytes)), bytes, static_cast<uint32_t>(i)});
-    known.back().fill();
-  }
-  uint64_t forks = 0;
   while (running.load() != 0) {
     usleep(20'000);
-    if (options.seconds > 0 && elapsed() > options.seconds) g_stop = true;
+    if (options.seconds > 0 && clock.elapsed() > until) g_stop = true;
     if (options.forks) fork_once(known, options.seed + ++forks);
   }
   for (std::thread& slot : slots) slot.join();
+  verify();
+  if (phase % 2 == 1) {
+    purge();
+    verify();
+  }
+}
+
+int run(const Options& options) {
+  printf("stress: --seed %lu --threads %u", options.seed, options.threads);
+  if (options.seconds > 0) {
+    printf(" --seconds %g\n", options.seconds);
+  } else {
+    printf(" --ops %lu\n", options.ops);
+  }
+  fflush(stdout);
+  const Clock clock;
+  std::vector<Block> known;
+  for (size_t i = 0; i < 300; ++i) {
+    const size_t bytes = i % 30 == 0 ? 100'000 : i * 17;
+    void* const p = allocate(bytes);
+    if (is_refused(p, "no memory", bytes)) continue;
+    known.push_back({static_cast<unsigned char*>(p), bytes, static_cast<uint32_t>(i)});
+    known.back().fill();
+  }
+  uint64_t forks = 0;
+  uint64_t phases = 0;
+  do {
+    const double left = options.seconds - clock.elapsed();
+    const double until = clock.elapsed() + (left < 2 * kPhaseSeconds ? left : kPhaseSeconds);
+    run_phase(options, phases++, until, clock, known, forks);
+  } while (clock.elapsed() < options.seconds);
   for (const Block& block : known) {
     block.check(block.bytes);
     release(block.p);
@@ -335,7 +362,8 @@ int run(const Options& options) {
   } else {
     fail("no memory although all is free", nullptr, 1 << 20);
   }
-  printf("stress: good, %.1f s, %lu forks, %lu refused\n", elapsed(), forks, g_refused.load());
+  printf("stress: good, %.1f s, %lu phases, %lu forks, %lu refused\n", clock.elapsed(), phases,
+         forks, g_refused.load());
   return 0;
 }
 
