@@ -219,6 +219,8 @@ void start_hardening(uint32_t level) {
   if (level >= 2) watch_for_faults();
 }
 
+namespace {}  // namespace
+
 void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   const size_t page = page_bytes();
   if (request.bytes > static_cast<size_t>(PTRDIFF_MAX) - 4 * page) return nullptr;

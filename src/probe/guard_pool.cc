@@ -57,6 +57,7 @@ uint32_t GuardPool::take_slot() {
 void* GuardPool::allocate(size_t bytes, size_t alignment) {
   const size_t page_bytes = sys::LinuxVm().page_size();
   if (bytes > page_bytes || alignment > page_bytes) return nullptr;
+  if (bytes == 0) bytes = 1;  // else its address would be the guard page's
   Stack here;
   here.capture();  // may call malloc: not under the lock
   const ds::LockGuard guard(lock_);
