@@ -78,6 +78,8 @@ def main(description, cases, run_case):
                         help="library to preload (TIDE_LIB), or 'none' for the C library's malloc")
     parser.add_argument("--programs", metavar="DIR", help="where the test programs are built")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each case N times")
+    parser.add_argument("--except", dest="left_out", metavar="CASE", action="append", default=[],
+                        help="leave a case out")
     parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[],
                         help="an option of the library for all programs")
     parser.add_argument("--list", action="store_true", help="list the cases")
@@ -92,7 +94,7 @@ def main(description, cases, run_case):
             parser.error(f"--option {option}: write NAME=VALUE")
         OPTIONS["TIDE_" + name.upper()] = value
 
-    unknown = [name for name in options.names if name not in cases]
+    unknown = [name for name in options.names + options.left_out if name not in cases]
     if unknown:
         parser.error(f"no case is called {unknown[0]}; --list shows them")
     if not options.library:
@@ -110,7 +112,7 @@ def main(description, cases, run_case):
         if not options.library.exists():
             parser.error(f"{options.library} does not exist; build it first")
 
-    names = options.names or list(cases)
+    names = [name for name in options.names or cases if name not in options.left_out]
     failed = skipped = 0
     for name in names:
         problem = None

@@ -71,6 +71,7 @@ struct Kernel {
     checker::step("mremap has returned");
     return reinterpret_cast<void*>(moved);
   }
+  void deny(void*, size_t) {}
   void* detach_pages(void*, size_t) { return nullptr; }
 };
 

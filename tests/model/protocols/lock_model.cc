@@ -28,7 +28,7 @@ struct LockModel : checker::Model {
 
   const uint32_t rounds;
   const bool tries;
-  tide::ds::Lock lock;
+  tide::ds::Lock<tide::ds::Rank::kSlabs> lock;
   checker::Plain<int> protected_word;
   bool inside = false;
 };

@@ -44,6 +44,7 @@ struct CacheFront {
   checker::Racy<Slot*> top[kCacheStacks];
   checker::Racy<Slot*> limit[kCacheStacks];
   uint8_t small_stack[2048];
+  uint8_t mid_stack[513];
 };
 
 struct ThreadCache : CacheFront {

@@ -4,8 +4,12 @@
 
 #include "tests/model/checker/words.h"
 
+#include "base/compiler.h"
+#include "ds/lock_rank.h"
+
 namespace tide::ds {
 
+template <Rank kRank>
 class Lock {
  public:
   void lock() { mutex_.lock(); }
@@ -15,15 +19,16 @@ class Lock {
   checker::Mutex mutex_;
 };
 
+template <Rank kRank>
 class LockGuard {
  public:
-  explicit LockGuard(Lock& lock) : lock_(lock) { lock_.lock(); }
+  explicit LockGuard(Lock<kRank>& lock) : lock_(lock) { lock_.lock(); }
   ~LockGuard() { lock_.unlock(); }
   LockGuard(const LockGuard&) = delete;
   LockGuard& operator=(const LockGuard&) = delete;
 
  private:
-  Lock& lock_;
+  Lock<kRank>& lock_;
 };
 
 }  // namespace tide::ds
