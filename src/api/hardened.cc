@@ -48,7 +48,9 @@ SmallQuarantine& own_shard() {
 
 bool is_of_class(const void* p) { return g_engine.space().zone_of(p) != nullptr; }
 
-size_t page_bytes() { return g_engine.space().vm.page_size(); }
+// Asked several times a call; the system's answer takes a search.
+size_t g_page_bytes = 4096;
+size_t page_bytes() { return g_page_bytes; }
 
 // Whether the last page of a large block is set apart, to be a guard page if there may be more.
 bool has_guard(const void* p) {
@@ -215,6 +217,7 @@ void start_hardening(uint32_t level) {
   if (level == 0) return;
   sys::LinuxVm vm;
   g_secret = vm.random_seed() * 0xd6e8feb86659fd93;
+  g_page_bytes = vm.page_size();
   g_harden = level;
   if (level >= 2) watch_for_faults();
 }

@@ -62,6 +62,11 @@ inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& sea
 inline size_t written_slack(const void* block, size_t room, size_t slack) {
   const auto* const first = static_cast<const unsigned char*>(block) + room - slack;
   size_t i = 0;
+  constexpr uint64_t kSlackWord = uint64_t{0x0101010101010101} * kSlackByte;
+  for (uint64_t word; i + sizeof word <= slack; i += sizeof word) {
+    memcpy(&word, first + i, sizeof word);
+    if (word != kSlackWord) break;
+  }
   while (i < slack && first[i] == kSlackByte) ++i;
   return i;
 }

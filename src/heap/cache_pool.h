@@ -48,6 +48,7 @@ class CachePool {
       if (cache == nullptr) return nullptr;
       cache->home = static_cast<uint8_t>(next_home_++ % config.homes);
       prepare(*cache);
+      cache->random = space.vm.random_seed() ^ base::address_of(cache);
       register_locked(*cache);
     }
     cache->is_rested = false;

@@ -261,7 +261,6 @@ class Engine {
   PurgeFigures purge_figures_;
   Decay decay_ TIDE_GUARDED_BY(purge_lock_);
   size_t used_at_look_ TIDE_GUARDED_BY(purge_lock_) = 0;
-  uint64_t random_ = 0;      // see swap_with_any()
   bool much_freed_ = false;  // since the last time that all was given back
   HeldRuns held_ TIDE_GUARDED_BY(purge_lock_){};
 };

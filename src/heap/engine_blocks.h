@@ -60,11 +60,9 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
 template <sys::VmSource Vm>
 void* Engine<Vm>::swap_with_any(ThreadCache& cache, uint32_t stack, void* block) {
   const uint32_t count = layout::stack_count(cache, stack);
-  // Which one is nobody's to know; that two threads may draw the same number does no harm.
-  uint64_t random = base::racy_load(random_) + (base::address_of(block) | 1);
-  random = (random ^ (random >> 29)) * 0xbf58476d1ce4e5b9;
-  base::racy_store(random_, random);
-  const auto number = static_cast<uint32_t>((random >> 32) % (count + 1));
+  cache.random = (cache.random ^ base::address_of(block)) * 0xbf58476d1ce4e5b9;
+  cache.random ^= cache.random >> 29;
+  const auto number = static_cast<uint32_t>((cache.random >> 32) * (count + 1) >> 32);
   if (number == count) return block;
   uintptr_t& slot = layout::stack_bottom(cache, stack)[1 + number];
   void* const other = reinterpret_cast<void*>(slot);

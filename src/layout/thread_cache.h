@@ -100,6 +100,7 @@ struct ThreadCache : CacheFront {
   size_t freed_bytes;           // by slow paths, since the last notice of it
   size_t parked_bytes;          // in the stacks when it was parked
   size_t bound_bytes;           // sum over classes of (limit - bottom) * block size
+  uint64_t random;              // hardened mode: what comes out next
   ThreadCache* next;            // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
