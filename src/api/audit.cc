@@ -61,6 +61,7 @@ SealInFlight::SealInFlight() : active_(nullptr) {
     active_->fetch_add(1);
     if (g_door.load() == 0) return;
     active_->fetch_sub(1);
+    sys::finish_fork();  // whoever shut it may have stayed behind in the parent
     sys::futex_wait(&g_door, 1);
   }
 }
