@@ -42,6 +42,7 @@ class Metadata {
         return nullptr;
       }
       next_ = static_cast<char*>(memory) + guard_bytes;
+      base::racy_store(guard_bytes_, guard_bytes_ + 2 * guard_bytes);
       if (guard_bytes != 0) {
         vm.deny(memory, guard_bytes);
         vm.deny(next_ + chunk, guard_bytes);
@@ -55,6 +56,8 @@ class Metadata {
     return result;
   }
 
+  // Of the guard pages around them, which are never resident.
+  size_t guard_bytes() const { return base::racy_load(guard_bytes_); }
   size_t mapped_bytes() const { return base::racy_load(mapped_); }
   ds::Lock<ds::Rank::kMetadata>& lock() { return lock_; }
 
@@ -67,6 +70,7 @@ class Metadata {
   char* next_ TIDE_GUARDED_BY(lock_) = nullptr;
   size_t left_ TIDE_GUARDED_BY(lock_) = 0;
   size_t mapped_ = 0;
+  size_t guard_bytes_ = 0;
   bool guarded_ = false;
 };
 
