@@ -58,11 +58,7 @@ TIDE_INLINE void* serve(const Request& request) {
   }
   void* const block = allocate_by([&]() -> void* {
     if (TIDE_UNLIKELY(g_harden != 0)) return hardened_allocate(cache, request);
-    if (request.alignment != 0) {
-      return g_engine.allocate_aligned(cache, request.alignment, request.bytes);
-    }
-    if (request.zeroed) return g_engine.allocate_zeroed(cache, request.bytes);
-    return g_engine.allocate_slow(cache, request.bytes);
+    return take_block(cache, request, request.bytes);
   });
   t_until_guarded -= sees_every_call() ? 1 : allocations_of(cache, request);
   return block;

@@ -3,10 +3,9 @@
 #include <atomic>
 
 #include "api/hardened.h"
+#include "base/mix.h"
 #include "probe/guard_pool.h"
-#include "sys/clock.h"
 #include "sys/report.h"
-#include "sys/thread.h"
 
 namespace tide::api {
 
@@ -21,9 +20,8 @@ std::atomic<uint64_t> g_random{0};
 // From none to twice the rate, so that no rhythm of the program's can keep out of the way.
 int64_t next_turn() {
   if (g_rate == 0) return INT64_MAX;
-  uint64_t x = g_random.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed);
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  return static_cast<int64_t>((x >> 11) % (2 * g_rate - 1));
+  const uint64_t x = g_random.fetch_add(base::kGoldenGamma, std::memory_order_relaxed);
+  return static_cast<int64_t>((base::mix(x) >> 11) % (2 * g_rate - 1));
 }
 
 // Capturing a stack may call malloc, which is not to be guarded.

@@ -7,6 +7,7 @@
 #include "api/quarantine.h"
 #include "api/seal.h"
 #include "base/align.h"
+#include "base/mix.h"
 #include "base/text.h"
 #include "heap/block_bytes.h"
 #include "sys/fault.h"
@@ -36,10 +37,7 @@ std::atomic<int32_t> g_guards{0};
 std::atomic<uint64_t> g_random{0};
 
 uint64_t random_number() {
-  uint64_t x = g_random.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed) ^ g_secret;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
+  return base::mix(g_random.fetch_add(base::kGoldenGamma, std::memory_order_relaxed) ^ g_secret);
 }
 
 SmallQuarantine& own_shard() {
@@ -82,18 +80,6 @@ Seal seal_of(const char* call, const void* p, size_t usable) {
   return seal;
 }
 
-size_t first_not_zero(const void* p, size_t bytes) {
-  const auto* const first = static_cast<const unsigned char*>(p);
-  size_t i = 0;
-  for (; i + sizeof(uint64_t) <= bytes; i += sizeof(uint64_t)) {
-    uint64_t word;
-    memcpy(&word, first + i, sizeof word);
-    if (word != 0) break;
-  }
-  while (i < bytes && first[i] == 0) ++i;
-  return i;
-}
-
 void put_block(base::TextWriter& line, const void* p, size_t usable) {
   line.hex(base::address_of(p)).text(" (").decimal(usable);
   line.text(is_of_class(p) ? "-byte class)" : " bytes)");
@@ -101,7 +87,7 @@ void put_block(base::TextWriter& line, const void* p, size_t usable) {
 
 // Freed blocks of size classes read as zero, all of them.
 void check_untouched(const void* p, size_t usable) {
-  const size_t at = first_not_zero(p, usable);
+  const size_t at = first_other_than(0, p, usable);
   if (TIDE_LIKELY(at == usable)) return;
   base::TextBuffer<200> line;
   line.text("write after free to byte ").decimal(at).text(" of ");
@@ -141,11 +127,11 @@ void leave(heap::ThreadCache* cache, const SmallQuarantine::Entry& entry) {
   g_engine.release_retired(cache, entry.block);
 }
 
+bool reopen_entry(const LargeQuarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
+
 // Into the large blocks' quarantine, where nobody may touch it. `open`: all of it is accessible; if
 // not, and whoever would have to leave can't be opened either, the block stays out of use for good:
 // the system's state must change a lot for that, and a closed page must never be in a free block.
-bool reopen_entry(const LargeQuarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
-
 void enter_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry, bool open) {
   const auto close_entry = [](const LargeQuarantine::Entry& e) {
     sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
@@ -181,17 +167,8 @@ bool empty_quarantine(heap::ThreadCache* cache) {
   return any;
 }
 
-void* take_block(heap::ThreadCache* cache, const Request& request, size_t bytes) {
-  if (request.heap != nullptr) {
-    return g_engine.heap_allocate(request.heap, bytes, request.alignment, request.zeroed);
-  }
-  if (request.alignment != 0) return g_engine.allocate_aligned(cache, request.alignment, bytes);
-  if (request.zeroed) return g_engine.allocate_zeroed(cache, bytes);
-  return g_engine.allocate_slow(cache, bytes);
-}
-
-// The same; when there is no memory, once more with that of the quarantine.
-void* take_block_or_wait(heap::ThreadCache* cache, const Request& request, size_t bytes) {
+// take_block(); when there is no memory, once more with that of the quarantine.
+void* take_block_somehow(heap::ThreadCache* cache, const Request& request, size_t bytes) {
   void* const block = take_block(cache, request, bytes);
   if (TIDE_LIKELY(block != nullptr) || g_harden < 2 || !empty_quarantine(cache)) return block;
   return take_block(cache, request, bytes);
@@ -222,8 +199,6 @@ void start_hardening(uint32_t level) {
   if (level >= 2) watch_for_faults();
 }
 
-namespace {}  // namespace
-
 void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   const size_t page = page_bytes();
   if (request.bytes > static_cast<size_t>(PTRDIFF_MAX) - 4 * page) return nullptr;
@@ -232,7 +207,7 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   const bool is_large =
       bytes + kSealBytes > layout::kMidMaxBytes || request.alignment > layout::kMidMaxBytes;
   const SealInFlight flight;
-  void* block = take_block_or_wait(cache, request,
+  void* block = take_block_somehow(cache, request,
                                    is_large && g_harden >= 2 ? with_guard : bytes + kSealBytes);
   if (block == nullptr) return nullptr;
   size_t usable = g_engine.usable_bytes(block);

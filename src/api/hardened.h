@@ -34,6 +34,16 @@ struct Request {
   heap::PrivateHeap<sys::LinuxVm>* heap;  // null: the process's
 };
 
+// A block of the engine for the request, but of `bytes`. Null: no memory.
+TIDE_INLINE void* take_block(heap::ThreadCache* cache, const Request& request, size_t bytes) {
+  if (request.heap != nullptr) {
+    return g_engine.heap_allocate(request.heap, bytes, request.alignment, request.zeroed);
+  }
+  if (request.alignment != 0) return g_engine.allocate_aligned(cache, request.alignment, bytes);
+  if (request.zeroed) return g_engine.allocate_zeroed(cache, bytes);
+  return g_engine.allocate_slow(cache, bytes);
+}
+
 // Null: no memory.
 void* hardened_allocate(heap::ThreadCache* cache, const Request& request);
 

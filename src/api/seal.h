@@ -57,18 +57,24 @@ inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& sea
   return seal.slack <= room;
 }
 
+// How many bytes from `p` on are all `value`; `bytes` when all of them are.
+inline size_t first_other_than(unsigned char value, const void* p, size_t bytes) {
+  const auto* const first = static_cast<const unsigned char*>(p);
+  const uint64_t all = uint64_t{0x0101010101010101} * value;
+  size_t i = 0;
+  for (uint64_t word; i + sizeof word <= bytes; i += sizeof word) {
+    memcpy(&word, first + i, sizeof word);
+    if (word != all) break;
+  }
+  while (i < bytes && first[i] == value) ++i;
+  return i;
+}
+
 // The first byte of the slack that was written to, counted from the end of the program's bytes;
 // `slack` when none was.
 inline size_t written_slack(const void* block, size_t room, size_t slack) {
-  const auto* const first = static_cast<const unsigned char*>(block) + room - slack;
-  size_t i = 0;
-  constexpr uint64_t kSlackWord = uint64_t{0x0101010101010101} * kSlackByte;
-  for (uint64_t word; i + sizeof word <= slack; i += sizeof word) {
-    memcpy(&word, first + i, sizeof word);
-    if (word != kSlackWord) break;
-  }
-  while (i < slack && first[i] == kSlackByte) ++i;
-  return i;
+  return first_other_than(kSlackByte, static_cast<const unsigned char*>(block) + room - slack,
+                          slack);
 }
 
 }  // namespace tide::api

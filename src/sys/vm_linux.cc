@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/mix.h"
 #include "base/racy.h"
 #include "sys/errno_keeper.h"
 #include "sys/vm.h"
@@ -47,15 +48,12 @@ unsigned LinuxVm::address_bits() {
 
 uint64_t LinuxVm::random_seed() {
   // AT_RANDOM also seeds libc's stack canary and pointer guard: mix, so that an address shows
-  // nothing of them (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+  // nothing of them.
   uint64_t parts[2] = {0, 0};
   if (const auto* source = reinterpret_cast<const void*>(getauxval(AT_RANDOM))) {
     memcpy(parts, source, sizeof parts);
   }
-  uint64_t mixed = parts[0] + (parts[1] << 1) + 0x9e3779b97f4a7c15;
-  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-  return mixed ^ (mixed >> 31);
+  return base::mix(parts[0] + (parts[1] << 1) + base::kGoldenGamma);
 }
 
 MapResult LinuxVm::map_at(uintptr_t address, size_t bytes) {
