@@ -6,6 +6,7 @@
 #include "api/background.h"
 #include "api/guarded.h"
 #include "api/hardened.h"
+#include "api/hardened_fast.h"
 #include "api/options.h"
 #include "api/startup.h"
 #include "api/surroundings.h"
@@ -31,7 +32,7 @@ void start_hardening_and_guards() {
   const uint64_t rate = set.number(OptionId::guard_rate);
   start_hardening(level);
   start_guards(rate);
-  if (level != 0 || (rate != 0 && rate < kExactRate)) see_every_call();
+  if (level >= kExactLevel || (rate != 0 && rate < kExactRate)) see_every_call();
 }
 
 // How many allocations a slow one stands for: those that it put at the thread's disposal.
@@ -60,7 +61,7 @@ TIDE_INLINE void* serve(const Request& request) {
     if (TIDE_UNLIKELY(g_harden != 0)) return hardened_allocate(cache, request);
     return take_block(cache, request, request.bytes);
   });
-  t_until_guarded -= sees_every_call() ? 1 : allocations_of(cache, request);
+  t_until_guarded -= g_sees_every_call ? 1 : allocations_of(cache, request);
   return block;
 }
 
@@ -68,6 +69,12 @@ TIDE_INLINE void* serve(const Request& request) {
 TIDE_INLINE size_t plain_bytes(const void* p) {
   return TIDE_LIKELY(g_harden == 0) ? heap::plain_block_bytes(g_engine.space(), p) : 0;
 }
+
+TIDE_INLINE void look_if_due(heap::ThreadCache* cache) {
+  if (TIDE_UNLIKELY(g_engine.wants_look(cache))) wake_background();
+}
+
+TIDE_NOINLINE void release_slower(void* p, size_t bytes, Origin origin);
 
 // Of a block that is not the engine's.
 size_t bytes_elsewhere(const char* call, const void* p) {
@@ -97,6 +104,9 @@ RealEngine& engine() {
 }
 
 TIDE_NOINLINE void* allocate_slow(size_t bytes, Origin origin) {
+  if (TIDE_UNLIKELY(g_harden >= kExactLevel)) {
+    if (void* const block = take_exact_fast(bytes, origin)) return block;
+  }
   return serve({bytes, 0, false, origin, nullptr});
 }
 
@@ -117,16 +127,23 @@ void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, 
 }
 
 TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
+  if (TIDE_UNLIKELY(g_has_standing_seals) && release_sealed_fast(p, bytes)) {
+    return look_if_due(static_cast<heap::ThreadCache*>(t_front));
+  }
+  release_slower(p, bytes, origin);
+}
+
+namespace {
+
+TIDE_NOINLINE void release_slower(void* p, size_t bytes, Origin origin) {
   if (p == nullptr) return;
   heap::ThreadCache* const cache = own_cache();
-  if (TIDE_UNLIKELY(g_harden != 0)) {
-    const size_t usable = g_engine.usable_bytes(p);
-    if (usable != 0) return hardened_release(cache, p, usable, origin, bytes);
+  if (TIDE_UNLIKELY(g_harden != 0) && hardened_release(cache, p, origin, bytes)) {
+    return look_if_due(cache);
   }
   switch (g_engine.release_slow(cache, p)) {
     case heap::Released::kDone:
-      if (TIDE_UNLIKELY(g_engine.wants_look(cache))) wake_background();
-      return;
+      return look_if_due(cache);
     case heap::Released::kForeign:
       if (release_guarded(p)) return;
       if (sys::libc_block_bytes(p) != 0) return sys::libc_free(p);
@@ -135,6 +152,8 @@ TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
       bad_pointer("free", p);
   }
 }
+
+}  // namespace
 
 size_t usable_size(const void* p) {
   if (p == nullptr) return 0;

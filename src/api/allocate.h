@@ -24,6 +24,9 @@ using RealEngine = heap::Engine<sys::LinuxVm>;
 // global offset table.
 extern RealEngine g_engine __attribute__((visibility("hidden")));
 
+// 0 to 3, see hardened.h; fixed when the engine starts.
+extern uint32_t g_harden __attribute__((visibility("hidden")));
+
 inline constexpr size_t kUnknownBytes = SIZE_MAX;
 inline constexpr size_t kSizeBits = sizeof(heap::CacheFront::small_stack);
 
@@ -72,7 +75,9 @@ TIDE_INLINE void* allocate_zeroed(size_t bytes) {
 // `alignment`: a power of two, which the caller has checked.
 TIDE_INLINE void* allocate_aligned(size_t alignment, size_t bytes,
                                    Origin origin = Origin::kMalloc) {
-  if (TIDE_LIKELY(alignment <= layout::kMidMaxBytes && bytes <= layout::kMidMaxBytes)) {
+  const bool fits = alignment <= layout::kMidMaxBytes && bytes <= layout::kMidMaxBytes;
+  // The tables of hardened mode are for longer blocks, whose class may be aligned to less.
+  if (TIDE_LIKELY(fits && g_harden == 0)) {
     void* const block =
         heap::allocate_fast(g_engine.space(), *t_front, layout::bytes_aligned(alignment, bytes));
     if (TIDE_LIKELY(block != nullptr)) return block;

@@ -1,4 +1,5 @@
 // First-class heaps and the visit of all blocks.
+#include "api/audit.h"
 #include "api/c_family.h"
 #include "api/control.h"
 #include "api/hardened.h"
@@ -48,7 +49,8 @@ tide_heap_t* heap_create(size_t limit) {
 
 void heap_destroy(tide_heap_t* heap) {
   if (heap == nullptr) return;
-  if (g_harden >= 2) clear_heap(inner(heap));
+  const SealInFlight flight(cache_or_null());
+  if (g_harden != 0) clear_heap(inner(heap));
   engine().heap_destroy(inner(heap));
 }
 

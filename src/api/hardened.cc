@@ -2,12 +2,13 @@
 
 #include <cstring>
 
+#include "api/audit.h"
 #include "api/c_family.h"
 #include "api/guarded.h"
+#include "api/hardened_fast.h"
 #include "api/quarantine.h"
 #include "api/seal.h"
 #include "base/align.h"
-#include "base/mix.h"
 #include "base/text.h"
 #include "heap/block_bytes.h"
 #include "sys/fault.h"
@@ -18,31 +19,18 @@
 namespace tide::api {
 
 uint32_t g_harden = 0;
+uint64_t g_secret = 0;
+bool g_has_standing_seals = false;
 
 namespace {
 
-constexpr uint32_t kShards = 8;
-constexpr size_t kMostQuarantined = size_t{1} << 20;  // a shard
-// Larger blocks are not worth the memory that they would keep.
-constexpr size_t kLargestQuarantined = size_t{16} << 10;
 constexpr size_t kPurgeToClear = size_t{128} << 10;
 constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
 // Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
 constexpr int32_t kMostGuards = 16'000;
 
-uint64_t g_secret = 0;
-SmallQuarantine g_small[kShards];
-LargeQuarantine g_large;
+Quarantine g_quarantine;
 std::atomic<int32_t> g_guards{0};
-std::atomic<uint64_t> g_random{0};
-
-uint64_t random_number() {
-  return base::mix(g_random.fetch_add(base::kGoldenGamma, std::memory_order_relaxed) ^ g_secret);
-}
-
-SmallQuarantine& own_shard() {
-  return g_small[(sys::thread_token() >> 12) * 0x9e3779b97f4a7c15 >> 61];
-}
 
 bool is_of_class(const void* p) { return g_engine.space().zone_of(p) != nullptr; }
 
@@ -71,8 +59,7 @@ bool open_guard(const void* p, size_t usable) {
   return true;
 }
 
-Seal seal_of(const char* call, const void* p, size_t usable) {
-  const size_t room = room_of(p, usable);
+Seal read_intact(const char* call, const void* p, size_t usable, size_t room) {
   Seal seal;
   if (!read_seal(g_secret, p, room, seal) || written_slack(p, room, seal.slack) != seal.slack) {
     broken_seal(call, p, usable);
@@ -80,19 +67,16 @@ Seal seal_of(const char* call, const void* p, size_t usable) {
   return seal;
 }
 
+Seal seal_of(const char* call, const void* p, size_t usable) {
+  const size_t room = room_of(p, usable);
+  if (!g_has_standing_seals || !is_of_class(p)) return read_intact(call, p, usable, room);
+  if (!has_standing_seal(g_secret, p, room)) broken_seal(call, p, usable);
+  return {};
+}
+
 void put_block(base::TextWriter& line, const void* p, size_t usable) {
   line.hex(base::address_of(p)).text(" (").decimal(usable);
   line.text(is_of_class(p) ? "-byte class)" : " bytes)");
-}
-
-// Freed blocks of size classes read as zero, all of them.
-void check_untouched(const void* p, size_t usable) {
-  const size_t at = first_other_than(0, p, usable);
-  if (TIDE_LIKELY(at == usable)) return;
-  base::TextBuffer<200> line;
-  line.text("write after free to byte ").decimal(at).text(" of ");
-  put_block(line, p, usable);
-  sys::fatal(line.view());
 }
 
 [[noreturn]] void freed_before(const char* call, const void* p, size_t usable) {
@@ -115,6 +99,16 @@ void check_untouched(const void* p, size_t usable) {
   sys::fatal(line.view());
 }
 
+// What the caller of free says of a block that is `known` bytes long, and who made it.
+void check_claims(const void* p, size_t usable, size_t known, const Seal& seal, Origin origin,
+                  size_t bytes) {
+  const bool is_right = bytes == known % kSizeBits || (bytes == 0 && known == 1);
+  if (bytes != kUnknownBytes && !is_right) wrong_size(p, bytes);
+  if (g_harden >= kExactLevel && seal.origin != origin) {
+    wrong_family(p, usable, seal.origin, origin);
+  }
+}
+
 void clear(void* p, size_t usable) {
   const size_t page = page_bytes();
   const bool gone = usable >= kPurgeToClear && base::is_aligned(base::address_of(p), page) &&
@@ -122,29 +116,21 @@ void clear(void* p, size_t usable) {
   if (!gone) memset(p, 0, usable);
 }
 
-void leave(heap::ThreadCache* cache, const SmallQuarantine::Entry& entry) {
-  check_untouched(entry.block, entry.bytes);
-  g_engine.release_retired(cache, entry.block);
-}
-
-bool reopen_entry(const LargeQuarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
+bool reopen_entry(const Quarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
 
 // Into the large blocks' quarantine, where nobody may touch it. `open`: all of it is accessible; if
 // not, and whoever would have to leave can't be opened either, the block stays out of use for good:
 // the system's state must change a lot for that, and a closed page must never be in a free block.
-void enter_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry, bool open) {
-  const auto close_entry = [](const LargeQuarantine::Entry& e) {
+void enter_large(heap::ThreadCache* cache, const Quarantine::Entry& entry, bool open) {
+  const auto close_entry = [](const Quarantine::Entry& e) {
     sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
   };
-  LargeQuarantine::Entry out[LargeQuarantine::kMostOut];
-  const uint32_t leaving =
-      g_large.exchange_closed(entry, random_number(), out, reopen_entry, close_entry);
-  for (uint32_t i = 0; i < leaving; ++i) {
-    if (out[i].block == entry.block && !open && !reopen_entry(entry)) continue;
-    g_engine.release_slow(cache, out[i].block);
+  const Quarantine::Entry out = g_quarantine.exchange(entry, g_secret, reopen_entry, close_entry);
+  if (out.block != nullptr && (out.block != entry.block || open || reopen_entry(entry))) {
+    g_engine.release_slow(cache, out.block);
   }
-  LargeQuarantine::Entry early;
-  while (g_large.bytes() > kMostLargeBytes && g_large.take(early, reopen_entry)) {
+  Quarantine::Entry early;
+  while (g_quarantine.bytes() > kMostLargeBytes && g_quarantine.take(early, reopen_entry)) {
     g_engine.release_slow(cache, early.block);
   }
 }
@@ -152,17 +138,10 @@ void enter_large(heap::ThreadCache* cache, const LargeQuarantine::Entry& entry, 
 // All blocks leave before their time. False: there were none.
 bool empty_quarantine(heap::ThreadCache* cache) {
   bool any = false;
-  LargeQuarantine::Entry large;
-  while (g_large.take(large, reopen_entry)) {
+  Quarantine::Entry large;
+  while (g_quarantine.take(large, reopen_entry)) {
     g_engine.release_slow(cache, large.block);
     any = true;
-  }
-  SmallQuarantine::Entry small;
-  for (SmallQuarantine& shard : g_small) {
-    while (shard.take(small, [](const SmallQuarantine::Entry&) { return true; })) {
-      leave(cache, small);
-      any = true;
-    }
   }
   return any;
 }
@@ -174,9 +153,54 @@ void* take_block_somehow(heap::ThreadCache* cache, const Request& request, size_
   return take_block(cache, request, bytes);
 }
 
+// A block with a standing seal.
+void release_sealed(heap::ThreadCache* cache, void* p, const heap::PlainBlock& block,
+                    size_t bytes) {
+  const size_t usable = block.bytes();
+  const size_t room = usable - kSealBytes;
+  if (TIDE_UNLIKELY(!has_standing_seal(g_secret, p, room))) broken_seal("free", p, usable);
+  if (!may_be_size(usable, bytes)) wrong_size(p, bytes);
+  clear_block(p, room);
+  if (g_harden < 2 || !g_engine.retire_plain(cache, p, block)) {
+    g_engine.release_plain(cache, p, block);
+  }
+}
+
+// The same at level 3.
+void release_exact(heap::ThreadCache* cache, void* p, const heap::PlainBlock& block, Origin origin,
+                   size_t bytes) {
+  const size_t usable = block.bytes();
+  {
+    const SealInFlight flight(cache);
+    const Seal seal = read_intact("free", p, usable, usable - kSealBytes);
+    check_claims(p, usable, usable - kSealBytes - seal.slack, seal, origin, bytes);
+    clear_block(p, usable);
+    if (!g_engine.retire_plain(cache, p, block)) g_engine.release_plain(cache, p, block);
+  }
+  audit_if_due(cache);
+}
+
+void prepare_block(void* block, size_t bytes) {
+  put_standing_seal(g_secret, block, bytes - kSealBytes);
+}
+void inspect_block(void* block, size_t bytes) { check_untouched(block, bytes); }
+
 }  // namespace
 
-uint64_t seal_secret() { return g_secret; }
+void harden(heap::Config& config) {
+  config.hardened = g_harden != 0;
+  config.tail_bytes = config.hardened ? kSealBytes : 0;
+  config.prepare = g_has_standing_seals ? prepare_block : nullptr;
+  config.inspect = inspect_block;
+}
+
+void touched_after_free(const void* block, size_t usable) {
+  base::TextBuffer<200> line;
+  const size_t at = first_other_than(0, block, usable - kSealBytes);
+  line.text("write after free to byte ").decimal(at).text(" of ");
+  put_block(line, block, usable);
+  sys::fatal(line.view());
+}
 
 size_t room_of(const void* block, size_t usable) {
   return usable - kSealBytes - (has_guard(block) ? page_bytes() : 0);
@@ -196,17 +220,19 @@ void start_hardening(uint32_t level) {
   g_secret = vm.random_seed() * 0xd6e8feb86659fd93;
   g_page_bytes = vm.page_size();
   g_harden = level;
+  g_has_standing_seals = level < kExactLevel;
   if (level >= 2) watch_for_faults();
+  if (level >= kExactLevel) start_audits();
 }
 
 void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
+  const SealInFlight flight(cache);
   const size_t page = page_bytes();
   if (request.bytes > static_cast<size_t>(PTRDIFF_MAX) - 4 * page) return nullptr;
   const size_t bytes = request.bytes == 0 ? 1 : request.bytes;  // programs use the last byte
   const size_t with_guard = base::align_up(bytes + kSealBytes, page) + page;
   const bool is_large =
       bytes + kSealBytes > layout::kMidMaxBytes || request.alignment > layout::kMidMaxBytes;
-  const SealInFlight flight;
   void* block = take_block_somehow(cache, request,
                                    is_large && g_harden >= 2 ? with_guard : bytes + kSealBytes);
   if (block == nullptr) return nullptr;
@@ -220,7 +246,11 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   }
   bool guarded = false;
   if (is_of_class(block)) {
-    if (g_harden >= 3) check_untouched(block, usable);
+    if (g_has_standing_seals) {
+      if (request.zeroed) put_standing_seal(g_secret, block, usable - kSealBytes);
+      return block;
+    }
+    check_untouched(block, usable);
   } else if (has_guard(block)) {
     // Nobody could wait for a page that the system refuses to open when the heap is destroyed.
     guarded = request.heap == nullptr && close_guard(block, usable);
@@ -234,44 +264,60 @@ size_t hardened_bytes(const char* call, const void* p, size_t usable) {
   return room_of(p, usable) - seal_of(call, p, usable).slack;
 }
 
-void hardened_release(heap::ThreadCache* cache, void* p, size_t usable, Origin origin,
-                      size_t bytes) {
-  {
-    const SealInFlight flight;
-    const bool large = !is_of_class(p);
-    if (large && in_quarantine(p)) freed_before("free", p, usable);
-    const Seal seal = seal_of("free", p, usable);
-    const size_t known = room_of(p, usable) - seal.slack;
-    const bool is_right = bytes == known % kSizeBits || (bytes == 0 && known == 1);
-    if (bytes != kUnknownBytes && !is_right) wrong_size(p, bytes);
-    if (g_harden >= 3 && seal.origin != origin) wrong_family(p, usable, seal.origin, origin);
-    const bool open = !seal.guarded || open_guard(p, usable);
-    if (large && g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
-      if (!g_engine.space().vm.purge(p, usable)) memset(p, 0, room_of(p, usable) + kSealBytes);
-      enter_large(cache, {p, usable}, open);
-    } else {
-      clear(p, usable);
-      SmallQuarantine::Entry out[SmallQuarantine::kMostOut];
-      if (!large && g_harden >= 2 && usable <= kLargestQuarantined && g_engine.retire(p)) {
-        const uint32_t leaving =
-            own_shard().exchange({p, usable}, random_number(), kMostQuarantined, out);
-        for (uint32_t i = 0; i < leaving; ++i) leave(cache, out[i]);
-      } else if (g_engine.release_slow(cache, p) != heap::Released::kDone) {
-        bad_pointer("free", p);
-      }
-    }
+namespace {
+
+void release_other(heap::ThreadCache* cache, void* p, size_t usable, Origin origin, size_t bytes) {
+  const SealInFlight flight(cache);
+  const bool large = !is_of_class(p);
+  if (large && in_quarantine(p)) freed_before("free", p, usable);
+  const Seal seal = seal_of("free", p, usable);
+  if (!large && g_has_standing_seals) {
+    if (!may_be_size(usable, bytes)) wrong_size(p, bytes);
+  } else {
+    check_claims(p, usable, room_of(p, usable) - seal.slack, seal, origin, bytes);
   }
-  if (g_harden >= 3) audit_if_due();
+  const bool open = !seal.guarded || open_guard(p, usable);
+  if (!large) {
+    clear_block(p, g_has_standing_seals ? usable - kSealBytes : usable);
+    const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
+    if (g_harden >= 2 && block.stack != 0 && g_engine.retire_plain(cache, p, block)) return;
+  } else if (g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
+    if (!g_engine.space().vm.purge(p, usable)) memset(p, 0, room_of(p, usable) + kSealBytes);
+    return enter_large(cache, {p, usable}, open);
+  } else {
+    clear(p, usable);
+  }
+  if (g_engine.release_slow(cache, p) != heap::Released::kDone) bad_pointer("free", p);
+}
+
+}  // namespace
+
+bool hardened_release(heap::ThreadCache* cache, void* p, Origin origin, size_t bytes) {
+  const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
+  if (TIDE_LIKELY(block.stack != 0)) {
+    if (g_has_standing_seals) {
+      release_sealed(cache, p, block, bytes);
+    } else {
+      release_exact(cache, p, block, origin, bytes);
+    }
+    return true;
+  }
+  const size_t usable = g_engine.usable_bytes(p);
+  if (usable == 0) return false;
+  release_other(cache, p, usable, origin, bytes);
+  if (g_audits) audit_if_due(cache);
+  return true;
 }
 
 void* hardened_resize(void* p, size_t usable, size_t bytes) {
   const size_t room = room_of(p, usable);
-  const SealInFlight flight;
+  const SealInFlight flight(cache_or_null());
   const Seal seal = seal_of("realloc", p, usable);
   if (heap::stays_in_class(room, bytes)) {
     const size_t known = room - seal.slack;
     // What is given up is cleared, like everything that is freed.
     if (bytes < known) memset(static_cast<char*>(p) + bytes, 0, known - bytes);
+    if (is_of_class(p) && g_has_standing_seals) return p;
     put_seal(g_secret, p, room, bytes, seal.guarded, seal.origin);
     return p;
   }
@@ -292,30 +338,24 @@ void* hardened_resize(void* p, size_t usable, size_t bytes) {
 }
 
 bool in_quarantine(const void* p) {
-  LargeQuarantine::Entry found;
-  return g_harden >= 2 && g_large.find(p, false, found);
+  Quarantine::Entry found;
+  return g_harden >= 2 && g_quarantine.find(p, false, found);
 }
 
 void count_quarantine_as_cached(heap::Stats& stats) {
   if (g_harden < 2) return;
-  const auto count = [&stats](const auto& entry) {
-    const uint32_t c = is_of_class(entry.block) ? layout::class_of(entry.bytes) : 0;
+  g_quarantine.for_each([&stats](const Quarantine::Entry& entry) {
     --stats.live_blocks;
     stats.live_bytes -= entry.bytes;
     stats.cached_bytes += entry.bytes;
-    if (c != 0) {
-      --stats.classes[c].live_blocks;
-      ++stats.classes[c].cached_blocks;
-    } else if (entry.bytes > g_engine.config().huge_threshold_bytes) {
+    if (entry.bytes > g_engine.config().huge_threshold_bytes) {
       --stats.huge_live_blocks;
       stats.huge_live_bytes -= entry.bytes;
     } else {
       --stats.large_live_blocks;
       stats.large_live_bytes -= entry.bytes;
     }
-  };
-  for (SmallQuarantine& shard : g_small) shard.for_each(count);
-  g_large.for_each(count);
+  });
 }
 
 void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap) {
@@ -339,8 +379,8 @@ void explain_fault(uintptr_t address) {
   if (explain_guarded_fault(address) || g_harden < 2) return;
   base::TextBuffer<200> line;
   const auto* const p = reinterpret_cast<const void*>(address);
-  LargeQuarantine::Entry freed;
-  if (g_large.find(p, true, freed)) {
+  Quarantine::Entry freed;
+  if (g_quarantine.find(p, true, freed)) {
     line.text("use after free: access to ").hex(address).text(" in the freed block at ");
     put_block(line, freed.block, freed.bytes);
     return sys::warn(line.view());
@@ -363,8 +403,7 @@ void watch_for_faults() {
 }
 
 void repair_hardening_in_child() {
-  for (SmallQuarantine& shard : g_small) shard.repair_in_child();
-  g_large.repair_in_child();
+  g_quarantine.repair_in_child();
   repair_audit_in_child();
 }
 

@@ -1,14 +1,17 @@
 // Hardened mode: what the options `harden` (1 to 3) adds around the engine's blocks.
 //
 //   1  what is freed is cleared; blocks come in random order; each ends in a seal (seal.h), checked
-//      when it is freed or resized; the size given to sized delete must be right
+//      when it is freed or resized; the size given to sized delete must be possible
 //   2  freed blocks stay out of use for a while (quarantine.h), and a write to them is found when
 //      they leave; freed large blocks may not be touched at once; large blocks end at a guard page
-//   3  all blocks are checked again and again while the program runs (audit.cc), each block when it
-//      is handed out; malloc, new and new[] must be paired with free, delete and delete[]
+//   3  seals know to the byte how long a block is, sizes and families (malloc, new, new[]) must be
+//      right; all blocks are checked again and again while the program runs (audit.cc), and each
+//      when it is handed out
 //
-// In this mode no call is served by the fast path: the thread's front stays closed, and the slow
-// paths of allocate.cc come here. A mistake ends the process with one line.
+// Every free takes the slow path (Zone::fast_limit()), and comes here from allocate.cc. Up to level
+// 2 malloc is as fast as ever: blocks of size classes get a standing seal when they leave their
+// slab, and keep it while they are in caches. At level 3 threads' fronts are closed, and every
+// malloc comes here, too. A mistake ends the process with one line.
 #pragma once
 
 #include <atomic>
@@ -20,8 +23,8 @@
 
 namespace tide::api {
 
-// 0 to 3; fixed when the engine starts.
-extern uint32_t g_harden __attribute__((visibility("hidden")));
+// From this level on every call is seen.
+inline constexpr uint32_t kExactLevel = 3;
 
 // Reads the option. Before the engine's first block.
 void start_hardening(uint32_t level);
@@ -47,10 +50,9 @@ TIDE_INLINE void* take_block(heap::ThreadCache* cache, const Request& request, s
 // Null: no memory.
 void* hardened_allocate(heap::ThreadCache* cache, const Request& request);
 
-// `p` must be a live block of the engine with `usable` bytes there, not 0. `bytes`: what the caller
-// says its size is, or kUnknownBytes.
-void hardened_release(heap::ThreadCache* cache, void* p, size_t usable, Origin origin,
-                      size_t bytes);
+// `bytes`: what the caller says the block's size is, or kUnknownBytes. False: nothing is done, `p`
+// is no live block of the engine.
+bool hardened_release(heap::ThreadCache* cache, void* p, Origin origin, size_t bytes);
 
 // What the live block was asked for with; of a broken one the process ends, `call` is in the line.
 size_t hardened_bytes(const char* call, const void* p, size_t usable);
@@ -65,35 +67,17 @@ bool in_quarantine(const void* p);
 // In the statistics: free, and not at hand for all.
 void count_quarantine_as_cached(heap::Stats& stats);
 
-// All blocks of the heap are about to be dropped.
+// All blocks of the heap are about to be dropped, while the caller is SealInFlight.
 void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap);
+
+// What the engine has to know of the level.
+void harden(heap::Config& config);
 
 // From now on a fault on one of our guard pages is explained (guarded.h's, too).
 void watch_for_faults();
 
 void repair_hardening_in_child();
 
-// --- audit.cc
-
-// Now and then one of these checks every live block.
-void audit_if_due();
-
-// Around everything in which a block may be live for the engine and have no seal yet, or no more.
-class SealInFlight {
- public:
-  SealInFlight();
-  ~SealInFlight();
-  SealInFlight(const SealInFlight&) = delete;
-  SealInFlight& operator=(const SealInFlight&) = delete;
-
- private:
-  std::atomic<int32_t>* active_;  // null: blocks are not audited
-};
-
-void repair_audit_in_child();
-
-// The secret behind the seals.
-uint64_t seal_secret();
 // Bytes of the block in front of its seal.
 size_t room_of(const void* block, size_t usable);
 [[noreturn]] void broken_seal(const char* call, const void* block, size_t usable);

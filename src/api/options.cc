@@ -5,6 +5,7 @@
 
 #include "api/allocate.h"
 #include "api/exit_report.h"
+#include "api/hardened.h"
 #include "ds/lock.h"
 #include "sys/cgroup.h"
 #include "sys/huge_pages.h"
@@ -79,7 +80,7 @@ heap::Config config_of(const OptionSet& set) {
   config.huge_threshold_bytes = set.number(OptionId::huge_threshold);
   config.huge_cache_bytes = set.number(OptionId::huge_cache);
   config.remap_threshold_bytes = set.number(OptionId::remap_threshold);
-  config.hardened = set.number(OptionId::harden) != 0;
+  harden(config);
   config.purge = set.is_on(OptionId::purge);
   config.purge_lazily = set.number(OptionId::purge_advice) != 0;
   config.purge_least_bytes = set.number(OptionId::purge_min_run);

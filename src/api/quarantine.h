@@ -1,9 +1,8 @@
-// Freed blocks that are not to be used again for a while (hardened mode, from level 2 on).
+// Freed large blocks whose pages are gone and may not be touched (hardened mode, from level 2 on).
+// They cost addresses only. (Small ones wait in their threads' caches: heap/waiting.h.)
 //
-// What is put in has been cleared; what comes out has left in an order that a program can't
-// foresee: a newcomer takes a random place, whoever was there moves into a queue. Small blocks: a
-// few megabytes in all, in shards so that threads seldom meet. Large ones: their pages are gone and
-// may not be touched, so they cost addresses only.
+// They leave in an order that a program can't foresee: a newcomer takes a random place, whoever was
+// there moves into a queue.
 //
 // Any thread may call. Constant initialised.
 #pragma once
@@ -15,34 +14,29 @@
 
 namespace tide::api {
 
-template <uint32_t kPlaces, uint32_t kQueue>
-class QuarantineShard {
+class Quarantine {
  public:
   struct Entry {
-    void* block;
+    void* block;  // null: none
     size_t bytes;
   };
-  static constexpr uint32_t kMostOut = 8;
 
-  constexpr QuarantineShard() = default;
+  constexpr Quarantine() = default;
 
-  // Keeps `in` and writes to `out` whoever has to leave for it, so that at most `most_bytes` are
-  // kept. Returns how many of kMostOut these are.
-  uint32_t exchange(Entry in, uint64_t random, size_t most_bytes, Entry* out) {
-    const ds::LockGuard guard(lock_);
-    return enter(in, random, most_bytes, out);
-  }
-
-  // The same for blocks that are closed in here: open(entry) before one leaves, close(entry) when
-  // one has come. If who has to leave can't be opened nobody comes in, and `in` is sent back.
+  // Keeps `in`. close(in): it is in here; open(entry): one is about to leave. Returns who has left
+  // for it, if any; when that one can't be opened nobody comes in, and it is `in` itself. `secret`:
+  // what makes the order one that can't be foreseen.
   template <class Open, class Close>
-  uint32_t exchange_closed(Entry in, uint64_t random, Entry* out, Open open, Close close) {
+  Entry exchange(const Entry& in, uint64_t secret, Open open, Close close) {
     const ds::LockGuard guard(lock_);
-    if (count_ == kQueue && !open(queue_[first_])) {
-      out[0] = in;
-      return 1;
-    }
-    const uint32_t leaving = enter(in, random, SIZE_MAX, out);
+    if (count_ == kQueue && !open(queue_[first_])) return in;
+    random_ = random_ * 6364136223846793005 + (secret | 1);
+    Entry& place = places_[(random_ >> 32) % kPlaces];
+    const Entry moved = place;
+    place = in;
+    bytes_ += in.bytes;
+    const Entry leaving = moved.block != nullptr && count_ == kQueue ? pop() : Entry{};
+    if (moved.block != nullptr) queue_[(first_ + count_++) % kQueue] = moved;
     close(in);
     return leaving;
   }
@@ -99,20 +93,8 @@ class QuarantineShard {
   void repair_in_child() { lock_.release_in_child(); }
 
  private:
-  uint32_t enter(const Entry& in, uint64_t random, size_t most_bytes, Entry* out)
-      TIDE_REQUIRES(lock_) {
-    bytes_ += in.bytes;
-    Entry& place = places_[random % kPlaces];
-    const Entry moved = place;
-    place = in;
-    uint32_t leaving = 0;
-    if (moved.block != nullptr) {
-      if (count_ == kQueue) out[leaving++] = pop();
-      queue_[(first_ + count_++) % kQueue] = moved;
-    }
-    while (bytes_ > most_bytes && count_ != 0 && leaving < kMostOut) out[leaving++] = pop();
-    return leaving;
-  }
+  static constexpr uint32_t kPlaces = 16;
+  static constexpr uint32_t kQueue = 112;
 
   Entry pop() TIDE_REQUIRES(lock_) {
     const Entry entry = queue_[first_];
@@ -123,14 +105,12 @@ class QuarantineShard {
   }
 
   ds::Lock<ds::Rank::kQuarantine> lock_;
+  uint64_t random_ TIDE_GUARDED_BY(lock_) = 0;
   size_t bytes_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t first_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t count_ TIDE_GUARDED_BY(lock_) = 0;
   Entry places_[kPlaces] TIDE_GUARDED_BY(lock_) = {};
   Entry queue_[kQueue] TIDE_GUARDED_BY(lock_) = {};
 };
-
-using SmallQuarantine = QuarantineShard<64, 192>;
-using LargeQuarantine = QuarantineShard<16, 112>;
 
 }  // namespace tide::api

@@ -4,6 +4,9 @@
 //
 //   | the program's bytes | slack: kSlackByte | seal |
 //
+// A standing seal is of the address alone: all bytes before it count as the program's. A block of a
+// size class keeps it while it is free, so that malloc has nothing to write.
+//
 // Pure functions; the secret is the process's.
 #pragma once
 
@@ -46,6 +49,20 @@ inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bo
   memcpy(end, &word, sizeof word);
 }
 
+inline uint64_t standing_seal(uint64_t secret, const void* block) {
+  const uint64_t mixed = (reinterpret_cast<uintptr_t>(block) ^ secret) * (secret | 1);
+  return (mixed ^ mixed >> 32) | 1;
+}
+inline void put_standing_seal(uint64_t secret, void* block, size_t room) {
+  const uint64_t word = standing_seal(secret, block);
+  memcpy(static_cast<unsigned char*>(block) + room, &word, sizeof word);
+}
+inline bool has_standing_seal(uint64_t secret, const void* block, size_t room) {
+  uint64_t word;
+  memcpy(&word, static_cast<const unsigned char*>(block) + room, sizeof word);
+  return word == standing_seal(secret, block);
+}
+
 // False: it is broken.
 inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& seal) {
   uint64_t word;
@@ -55,6 +72,17 @@ inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& sea
   seal = {static_cast<size_t>(contents >> 3), (contents & 4) != 0,
           static_cast<Origin>(contents & 3)};
   return seal.slack <= room;
+}
+
+// Whether all of `bytes`, a multiple of 8, from the aligned `p` on are 0.
+inline bool all_zero(const void* p, size_t bytes) {
+  using Pair = uint64_t __attribute__((vector_size(16)));
+  const auto* pair = static_cast<const Pair*>(p);
+  Pair found{};
+  for (const Pair* const end = pair + bytes / sizeof *pair; pair < end; ++pair) found |= *pair;
+  uint64_t last = 0;
+  if (bytes % sizeof *pair != 0) memcpy(&last, pair, sizeof last);
+  return (found[0] | found[1] | last) == 0;
 }
 
 // How many bytes from `p` on are all `value`; `bytes` when all of them are.

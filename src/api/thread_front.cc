@@ -18,12 +18,6 @@ namespace {
 // below for each of them.
 uintptr_t g_null_slots[size_t{64} << 10];
 uintptr_t* const kNullSlot = g_null_slots + std::size(g_null_slots) - 1;
-constinit heap::CacheFront g_no_cache =
-    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
-constinit heap::CacheFront g_ended =
-    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
-
-bool g_sees_every_call = false;
 std::atomic<bool> g_fork_watched{false};
 
 // Two threads that put a top back may leave it lower than it was.
@@ -32,8 +26,6 @@ void right(heap::CacheFront& closed) {
     if (base::racy_load(top) != kNullSlot) base::racy_store(top, kNullSlot);
   }
 }
-
-bool has_cache() { return t_front != &g_no_cache && t_front != &g_ended; }
 
 // In front of the cache, so that threads do not write the lines of a shared one all the time.
 heap::CacheFront* front_of(heap::ThreadCache& cache) {
@@ -75,19 +67,14 @@ bool can_register() {
 
 }  // namespace
 
+constinit heap::CacheFront g_no_cache =
+    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
+constinit heap::CacheFront g_ended =
+    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
 constinit thread_local heap::CacheFront* t_front = &g_no_cache;
+bool g_sees_every_call = false;
 
-heap::ThreadCache* cache_or_null() {
-  if (!has_cache()) return nullptr;
-  if (TIDE_UNLIKELY(g_sees_every_call)) return static_cast<layout::ClosedFront*>(t_front)->cache;
-  return static_cast<heap::ThreadCache*>(t_front);
-}
-
-void see_every_call() { g_sees_every_call = true; }
-bool sees_every_call() { return g_sees_every_call; }
-
-heap::ThreadCache* own_cache() {
-  if (heap::ThreadCache* const cache = cache_or_null(); TIDE_LIKELY(cache != nullptr)) return cache;
+heap::ThreadCache* make_cache() {
   right(*t_front);
   if (t_front == &g_ended || !engine().started()) return nullptr;
   heap::ThreadCache* const cache = g_engine.acquire_cache();

@@ -17,15 +17,28 @@ namespace tide::api {
 extern constinit thread_local heap::CacheFront* t_front
     __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
-// The calling thread's cache, made if need be. Null when the thread has ended or there is no
-// memory.
-heap::ThreadCache* own_cache();
+// What stands in before a thread's first malloc, and after its end.
+extern constinit heap::CacheFront g_no_cache __attribute__((visibility("hidden")));
+extern constinit heap::CacheFront g_ended __attribute__((visibility("hidden")));
 
-// The same, but never made.
-heap::ThreadCache* cache_or_null();
-
+// Whether all threads' fronts are closed.
+extern bool g_sees_every_call __attribute__((visibility("hidden")));
 // From now on no thread's calls are served without the slow path. Before the first cache is made.
-void see_every_call();
-bool sees_every_call();
+inline void see_every_call() { g_sees_every_call = true; }
+
+// The calling thread's cache; null when it has none.
+TIDE_INLINE heap::ThreadCache* cache_or_null() {
+  heap::CacheFront* const front = t_front;
+  if (front == &g_no_cache || front == &g_ended) return nullptr;
+  if (TIDE_UNLIKELY(g_sees_every_call)) return static_cast<layout::ClosedFront*>(front)->cache;
+  return static_cast<heap::ThreadCache*>(front);
+}
+
+// The same, made if need be. Null when the thread has ended or there is no memory.
+TIDE_COLD heap::ThreadCache* make_cache();
+TIDE_INLINE heap::ThreadCache* own_cache() {
+  heap::ThreadCache* const cache = cache_or_null();
+  return TIDE_LIKELY(cache != nullptr) ? cache : make_cache();
+}
 
 }  // namespace tide::api

@@ -12,20 +12,39 @@
 
 namespace tide::heap {
 
-// The bytes of the live block of a slab that starts at `p`. 0: there is none, or it belongs to a
-// first-class heap.
+// A block of a slab that belongs to no first-class heap, mostly a live one.
+struct PlainBlock {
+  uint8_t* state;
+  uint32_t stack;  // 0: there is no such block
+  size_t bytes() const { return layout::kStackBytes[stack]; }
+};
+
+// The one that starts at `p`.
 template <class Vm>
-TIDE_INLINE size_t plain_block_bytes(const Space<Vm>& space, const void* p) {
+TIDE_INLINE PlainBlock plain_block(const Space<Vm>& space, const void* p) {
   const Zone<Vm>* zone = &space.small;
   size_t granule = zone->template granule_of<layout::kSmallGranuleShift>(p);
   if (granule >= zone->limit()) {
     zone = &space.mid;
     granule = zone->template granule_of<layout::kMidGranuleShift>(p);
-    if (granule >= zone->limit()) return 0;
+    if (granule >= zone->limit()) return {nullptr, 0};
   }
   const uint32_t stack = Zone<Vm>::stack_at(zone->states(), granule);
-  if (zone->state_or_stack(granule) != stack) return 0;
-  return layout::kClassInfo[layout::class_of_stack(stack)].bytes;
+  if (zone->state_or_stack(granule) != stack) return {nullptr, 0};
+  return {&zone->state(granule), stack};
+}
+
+// The block of a size class that starts at `p`, whatever its state.
+template <class Vm>
+TIDE_INLINE PlainBlock block_of_class(const Space<Vm>& space, const void* p) {
+  const Zone<Vm>& zone = space.small.contains(p) ? space.small : space.mid;
+  const size_t granule = zone.granule_of_any(p);
+  return {&zone.state(granule), Zone<Vm>::stack_at(zone.states(), granule)};
+}
+
+template <class Vm>
+TIDE_INLINE size_t plain_block_bytes(const Space<Vm>& space, const void* p) {
+  return plain_block(space, p).bytes();
 }
 
 // Whether a block of a slab that is to hold `bytes` stays as it is: shrinking below half is worth a

@@ -47,7 +47,7 @@ class CachePool {
       cache = unused(space, metadata);
       if (cache == nullptr) return nullptr;
       cache->home = static_cast<uint8_t>(next_home_++ % config.homes);
-      prepare(*cache);
+      prepare(*cache, config.tail_bytes);
       cache->random = space.vm.random_seed() ^ base::address_of(cache);
       register_locked(*cache);
     }
@@ -264,7 +264,7 @@ class CachePool {
   static constexpr size_t kMostParkedBytes = size_t{2} << 20;
 
   static size_t bytes_in(ThreadCache& cache) {
-    size_t total = 0;
+    size_t total = base::racy_load(cache.waiting.bytes);
     layout::for_each_stack([&](uint32_t stack, uint32_t c) {
       total += size_t{layout::stack_count(cache, stack)} * layout::kClassInfo[c].bytes;
     });
@@ -337,16 +337,11 @@ class CachePool {
     return total;
   }
 
-  static void prepare(ThreadCache& cache) {
+  static void prepare(ThreadCache& cache, uint32_t tail_bytes) {
     for (uintptr_t*& top : cache.top) top = &cache.null_slot;
     for (uintptr_t*& limit : cache.limit) limit = &cache.null_slot;
     layout::for_each_stack([&](uint32_t stack, uint32_t) { close(cache, stack); });
-    for (size_t i = 0; i < layout::kSmallTableEntries; ++i) {
-      cache.small_stack[i] = layout::stack_of(layout::kSmallClassTable[i], cache.home);
-    }
-    for (size_t i = 0; i < layout::kMidTableEntries; ++i) {
-      cache.mid_stack[i] = layout::kMidClassTable[i];
-    }
+    layout::fill_tables(cache, cache.home, tail_bytes);
   }
 
   // Makes an empty stack one without room.

@@ -23,8 +23,15 @@ struct Config {  // all zero until defaults() or the options are assigned
   // The system makes huge pages by itself, and small holes are not worth breaking them.
   bool keep_huge_pages;
 
-  // Threads get their free blocks in random order, and records lie between guard pages.
+  // Threads get their free blocks in random order, records lie between guard pages, and every free
+  // takes the slow path.
   bool hardened;
+  // So many bytes at the end of each block are not for whom malloc serves from the thread's cache.
+  uint32_t tail_bytes;
+  // For each block of a size class that leaves its slab, before anyone has it. Null: nothing.
+  void (*prepare)(void* block, size_t block_bytes);
+  // For each block that has waited (waiting.h), before it is free.
+  void (*inspect)(void* block, size_t block_bytes);
 
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
@@ -43,6 +50,9 @@ struct Config {  // all zero until defaults() or the options are assigned
             .purge_least_bytes = size_t{4} << 10,
             .keep_huge_pages = false,
             .hardened = false,
+            .tail_bytes = 0,
+            .prepare = nullptr,
+            .inspect = nullptr,
             .homes = 4,
             .limit_soft_bytes = 0,
             .limit_hard_bytes = 0};

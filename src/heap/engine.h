@@ -22,6 +22,7 @@
 #include <cstdint>
 
 #include "ds/lock.h"
+#include "heap/block_bytes.h"
 #include "heap/cache_pool.h"
 #include "heap/cache_use.h"
 #include "heap/config.h"
@@ -77,10 +78,11 @@ class Engine {
   void* allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes);
   void* allocate_zeroed(ThreadCache* cache, size_t bytes);
   Released release_slow(ThreadCache* cache, void* p);
-  // Ends the life of a live block without making it free: false for one that can't wait (spans,
-  // mappings, blocks of first-class heaps). release_retired() makes it free.
-  bool retire(void* p);
-  void release_retired(ThreadCache* cache, void* p);
+  // The same for a block that plain_block() has found; in hardened mode.
+  void release_plain(ThreadCache* cache, void* p, const PlainBlock& block);
+  // The same, but the block waits before it is free (waiting.h). False: it is too large for that,
+  // or there is no cache, and nothing is done.
+  bool retire_plain(ThreadCache* cache, void* p, const PlainBlock& block);
   // 0: no live block starts at `p`.
   size_t usable_bytes(const void* p);
   // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages.
@@ -118,6 +120,11 @@ class Engine {
   size_t purge_to(ThreadCache* cache, size_t target_bytes);
   size_t count_footprint();
 
+  // visit(cache, argument) for every thread cache; their threads go on.
+  void for_each_cache(void (*visit)(ThreadCache& cache, void* argument), void* argument) {
+    caches_.for_each([&](ThreadCache& cache) { visit(cache, argument); });
+  }
+
   // Taken only by who gives memory back.
   ds::Lock<ds::Rank::kPurge>& purge_lock() TIDE_RETURNS_LOCK(purge_lock_) { return purge_lock_; }
   ds::Lock<ds::Rank::kDrain>& drain_lock() { return caches_.drain_lock(); }
@@ -132,7 +139,9 @@ class Engine {
   // left to give back and nothing happens.
   bool look();
   // Whether enough was freed for the background to be of use; asked after slow frees.
-  bool wants_look(ThreadCache* cache);
+  bool wants_look(ThreadCache* cache) {
+    return cache != nullptr && cache->freed_bytes >= kLeastNoticed && wants_look_now(*cache);
+  }
   void collect_stats(Stats& stats);
   // Every thread cache ever made, the newest first.
   void visit_caches(void (*visit)(const ThreadStats&, void* argument), void* argument);
@@ -151,7 +160,6 @@ class Engine {
   void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
   void* take_span(ThreadCache* cache, size_t bytes);
   void make_zero(void* block, size_t bytes);
-  void* swap_with_any(ThreadCache& cache, uint32_t stack, void* block);
   void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
@@ -199,7 +207,15 @@ class Engine {
       TIDE_REQUIRES(purge_lock_);
   // Slabs of both zones numbered in a row: which zone, and `number` becomes the slab's own in it.
   Zone<Vm>& zone_of_number(uint32_t& number);
+  bool wants_look_now(ThreadCache& cache);
+  void make_free(ThreadCache* cache, void* p, const PlainBlock& block);
+  PlainBlock waiting_block(uintptr_t block);
+  PlainBlock leave_waiting(ThreadCache& cache, uintptr_t block);
+  template <class Visit>
+  void for_each_cached(ThreadCache& cache, Visit visit);
   void drain_spans(ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).drain(); }
+  // What the cache holds besides its stacks: spans, and blocks that wait.
+  void drain_lists(ThreadCache& cache);
   uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes)
       TIDE_REQUIRES(purge_lock_);
   size_t flush_held() TIDE_REQUIRES(purge_lock_);
@@ -234,6 +250,7 @@ class Engine {
   static constexpr size_t kAnyPage = 1;
   static constexpr size_t kLeastDrained = size_t{16} << 10;
   static constexpr size_t kNoticedBytes = size_t{256} << 10;
+  static constexpr size_t kLeastNoticed = kNoticedBytes / 32;  // of many caches, or little memory
   static constexpr size_t kWorthALook = size_t{2} << 20;
 
   // calloc of fewer bytes always writes them.

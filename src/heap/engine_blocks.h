@@ -5,6 +5,8 @@
 
 #include "heap/block_bytes.h"
 #include "heap/engine.h"
+#include "heap/shuffle.h"
+#include "heap/waiting.h"
 
 namespace tide::heap {
 
@@ -17,10 +19,14 @@ bool Engine<Vm>::start(const Config& config) {
     config_.huge_threshold_bytes = layout::kLargeMaxBytes;
   }
   space_.limits.set(config_.limit_soft_bytes, config_.limit_hard_bytes);
-  process_.start(config_.homes);
+  process_.start(config_.homes, config_.prepare);
   huge_.start(space_.limits);
   caches_.start(space_.limits);
-  if (config_.hardened) metadata_.guard();
+  if (config_.hardened) {
+    metadata_.guard();
+    space_.small.make_frees_slow();
+    space_.mid.make_frees_slow();
+  }
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.limits, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
@@ -35,13 +41,10 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[stack]);
   if (block != nullptr) {
     base::racy_store(cache->top[stack], cache->top[stack] - 1);
-    if (TIDE_UNLIKELY(config_.hardened)) block = swap_with_any(*cache, stack, block);
   } else {
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
-      if (TIDE_UNLIKELY(config_.hardened) && block != nullptr) {
-        block = swap_with_any(*cache, stack, block);
-      }
+      if (TIDE_UNLIKELY(config_.hardened)) shuffle(*cache, stack);
       trade_if_due(cache);
     } else if (process_.take_from_slabs(space_, 0, c, &block, 1) == 0) {
       block = nullptr;
@@ -53,21 +56,6 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
       layout::kDetects && !layout::is_small_class(c) && base::racy_load(state) == layout::kFreeZero;
   base::racy_store(state, Zone<Vm>::stack_at(zone.states(), zone.granule_of_any(block)));
   return block;
-}
-
-// A block out of the middle of the stack, for one that goes there instead. A fork in here loses one
-// in the child, and never doubles any.
-template <sys::VmSource Vm>
-void* Engine<Vm>::swap_with_any(ThreadCache& cache, uint32_t stack, void* block) {
-  const uint32_t count = layout::stack_count(cache, stack);
-  cache.random = (cache.random ^ base::address_of(block)) * 0xbf58476d1ce4e5b9;
-  cache.random ^= cache.random >> 29;
-  const auto number = static_cast<uint32_t>((cache.random >> 32) * (count + 1) >> 32);
-  if (number == count) return block;
-  uintptr_t& slot = layout::stack_bottom(cache, stack)[1 + number];
-  void* const other = reinterpret_cast<void*>(slot);
-  base::racy_store(slot, base::address_of(block));
-  return other;
 }
 
 template <sys::VmSource Vm>
@@ -214,22 +202,61 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
 }
 
 template <sys::VmSource Vm>
-bool Engine<Vm>::retire(void* p) {
-  Zone<Vm>* const zone = space_.zone_of(p);
-  if (zone == nullptr || !layout::kDetects) return false;
-  uint8_t& state = zone->state_of_any(p);
-  if (layout::class_of_stack(base::racy_load(state)) == 0) return false;
-  base::racy_store(state, static_cast<uint8_t>(layout::kRetired));
-  return true;
+void Engine<Vm>::release_plain(ThreadCache* cache, void* p, const PlainBlock& block) {
+  const CacheUse use(cache);
+  make_free(cache, p, block);
 }
 
 template <sys::VmSource Vm>
-void Engine<Vm>::release_retired(ThreadCache* cache, void* p) {
-  Zone<Vm>& zone = *space_.zone_of(p);
-  const size_t granule = zone.granule_of_any(p);
-  // As if it had been live until now.
-  base::racy_store(zone.state(granule), Zone<Vm>::stack_at(zone.states(), granule));
-  release_slow(cache, p);
+void Engine<Vm>::make_free(ThreadCache* cache, void* p, const PlainBlock& block) {
+  const uint32_t stack = block.stack;
+  base::racy_store(*block.state, static_cast<uint8_t>(layout::kNotLive));
+  const bool has_room =
+      cache != nullptr && (cache->top[stack] != cache->limit[stack] ||
+                           caches_.make_room(space_, process_, config_, *cache, stack));
+  if (TIDE_LIKELY(has_room)) {
+    push_unforeseen(*cache, stack, cache->top[stack], p);
+  } else {
+    process_.give_to_slabs(space_, layout::class_of_stack(stack), &p, 1);
+  }
+}
+
+template <sys::VmSource Vm>
+bool Engine<Vm>::retire_plain(ThreadCache* cache, void* p, const PlainBlock& block) {
+  const size_t bytes = block.bytes();
+  if (cache == nullptr || bytes > kLargestWaiting || !layout::kDetects) return false;
+  const CacheUse use(cache);
+  base::racy_store(*block.state, static_cast<uint8_t>(layout::kRetired));
+  cache->waiting.bytes += bytes;
+  uintptr_t leaving = enter_waiting(*cache, p);
+  while (leaving != 0) {
+    make_free(cache, reinterpret_cast<void*>(leaving), leave_waiting(*cache, leaving));
+    leaving = cache->waiting.bytes > kMostWaitingBytes ? take_waiting(cache->waiting) : 0;
+  }
+  return true;
+}
+
+// A block that has waited, and is in the list no more.
+template <sys::VmSource Vm>
+PlainBlock Engine<Vm>::leave_waiting(ThreadCache& cache, uintptr_t block) {
+  const PlainBlock found = block_of_class(space_, reinterpret_cast<void*>(block));
+  cache.waiting.bytes -= found.bytes();
+  config_.inspect(reinterpret_cast<void*>(block), found.bytes());
+  return found;
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::drain_lists(ThreadCache& cache) {
+  drain_spans(cache);
+  if (cache.waiting.bytes == 0) return;
+  queue_places(cache.waiting);
+  while (const uintptr_t block = take_waiting(cache.waiting)) {
+    const PlainBlock found = leave_waiting(cache, block);
+    base::racy_store(*found.state, static_cast<uint8_t>(layout::kNotLive));
+    void* const p = reinterpret_cast<void*>(block);
+    process_.give_to_slabs(space_, layout::class_of_stack(found.stack), &p, 1);
+    queue_places(cache.waiting);
+  }
 }
 
 template <sys::VmSource Vm>

@@ -32,7 +32,7 @@ bool Engine<Vm>::look() {
   const bool tight = space_.limits.is_tight();
   const bool all = idle || (tight && slot_ends);
   const uint32_t looks = all ? 0 : decay_.window_looks();
-  const auto visit = [this](ThreadCache& other) { drain_spans(other); };
+  const auto visit = [this](ThreadCache& other) { drain_lists(other); };
   const uint32_t busy =
       caches_.drain_running(space_, process_, Idle::kStacks, kLeastDrained, looks, visit);
   size_t total = 0;
@@ -53,9 +53,9 @@ bool Engine<Vm>::look() {
 
 // Counted in free's slow path; the sum over the heap is made once in a while.
 template <sys::VmSource Vm>
-bool Engine<Vm>::wants_look(ThreadCache* cache) {
-  if (cache == nullptr || cache->freed_bytes < caches_.share(kNoticedBytes)) return false;
-  cache->freed_bytes = 0;
+bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
+  if (cache.freed_bytes < caches_.share(kNoticedBytes)) return false;
+  cache.freed_bytes = 0;
   base::racy_store(much_freed_, true);
   if (space_.limits.is_tight()) return true;
   const auto use = process_.use();

@@ -54,6 +54,7 @@ void* Engine<Vm>::try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t 
       heap->dismiss(block_bytes);
       return nullptr;
     }
+    if (TIDE_UNLIKELY(config_.prepare != nullptr)) config_.prepare(block, block_bytes);
     uint8_t& state = zone.state_of_any(block);
     known_zero = base::racy_load(state) == layout::kFreeZero;
     base::racy_store(state, static_cast<uint8_t>(layout::kLiveSpecial));

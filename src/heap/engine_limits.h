@@ -100,7 +100,7 @@ bool Engine<Vm>::find_room(ThreadCache* cache, size_t bytes) {
 template <sys::VmSource Vm>
 void Engine<Vm>::return_harder(ThreadCache& cache, size_t grown_bytes) {
   caches_.trim(space_, process_, cache, layout::kLastClass);
-  drain_spans(cache);
+  drain_lists(cache);
   purge_reserves_to(0);
   const size_t excess = space_.limits.soft_excess();
   const size_t wanted = excess > grown_bytes ? excess : grown_bytes;

@@ -200,10 +200,10 @@ size_t Engine<Vm>::least_span() const {
 // way.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::collect_free(ThreadCache* cache) {
-  const auto visit = [this](ThreadCache& other) { drain_spans(other); };
+  const auto visit = [this](ThreadCache& other) { drain_lists(other); };
   if (cache != nullptr) {
     caches_.drain(space_, process_, *cache);
-    drain_spans(*cache);
+    drain_lists(*cache);
   }
   Purger<Vm> purger = this->purger();
   const size_t total = caches_.drain_parked(space_, process_, purger, visit);

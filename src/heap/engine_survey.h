@@ -9,6 +9,18 @@
 
 namespace tide::heap {
 
+// visit(class, count): blocks in stacks, and one by one those that wait.
+template <sys::VmSource Vm>
+template <class Visit>
+void Engine<Vm>::for_each_cached(ThreadCache& cache, Visit visit) {
+  for_each_cached_count(cache, visit);
+  if (base::racy_load(cache.waiting.bytes) == 0) return;
+  for_each_waiting(cache.waiting, [&](uintptr_t block) {
+    const uint32_t stack = block_of_class(space_, reinterpret_cast<void*>(block)).stack;
+    if (const uint32_t c = layout::class_of_stack(stack)) visit(c, 1);
+  });
+}
+
 template <sys::VmSource Vm>
 void Engine<Vm>::collect_stats(Stats& stats) {
   stats = {};
@@ -19,7 +31,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   caches_.for_each([&](ThreadCache& cache) {
     cached_spans += cached_span_count(cache);
     span_bytes_cached += cached_span_bytes(cache);
-    for_each_cached_count(cache, [&](uint32_t c, uint32_t count) { cached[c] += count; });
+    for_each_cached(cache, [&](uint32_t c, uint32_t count) { cached[c] += count; });
   });
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
     ClassStats& entry = stats.classes[c];
@@ -105,7 +117,7 @@ void Engine<Vm>::visit_caches(void (*visit)(const ThreadStats&, void* argument),
   caches_.for_each([&](ThreadCache& cache) {
     ThreadStats stats{base::racy_load(cache.owner), base::racy_load(cache.state),
                       cached_span_bytes(cache), cached_span_count(cache)};
-    for_each_cached_count(cache, [&](uint32_t c, uint32_t count) {
+    for_each_cached(cache, [&](uint32_t c, uint32_t count) {
       stats.cached_blocks += count;
       stats.cached_bytes += uint64_t{count} * layout::kClassInfo[c].bytes;
     });

@@ -17,8 +17,8 @@
 //    compared: when it is not in the cache, the next operations go on meanwhile;
 //  - the shift that leads malloc to the state byte also says whether there was a block;
 //  - malloc reads the slot once more after it has moved top: heap/cache_drain.h can then take
-//  blocks
-//    out of the stacks of a thread that sleeps, and needs neither lock nor fence here.
+//    blocks out of the stacks of a thread that sleeps, and needs neither lock nor fence here;
+//  - where frees need more (hardened mode) the limit that they compare with is 0.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
 // block at that moment. Nor is there a plain one on memory, whose second load costs more than the
 // instruction that it saves (docs/design/01-heap.md).
@@ -109,14 +109,14 @@ TIDE_INLINE bool release_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t
 template <class Vm>
 TIDE_INLINE bool release_in_mid(const Space<Vm>& space, CacheFront& front, void* block) {
   const size_t mid = space.mid.template granule_of<layout::kMidGranuleShift>(block);
-  return TIDE_LIKELY(mid < space.mid.limit()) && release_in_zone(space.mid, front, mid, block);
+  return TIDE_LIKELY(mid < space.mid.fast_limit()) && release_in_zone(space.mid, front, mid, block);
 }
 
 // False: nothing has changed, the slow path must look at the pointer.
 template <class Vm>
 TIDE_INLINE bool release_fast(const Space<Vm>& space, CacheFront& front, void* block) {
   const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
-  if (TIDE_LIKELY(small < space.small.limit())) {
+  if (TIDE_LIKELY(small < space.small.fast_limit())) {
     return release_in_zone(space.small, front, small, block);
   }
   return release_in_mid(space, front, block);
@@ -129,7 +129,7 @@ TIDE_INLINE bool release_fast_sized(const Space<Vm>& space, CacheFront& front, v
                                     size_t bytes) {
   if constexpr (!layout::kDetects) return release_fast(space, front, block);
   const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
-  if (TIDE_LIKELY(small < space.small.limit())) {
+  if (TIDE_LIKELY(small < space.small.fast_limit())) {
     const size_t stack = front.small_stack[bytes % sizeof front.small_stack];
     return release_as(space.small.states(), front, small, stack, block);
   }

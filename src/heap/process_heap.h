@@ -21,8 +21,12 @@ class ProcessHeap {
  public:
   constexpr ProcessHeap() = default;
 
-  // Homes from `homes` on are never used: 1 to layout::kHomes. Before anything else.
-  void start(uint32_t homes) { homes_ = homes; }
+  // Homes from `homes` on are never used: 1 to layout::kHomes. `prepare`: see Config. Before
+  // anything else.
+  void start(uint32_t homes, void (*prepare)(void* block, size_t block_bytes) = nullptr) {
+    homes_ = homes;
+    prepare_ = prepare;
+  }
 
   // Up to `count` <= kMaxBatch blocks of class `c`. A batch from the depot may hold more than asked
   // for: `out` has room for kMaxBatch. 0: no memory.
@@ -55,6 +59,9 @@ class ProcessHeap {
     }
     if (adopted != layout::kNoSlab) zone.prepare_states(space.vm, adopted);
     if (grown != layout::kNoSlab) populate(space.vm, zone, grown, own.slab_count());
+    if (TIDE_UNLIKELY(prepare_ != nullptr)) {
+      for (uint32_t i = 0; i < taken; ++i) prepare_(out[i], layout::kClassInfo[c].bytes);
+    }
     return taken;
   }
 
@@ -223,6 +230,7 @@ class ProcessHeap {
   };
   ClassLock locks_[layout::kClassCount];
   uint32_t homes_ = 0;
+  void (*prepare_)(void* block, size_t block_bytes) = nullptr;
   static constexpr uint32_t kMidClasses = layout::kClassCount - layout::kSmallClasses - 1;
   ClassSlabs<Vm> small_slabs_[layout::kHomes][layout::kSmallClasses + 1];
   ClassSlabs<Vm> mid_slabs_[kMidClasses];

@@ -34,6 +34,9 @@ class Zone {
 
   constexpr Zone() = default;
 
+  // Every free is to take the slow path. Before start().
+  void make_frees_slow() { slow_frees_ = true; }
+
   // May be called again when the place was no good. False: what is mapped there can't go now.
   bool place(Vm& vm, Limits& limits, unsigned granule_shift, uintptr_t zone, uintptr_t states,
              uintptr_t slabs, size_t window_bytes) {
@@ -43,6 +46,7 @@ class Zone {
     shift_ = granule_shift;
     forget_pools();
     limit_ = 0;
+    fast_limit_ = 0;
     untouched_ = 0;
     const uintptr_t bitmaps = slabs + AddressPlan::bitmaps_offset(window_bytes);
     const size_t counted = metadata_bytes();  // of a place that was no good
@@ -79,6 +83,8 @@ class Zone {
   }
 
   TIDE_INLINE size_t limit() const { return base::stale_load(limit_); }
+  // The same for the fast path of free; 0 where every free has to take the slow one.
+  TIDE_INLINE size_t fast_limit() const { return base::stale_load(fast_limit_); }
   TIDE_INLINE uint8_t& state(size_t granule) const { return states_[granule]; }
   TIDE_INLINE uint8_t* states() const { return states_; }
 
@@ -439,6 +445,7 @@ class Zone {
         untouched_ = static_cast<uint32_t>(count);
       }
       base::published_store(limit_, count * layout::kGranulesPerSlab);
+      if (!slow_frees_) base::published_store(fast_limit_, count * layout::kGranulesPerSlab);
       if (!taken) return true;
       slabs = 1;
     }
@@ -447,11 +454,13 @@ class Zone {
 
   uintptr_t base_ = 0;
   size_t limit_ = 0;  // granules
+  size_t fast_limit_ = 0;
   uint8_t* states_ = nullptr;
   uintptr_t state_bias_ = 0;  // state byte of p: *(state_bias_ + (p >> shift))
   layout::Slab* slabs_ = nullptr;
   Bitmap* bitmaps_ = nullptr;
   unsigned shift_ = 0;
+  bool slow_frees_ = false;
 
   ds::Lock<ds::Rank::kZone> lock_;
   SlabPool dirty_;

@@ -8,6 +8,7 @@
 // Berger et al., Hoard, 2000).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "layout/constants.h"
@@ -43,6 +44,16 @@ constexpr uint32_t class_of_stack(uint32_t stack) {
   }
   return stack > kSharingClasses && stack < kClassCount ? stack : 0;
 }
+
+// Bytes of a stack's blocks. Index: stack.
+inline constexpr auto kStackBytes = [] {
+  std::array<uint32_t, kCacheStacks> table{};
+  for (uint32_t stack = 0; stack < table.size(); ++stack) {
+    const uint32_t c = class_of_stack(stack);
+    table[stack] = c == 0 ? 0 : static_cast<uint32_t>(class_bytes(c));
+  }
+  return table;
+}();
 
 // The home that a stack's blocks go back to; only for classes up to kSharingClasses.
 constexpr uint32_t home_of_stack(uint32_t stack) {

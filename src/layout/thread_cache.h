@@ -59,6 +59,17 @@ struct CachedSpans {
   CachedSpan spans[kMost];
 };
 
+// Hardened mode: freed blocks that must wait, see heap/waiting.h.
+struct WaitingBlocks {
+  static constexpr uint32_t kPlaces = 64;
+  static constexpr uint32_t kQueue = 192;
+  uint32_t first;  // of the queue
+  uint32_t count;
+  size_t bytes;  // of all
+  uintptr_t places[kPlaces];
+  uintptr_t queue[kQueue];
+};
+
 enum class CacheState : uint8_t { kUnused = 0, kOwned = 1, kParked = 2 };
 
 // Whether another thread is at the cache; its own thread waits while it is, see heap/cache_use.h.
@@ -101,13 +112,17 @@ struct ThreadCache : CacheFront {
   size_t parked_bytes;          // in the stacks when it was parked
   size_t bound_bytes;           // sum over classes of (limit - bottom) * block size
   uint64_t random;              // hardened mode: what comes out next
+  int32_t in_flight;            // and calls that are between a block and its seal
+  uint32_t frees;               // and frees, for the next audit
   ThreadCache* next;            // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
   uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
   uintptr_t slots[kCacheSlots];
   uintptr_t foreign_slots[kHomeStacks * (kForeignSlots + 1)];
-  ClosedFront closed;  // used only in hardened mode and for exact sampling
+  // Used only in hardened mode, and the second for exact sampling.
+  WaitingBlocks waiting;
+  ClosedFront closed;
 };
 
 // The stack that all sizes have in a closed front. Empty; malloc moves its top for a moment, and
@@ -123,6 +138,25 @@ constexpr CacheFront closed_front(uintptr_t* null_slot) {
   for (uintptr_t*& top : front.top) top = null_slot;
   for (uintptr_t*& limit : front.limit) limit = null_slot;
   return front;
+}
+
+// The tables of a front whose malloc takes small blocks from `home`'s slabs. With `tail_bytes`, for
+// requests that are so much longer; those that are then too long for their zone find nothing.
+inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
+  for (size_t i = 0; i < kSmallTableEntries; ++i) {
+    front.small_stack[i] = stack_of(kSmallClassTable[i], home);
+  }
+  for (size_t i = 0; i < kMidTableEntries; ++i) front.mid_stack[i] = kMidClassTable[i];
+  if (tail_bytes == 0) return;
+  for (size_t i = 0; i < kSmallTableEntries; ++i) {
+    const size_t bytes = i + tail_bytes;
+    front.small_stack[i] = bytes > kSmallMaxBytes ? kClosedStack : stack_of(class_of(bytes), home);
+  }
+  for (size_t i = 0; i < kMidTableEntries; ++i) {
+    const size_t bytes = i * 128 + tail_bytes;
+    front.mid_stack[i] =
+        bytes > kMidMaxBytes ? kClosedStack : static_cast<uint8_t>(class_of(bytes));
+  }
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));

@@ -6,6 +6,8 @@
 // compiler neither warns nor takes advantage of it.
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +174,7 @@ static void malloc_then_delete(void) { _ZdlPv(block()); }
 static void new_array_then_delete(void) { _ZdlPv(opaque(_Znam(g_size))); }
 static void new_then_delete_array(void) { _ZdaPv(opaque(_Znwm(g_size))); }
 static void delete_of_other_size(void) { _ZdlPvm(opaque(_Znwm(g_size)), g_size + 1); }
+static void delete_of_less_than_half(void) { _ZdlPvm(opaque(_Znwm(g_size)), g_size / 2 - 1); }
 static void delete_of_smaller_size(void) { _ZdlPvm(opaque(_Znwm(g_size)), g_size - 1); }
 
 // ---- guards
@@ -234,6 +237,29 @@ static void nothing_asked(void) {
   exit(0);
 }
 
+// Heaps come and go, and all their blocks with them, while another thread's frees have all live
+// blocks checked.
+static atomic_bool g_ended;
+static void* free_many(void* unused) {
+  for (int i = 0; i < 3000000; ++i) free(opaque(malloc(48)));
+  atomic_store(&g_ended, true);
+  return unused;
+}
+static void heaps_end(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, free_many, NULL) != 0) exit(4);
+  while (!atomic_load(&g_ended)) {
+    tide_heap_t* heap = tide_heap_create(0);
+    for (int i = 0; i < 2000; ++i) {
+      void* p = tide_heap_malloc(heap, i % 100 == 0 ? 100000 : g_size);
+      if (p == NULL) exit(4);
+    }
+    tide_heap_destroy(heap);
+  }
+  pthread_join(thread, NULL);
+  exit(0);
+}
+
 // A pointer into the guard pages around a sampled block.
 static void free_behind_guarded(void) {
   for (int i = 0; i < 40; ++i) {
@@ -286,6 +312,7 @@ static const struct {
     CASE(new_then_delete_array),
     CASE(delete_of_other_size),
     CASE(delete_of_smaller_size),
+    CASE(delete_of_less_than_half),
     CASE(double_free),
     CASE(free_inside),
     CASE(realloc_freed),
@@ -293,6 +320,7 @@ static const struct {
     CASE(write_before),
     CASE(read_behind),
     CASE(nothing_asked),
+    CASE(heaps_end),
     CASE(free_behind_guarded),
     CASE(free_before_guarded),
     CASE(realloc_behind_guarded),

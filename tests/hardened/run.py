@@ -22,7 +22,7 @@ import harness  # noqa: E402
 
 A = "0x[0-9a-f]+"
 BLOCK = rf"{A} \((\d+-byte class|\d+ bytes)\)"
-SMALL, PAGE, LARGE, HUGE = 24, 4000, 100_000, 40_000_000
+SMALL, PAGE, LARGE, HUGE = 24, 4088, 100_000, 40_000_000  # the first two fill their class
 EXIT_0 = 0
 ABORT = -signal.SIGABRT
 FAULT = -signal.SIGSEGV
@@ -57,16 +57,18 @@ def make_cases():
             hardened("secret_after_free", size, "" if level == 1 or size < LARGE else
                      rf"use after free: access to {A} in the freed block at {BLOCK}",
                      EXIT_0 if level == 1 or size < LARGE else FAULT)
-        for misuse in ("overflow_by_8 overflow_with_zero overflow_of_calloc overflow_of_aligned "
-                       "overflow_of_shrunk overflow_freed_by_another").split():
+        for misuse in ("overflow_by_8 overflow_with_zero overflow_of_calloc "
+                       "overflow_freed_by_another").split():
             hardened(misuse, SMALL, past_end("free"))
         # Its neighbours' seals are broken, too; they are not looked at.
         hardened("overflow_all_the_way", SMALL, past_end("free"))
         hardened("overflow_then_realloc", SMALL, past_end("realloc"))
         hardened("overflow_then_realloc", LARGE, past_end("realloc"))
         hardened("overflow_then_usable_size", SMALL, past_end("malloc_usable_size"))
-        for misuse in "delete_of_other_size", "delete_of_smaller_size":
-            hardened(misuse, SMALL, rf"sized free of {A} with \d+ bytes, but the block has 24")
+        hardened("delete_of_other_size", SMALL,
+                 rf"sized free of {A} with \d+ bytes, but the block has 24")
+        hardened("delete_of_less_than_half", 200,
+                 rf"sized free of {A} with 99 bytes, but the block has 200")
         hardened("order", 64, "", EXIT_0)
         hardened("nothing_asked", SMALL, "", EXIT_0)
         if level == 1:
@@ -87,8 +89,15 @@ def make_cases():
                 hardened(misuse, size,
                          rf"use after free: access to {A} in the freed block at {BLOCK}", FAULT)
     level3 = {"TIDE_HARDEN": "3"}
+    # Seals that are right to the byte.
+    for misuse, size in (("overflow_by_1", 17), ("overflow_by_1", 4000), ("overflow_of_calloc", 41),
+                         ("overflow_of_aligned", SMALL), ("overflow_of_shrunk", SMALL)):
+        add("level3", level3, misuse, size, past_end("free"))
+    add("level3", level3, "delete_of_smaller_size", SMALL,
+        rf"sized free of {A} with \d+ bytes, but the block has 24")
     add("level3", level3, "overflow_unfreed", SMALL, past_end("check"))
     add("level3", level3, "overflow_unfreed", LARGE, past_end("check"))
+    add("level3", level3, "heaps_end", SMALL, "", EXIT_0)
     for misuse, made, freed in (("new_then_free", "new", "free"),
                                 ("malloc_then_delete", "malloc", "delete"),
                                 ("new_array_then_delete", r"new\[\]", "delete"),

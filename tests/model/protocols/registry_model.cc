@@ -35,7 +35,7 @@ struct RegistryModel : checker::Model {
 
   void make() {
     lock.lock();
-    made.home = 7;  // src: prepare(*cache);
+    made.home = 7;  // src: prepare(*cache, config.tail_bytes);
     // src: base::racy_store(cache.next, all_);
     made.next.store(all.load(Order::relaxed), Order::relaxed);
     // src: base::published_store(all_, &cache);  // pairs with for_each()

@@ -15,6 +15,7 @@ struct Zone {
   checker::Racy<uint8_t>& state_of_shifted(uintptr_t shifted) const { return bytes[shifted]; }
   checker::Racy<uint8_t>* states() const { return bytes; }
   size_t limit() const { return kBlocks; }
+  size_t fast_limit() const { return kBlocks; }
   template <unsigned kShift>
   size_t granule_of(const void* p) const {
     return reinterpret_cast<uintptr_t>(p) >> kShift;

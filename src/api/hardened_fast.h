@@ -1,0 +1,98 @@
+// malloc and free in hardened mode, as they nearly always go. Everything else is left to
+// hardened.cc.
+#pragma once
+
+#include <cstring>
+
+#include "api/allocate.h"
+#include "api/audit.h"
+#include "api/guarded.h"
+#include "api/hardened.h"
+#include "api/seal.h"
+#include "base/compiler.h"
+#include "heap/block_bytes.h"
+#include "heap/cache_use.h"
+#include "heap/shuffle.h"
+#include "layout/stacks.h"
+
+namespace tide::api {
+
+// What seals are made with; fixed when the engine starts.
+extern uint64_t g_secret __attribute__((visibility("hidden")));
+// Levels 1 and 2: blocks of size classes end in a standing seal, also while they are free.
+extern bool g_has_standing_seals __attribute__((visibility("hidden")));
+
+// Zeroes a block of a class; of a short one, whose lines are in the CPU's cache, with less ado than
+// memset. `bytes`: a multiple of 8.
+TIDE_INLINE void clear_block(void* p, size_t bytes) {
+  constexpr size_t kShort = 256;
+  if (bytes > kShort) {
+    memset(p, 0, bytes);
+    return;
+  }
+  using Pair = uint64_t __attribute__((vector_size(16), aligned(16)));
+  auto* pair = static_cast<Pair*>(p);
+  for (const Pair* const end = pair + bytes / sizeof *pair; pair < end; ++pair) {
+    TIDE_PIN(pair);  // or it becomes a call of memset
+    *pair = Pair{};
+  }
+  if (bytes % sizeof *pair != 0) *reinterpret_cast<uint64_t*>(pair) = 0;
+}
+
+// Whether a block with a standing seal can be the one that the caller says: realloc leaves a block
+// in place that has become up to half as long. `bytes`: see release_slow().
+TIDE_INLINE bool may_be_size(size_t usable, size_t bytes) {
+  return TIDE_LIKELY(bytes == kUnknownBytes) || usable > layout::kSmallMaxBytes ||
+         heap::stays_in_class(usable - kSealBytes, bytes);
+}
+
+// Freed blocks of size classes read as zero, all of them but for a standing seal.
+[[noreturn]] TIDE_COLD void touched_after_free(const void* block, size_t usable);
+TIDE_INLINE void check_untouched(const void* block, size_t usable) {
+  const size_t room = usable - kSealBytes;
+  const bool intact = g_has_standing_seals
+                          ? all_zero(block, room) && has_standing_seal(g_secret, block, room)
+                          : all_zero(block, usable);
+  if (TIDE_UNLIKELY(!intact)) touched_after_free(block, usable);
+}
+
+// Level 3: what the thread's cache has, checked, and sealed to the byte. Null: it has nothing, or
+// another path has to look at the call.
+TIDE_INLINE void* take_exact_fast(size_t bytes, Origin origin) {
+  heap::ThreadCache* const cache = cache_or_null();
+  if (TIDE_UNLIKELY(cache == nullptr || t_until_guarded <= 0)) return nullptr;
+  const SealInFlight flight(cache);
+  void* const block = heap::allocate_fast(g_engine.space(), *cache, bytes);
+  if (TIDE_UNLIKELY(block == nullptr)) return nullptr;
+  --t_until_guarded;
+  const size_t usable = heap::block_of_class(g_engine.space(), block).bytes();
+  check_untouched(block, usable);
+  put_seal(g_secret, block, usable - kSealBytes, bytes == 0 ? 1 : bytes, false, origin);
+  return block;
+}
+
+// Levels 1 and 2: check the seal, clear the block, push it on the thread's stack or let it wait.
+// False: nothing has changed.
+TIDE_INLINE bool release_sealed_fast(void* p, size_t bytes) {
+  const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
+  heap::CacheFront& front = *t_front;
+  const uint32_t stack = block.stack;
+  // There is room in no stack but of an own cache. Stack 0 is always full.
+  uintptr_t* const top = front.top[stack];
+  if (TIDE_UNLIKELY(top == front.limit[stack])) return false;
+  const size_t usable = layout::kStackBytes[stack];
+  const size_t room = usable - kSealBytes;
+  if (TIDE_UNLIKELY(!has_standing_seal(g_secret, p, room) || !may_be_size(usable, bytes))) {
+    return false;
+  }
+  clear_block(p, room);
+  auto& cache = static_cast<heap::ThreadCache&>(front);
+  if (g_harden >= 2 && g_engine.retire_plain(&cache, p, block)) return true;
+  const heap::CacheUse use(&cache);
+  base::racy_store(*block.state, static_cast<uint8_t>(layout::kNotLive));
+  // The top may have moved: what was taken out from outside is closed up first.
+  heap::push_unforeseen(cache, stack, cache.top[stack], p);
+  return true;
+}
+
+}  // namespace tide::api
