@@ -221,7 +221,7 @@ struct tide_block {
   tide_heap_t* heap;  /* NULL: the process's own */
 };
 
-/* Non-zero goes on, 0 stops. Must not allocate, free or call tide_* functions. */
+/* Non-zero goes on, 0 stops. Must not allocate, free, or ask anything of the allocator. */
 typedef int (*tide_block_visitor)(const struct tide_block* block, void* argument);
 
 /* Calls `visit` for every live block of the process, in no particular order. Blocks that other

@@ -2,6 +2,7 @@
 #include "api/audit.h"
 #include "api/c_family.h"
 #include "api/control.h"
+#include "api/guarded.h"
 #include "api/hardened.h"
 #include "base/align.h"
 
@@ -32,9 +33,18 @@ bool visit_one(const heap::BlockInfo& info, void* argument) {
   const auto& visit = *static_cast<const Visit*>(argument);
   Heap* const heap =
       info.heap_id == 0 ? nullptr : engine().heap_by_id(static_cast<uint16_t>(info.heap_id));
-  const tide_block block{info.address, info.usable_bytes,
+  if (g_harden != 0 && info.size_class == 0 && in_quarantine(info.address)) return true;
+  const size_t usable =
+      g_harden == 0 ? info.usable_bytes : hardened_bytes_at_most(info.address, info.usable_bytes);
+  const tide_block block{info.address, usable,
                          info.size_class == 0 ? 0 : layout::class_bytes(info.size_class),
                          outer(heap)};
+  return visit.visit(&block, visit.argument) != 0;
+}
+
+bool visit_one_guarded(void* address, size_t bytes, void* argument) {
+  const auto& visit = *static_cast<const Visit*>(argument);
+  const tide_block block{address, bytes, 0, nullptr};
   return visit.visit(&block, visit.argument) != 0;
 }
 
@@ -100,7 +110,9 @@ int visit_blocks(tide_block_visitor visit, void* argument) {
   RealEngine& started = engine();
   if (!started.started()) return 1;
   Visit context{visit, argument};
-  return started.visit_blocks(visit_one, &context) ? 1 : 0;
+  const bool all =
+      started.visit_blocks(visit_one, &context) && visit_guarded(visit_one_guarded, &context);
+  return all ? 1 : 0;
 }
 
 }  // namespace tide::api

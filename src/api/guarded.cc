@@ -88,6 +88,15 @@ size_t guarded_bytes(const char* call, const void* p) {
   }
 }
 
+bool visit_guarded(bool (*visit)(void* block, size_t bytes, void* argument), void* argument) {
+  uint32_t slot = 0;
+  size_t bytes = 0;
+  while (void* const block = g_pool.next_live(slot, bytes)) {
+    if (!visit(block, bytes, argument)) return false;
+  }
+  return true;
+}
+
 bool explain_guarded_fault(uintptr_t address) { return g_pool.report(address, nullptr); }
 
 void repair_guards_in_child() { g_pool.repair_in_child(); }

@@ -33,6 +33,9 @@ bool release_guarded(void* p);
 // `call` in the line, for other addresses of ours.
 size_t guarded_bytes(const char* call, const void* p);
 
+// visit(block, bytes, argument) for every live guarded block until it returns false; then false.
+bool visit_guarded(bool (*visit)(void* block, size_t bytes, void* argument), void* argument);
+
 // Says on standard error what is at an address where an access failed. False: nothing of ours.
 bool explain_guarded_fault(uintptr_t address);
 

@@ -264,6 +264,13 @@ size_t hardened_bytes(const char* call, const void* p, size_t usable) {
   return room_of(p, usable) - seal_of(call, p, usable).slack;
 }
 
+size_t hardened_bytes_at_most(const void* p, size_t usable) {
+  const size_t room = room_of(p, usable);
+  Seal seal{};
+  const bool is_exact = !g_has_standing_seals || !is_of_class(p);
+  return is_exact && read_seal(g_secret, p, room, seal) ? room - seal.slack : room;
+}
+
 namespace {
 
 void release_other(heap::ThreadCache* cache, void* p, size_t usable, Origin origin, size_t bytes) {

@@ -57,6 +57,9 @@ bool hardened_release(heap::ThreadCache* cache, void* p, Origin origin, size_t b
 // What the live block was asked for with; of a broken one the process ends, `call` is in the line.
 size_t hardened_bytes(const char* call, const void* p, size_t usable);
 
+// The same as far as it can be told of one that another thread may be making or freeing.
+size_t hardened_bytes_at_most(const void* p, size_t usable);
+
 // Makes the block hold `bytes` where it is, or by moving its pages; null: not possible.
 void* hardened_resize(void* p, size_t usable, size_t bytes);
 

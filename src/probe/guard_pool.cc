@@ -105,6 +105,17 @@ GuardPool::Found GuardPool::find(const void* p, size_t& bytes) {
   return slot->state == State::kLive ? Found::kLive : Found::kFreed;
 }
 
+void* GuardPool::next_live(uint32_t& slot, size_t& bytes) {
+  const ds::LockGuard guard(lock_);
+  while (slot < used_) {
+    const Slot& next = slots_[slot++];
+    if (next.state != State::kLive) continue;
+    bytes = next.bytes;
+    return reinterpret_cast<void*>(next.block);
+  }
+  return nullptr;
+}
+
 GuardPool::Found GuardPool::release(void* p, bool& written) {
   Stack here;
   here.capture();

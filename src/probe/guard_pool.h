@@ -52,6 +52,9 @@ class GuardPool {
   // may be null: an access that faulted), and the stacks. False when there never was a block.
   bool report(uintptr_t address, const char* what);
 
+  // A live block, in slot order from `slot` on, which then stands behind it. Null: there is none.
+  void* next_live(uint32_t& slot, size_t& bytes);
+
   // In a forked child.
   void repair_in_child() { lock_.release_in_child(); }
 

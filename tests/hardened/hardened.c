@@ -19,6 +19,7 @@
 #pragma weak tide_heap_malloc
 #pragma weak tide_heap_realloc
 #pragma weak tide_heap_of
+#pragma weak tide_visit_blocks
 
 // operator new, new[], delete, delete[] and delete with a size, by their names in the C++ ABI.
 void* _Znwm(size_t bytes);
@@ -260,6 +261,44 @@ static void heaps_end(void) {
   exit(0);
 }
 
+// tide_visit_blocks() shows what is live, with its usable size, and nothing that was freed.
+enum { kVisited = 300 };
+static unsigned char* g_blocks[kVisited];
+static size_t g_usable[kVisited];
+static int g_times_seen[kVisited];
+static int see(const struct tide_block* seen, void* unused) {
+  (void)unused;
+  for (int i = 0; i < kVisited; ++i) {
+    if (g_blocks[i] != seen->address) continue;
+    if (i % 3 == 0) exit(6);
+    if (g_usable[i] != seen->usable_bytes) exit(7);
+    ++g_times_seen[i];
+  }
+  return 1;
+}
+static int g_visited_others;
+static int see_other(const struct tide_block* seen, void* unused) {
+  (void)seen;
+  (void)unused;
+  ++g_visited_others;
+  return 0;
+}
+static void blocks_visited(void) {
+  for (int i = 0; i < kVisited; ++i) {
+    const size_t bytes = i % 50 == 0 ? 100000 : i % 61 == 0 ? 40000000 : (size_t)i * i % 5000;
+    g_blocks[i] = malloc(bytes);
+    if (g_blocks[i] == NULL) exit(4);
+    g_usable[i] = malloc_usable_size(g_blocks[i]);
+  }
+  for (int i = 0; i < kVisited; i += 3) free(g_blocks[i]);
+  if (tide_visit_blocks(see, NULL) != 1) exit(5);
+  for (int i = 0; i < kVisited; ++i) {
+    if (g_times_seen[i] != (i % 3 != 0)) exit(8);
+  }
+  if (tide_visit_blocks(see_other, NULL) != 0 || g_visited_others != 1) exit(9);
+  exit(0);
+}
+
 // A pointer into the guard pages around a sampled block.
 static void free_behind_guarded(void) {
   for (int i = 0; i < 40; ++i) {
@@ -321,6 +360,7 @@ static const struct {
     CASE(read_behind),
     CASE(nothing_asked),
     CASE(heaps_end),
+    CASE(blocks_visited),
     CASE(free_behind_guarded),
     CASE(free_before_guarded),
     CASE(realloc_behind_guarded),

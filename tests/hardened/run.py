@@ -71,6 +71,7 @@ def make_cases():
                  rf"sized free of {A} with 99 bytes, but the block has 200")
         hardened("order", 64, "", EXIT_0)
         hardened("nothing_asked", SMALL, "", EXIT_0)
+        hardened("blocks_visited", SMALL, "", EXIT_0)
         if level == 1:
             continue
         hardened("not_reused_at_once", SMALL, "", EXIT_0)
@@ -130,6 +131,8 @@ def make_cases():
                 ("allocated",))
     add("guard", guards, "nothing_asked", SMALL, "", EXIT_0)
     add("default", {}, "nothing_asked", SMALL, "", EXIT_0)
+    add("guard", guards, "blocks_visited", SMALL, "", EXIT_0)
+    add("default", {}, "blocks_visited", SMALL, "", EXIT_0)
     add("guard", guards, "read_behind", 32,
         rf"overflow: access to {A}, 0 bytes past the end of the block at {A} \(32 bytes, guarded\)",
         FAULT, ("allocated",))
