@@ -84,22 +84,21 @@ class CachePool {
     grow(config, cache, c);
     const uint32_t stack = layout::own_stack(cache, c);
     const uint32_t capacity = layout::stack_capacity(cache, stack);
-    uint32_t wanted = (capacity + 1) / 2;
-    if (wanted == 0) wanted = 1;
-    if (wanted > layout::kMaxBatch) wanted = layout::kMaxBatch;
-    void* batch[layout::kMaxBatch];
-    uint32_t count = heap.take(space, cache.home, c, batch, wanted);
-    if (count == 0) return nullptr;
-    if (count > capacity + 1) {
-      heap.give(space, c, batch + capacity + 1, count - capacity - 1);
-      count = capacity + 1;
+    if (capacity == 0) {
+      void* block = nullptr;
+      heap.take(space, cache.home, c, &block, 1);
+      return block;
     }
-    // The lowest address comes out first: fresh pages are touched in order.
-    uintptr_t* top = cache.top[stack];
-    for (uint32_t i = count; i-- > 1;) *++top = base::address_of(batch[i]);
+    uint32_t wanted = (capacity + 1) / 2;
+    if (wanted > layout::kMaxBatch) wanted = layout::kMaxBatch;
+    // They come into the stack's slots right away, the lowest address last, so that it comes out
+    // first: fresh pages are touched in order.
+    uintptr_t* const bottom = cache.top[stack];
+    const uint32_t count = heap.take(space, cache.home, c, slots(bottom + 1), wanted);
+    if (count == 0) return nullptr;
     std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.top[stack], top);
-    return batch[0];
+    base::racy_store(cache.top[stack], bottom + count - 1);
+    return reinterpret_cast<void*>(bottom[count]);
   }
 
   // After a stack turned out to be full: makes room for at least one block.
@@ -374,6 +373,10 @@ class CachePool {
     parked_ = &cache;
   }
 
+  static layout::BlockSlot* slots(uintptr_t* slot) {
+    return reinterpret_cast<layout::BlockSlot*>(slot);
+  }
+
   // The `count` oldest blocks of a stack leave; those used last stay.
   void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stack,
                  uint32_t count) {
@@ -384,14 +387,10 @@ class CachePool {
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
     base::racy_store(cache.top[stack], bottom);
     std::atomic_signal_fence(std::memory_order_release);
-    void* batch[layout::kMaxBatch];
     for (uint32_t done = 0; done < count;) {
       const uint32_t rest = count - done;
       const uint32_t some = rest < layout::kMaxBatch ? rest : layout::kMaxBatch;
-      for (uint32_t i = 0; i < some; ++i) {
-        batch[i] = reinterpret_cast<void*>(bottom[1 + done + i]);
-      }
-      heap.give(space, c, batch, some);
+      heap.give(space, c, slots(bottom + 1 + done), some);
       done += some;
     }
     memmove(bottom + 1, bottom + 1 + count, left * sizeof *bottom);

@@ -26,24 +26,26 @@ class ClassSlabs {
     base::racy_store(used_, uint64_t{0});
   }
 
-  // Fills `out` with `count` blocks of class `c`, fewer only when there is no memory or the hard
-  // limit is reached.
-  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, void** out, uint32_t count) {
+  // Fills `out` with `count` blocks of class `c` from its end downwards, fewer only when there is
+  // no memory or the hard limit is reached.
+  uint32_t take(Vm& vm, Zone<Vm>& zone, uint32_t c, uint16_t owner, layout::BlockSlot* out,
+                uint32_t count) {
     uint32_t taken = 0;
-    while ((taken += take_listed(zone, out + taken, count - taken)) < count) {
+    while ((taken += take_listed(zone, out, count - taken)) < count) {
       if (adopt_pooled(vm, zone, c, owner, 0) == layout::kNoSlab) break;
     }
     return taken;
   }
 
-  // The same, from the slabs that are here.
-  uint32_t take_listed(Zone<Vm>& zone, void** out, uint32_t count) {
+  // The same, from the slabs that are here: the block that should be used first is the last, as on
+  // a stack.
+  uint32_t take_listed(Zone<Vm>& zone, layout::BlockSlot* out, uint32_t count) {
     uint32_t taken = 0;
     while (taken < count) {
       const uint32_t index = fullest_below(layout::kFullBin);
       if (index == layout::kNoSlab) break;
-      const uint32_t got = take_from(zone, index, out + taken, count - taken);
-      if (TIDE_UNLIKELY(got == 0)) return taken + take_resident(zone, out + taken, count - taken);
+      const uint32_t got = take_from(zone, index, out, count - taken);
+      if (TIDE_UNLIKELY(got == 0)) return taken + take_resident(zone, out, count - taken);
       taken += got;
     }
     return taken;
@@ -71,26 +73,14 @@ class ClassSlabs {
   }
 
   // Takes back a block that is not live (its state byte says so).
-  void give(Zone<Vm>& zone, void* block) {
-    const size_t granule = zone.granule_of_any(block);
-    give(zone, granule / 64, uint64_t{1} << (granule % 64), 1);
-  }
+  void give(Zone<Vm>& zone, void* block) { give(zone, &block, 1); }
 
-  // The same for `count` blocks that start in 64 granules of the zone, numbered `word`.
-  void give(Zone<Vm>& zone, size_t word, uint64_t bits, uint32_t count) {
-    const auto index = static_cast<uint32_t>(word / ds::Bitmap4096::kWords);
-    const auto word_in_slab = static_cast<uint32_t>(word % ds::Bitmap4096::kWords);
-    layout::Slab& slab = zone.slab(index);
-    ds::Bitmap4096 free = zone.free_of(index);
-    TIDE_ASSERT((free.words[word_in_slab] & bits) == 0,
-                "I-SLAB-1: a block came back that its slab has already");
-    free.set_in_word(word_in_slab, bits);
-    base::racy_store(slab.used, slab.used - count);
-    base::racy_store(slab.touched, true);
-    base::racy_store(used_, used_ - count);
-    if (slab.used >= slab.list_floor) return;
-    refile(zone, index);
-    if (slab.used == 0 && slab_count_ > 1) release(zone, index);
+  // The same with the first of `blocks` and those behind it, up to one of another home. Returns how
+  // many.
+  uint32_t give(Zone<Vm>& zone, const layout::BlockSlot* blocks, uint32_t count) {
+    return zone.shift() == layout::kSmallGranuleShift
+               ? give<layout::kSmallGranuleShift>(zone, blocks, count)
+               : give<layout::kMidGranuleShift>(zone, blocks, count);
   }
 
   // Hands every slab back to the zone, live blocks and all: what a destroyed heap does.
@@ -224,7 +214,9 @@ class ClassSlabs {
   }
 
   // Fewer than there are only when the hard limit forbids more.
-  uint32_t take_from(Zone<Vm>& zone, uint32_t index, void** out, uint32_t count) {
+  uint32_t take_from(Zone<Vm>& zone, uint32_t index, layout::BlockSlot* out, uint32_t count) {
+    layout::BlockSlot* const end = out + count;
+    out = end;
     layout::Slab& slab = zone.slab(index);
     const uintptr_t address = zone.slab_address(index);
     const unsigned shift = zone.shift();
@@ -232,7 +224,7 @@ class ClassSlabs {
     size_t admitted = 0;
     if (has_purged) count = admit_purged(zone, slab, count, admitted);
     uint32_t taken = zone.free_of(index).take_lowest(count, [&out, address, shift](uint32_t bit) {
-      *out++ = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
+      *--out = reinterpret_cast<void*>(address + (uintptr_t{bit} << shift));
     });
     const uint32_t carved = slab.carved;
     const uint32_t left = slab.blocks - carved;
@@ -244,14 +236,13 @@ class ClassSlabs {
       const size_t block_bytes = size_t{slab.granules} << shift;
       uintptr_t block = address + carved * block_bytes;
       for (uint32_t i = 0; i < more; ++i, block += block_bytes) {
-        *out++ = reinterpret_cast<void*>(block);
+        *--out = reinterpret_cast<void*>(block);
       }
       mark_carved(zone, index, carved + more);
       taken += more;
     }
-    void** const first = out - taken;
     if (has_purged) {
-      forget_purged(zone, slab, address, first, taken);
+      forget_purged(zone, slab, address, out, taken);
       zone.limits().dismiss(admitted);
     }
     base::racy_store(slab.used, slab.used + taken);
@@ -276,12 +267,12 @@ class ClassSlabs {
   }
 
   // Of all slabs those free blocks whose pages count already: what is left at the hard limit.
-  uint32_t take_resident(Zone<Vm>& zone, void** out, uint32_t count) {
+  uint32_t take_resident(Zone<Vm>& zone, layout::BlockSlot* out, uint32_t count) {
     uint32_t taken = 0;
     while (taken < count) {
       const uint32_t index = any_that_gives(zone);
       if (index == layout::kNoSlab) break;
-      const uint32_t got = take_from(zone, index, out + taken, count - taken);
+      const uint32_t got = take_from(zone, index, out, count - taken);
       if (got == 0) break;
       taken += got;
     }
@@ -308,7 +299,7 @@ class ClassSlabs {
 
   // The pages of blocks that are handed out count as resident again.
   static void forget_purged(Zone<Vm>& zone, layout::Slab& slab, uintptr_t address,
-                            void* const* blocks, uint32_t count) {
+                            const layout::BlockSlot* blocks, uint32_t count) {
     const size_t block_bytes = size_t{slab.granules} << zone.shift();
     const size_t page = zone.page_bytes();
     const size_t unit = zone.purge_unit_bytes();
@@ -327,6 +318,53 @@ class ClassSlabs {
     if (bin == slab.bin) return;
     unlink(zone, index);
     link(zone, index, bin);
+  }
+
+  template <unsigned kShift>
+  uint32_t give(Zone<Vm>& zone, const layout::BlockSlot* const blocks, uint32_t count) {
+    const uintptr_t zone_address = zone.slab_address(0);
+    layout::Slab* const slabs = &zone.slab(0);
+    uint64_t* const words = zone.free_of(0).words;  // those of all slabs follow
+    const uint8_t home = zone.slab(zone.index_of_address(blocks[0])).home;
+    const layout::BlockSlot* const end = blocks + count;
+    const layout::BlockSlot* block = blocks;
+    const layout::BlockSlot* counted = blocks;
+    do {
+      const size_t word = (base::address_of(*block) - zone_address) >> (kShift + 6);
+      const size_t index = word / ds::Bitmap4096::kWords;
+      layout::Slab& slab = slabs[index];
+      if (slab.home != home) break;
+      // Neighbours share a word, which is then written once.
+      const uintptr_t word_address = zone_address + (word * 64 << kShift);
+      uintptr_t offset = base::address_of(*block) - word_address;
+      const layout::BlockSlot* const first = block;
+      uint64_t bits = 0;
+      do {
+        bits |= uint64_t{1} << (offset >> kShift);
+        if (++block == end) break;
+        offset = base::address_of(*block) - word_address;
+      } while (offset < uintptr_t{64} << kShift);
+      TIDE_ASSERT((words[word] & bits) == 0,
+                  "I-SLAB-1: a block came back that its slab has already");
+      words[word] |= bits;
+      slab.free_summary |= uint64_t{1} << (word % ds::Bitmap4096::kWords);
+      const uint32_t used = slab.used - static_cast<uint32_t>(block - first);
+      base::racy_store(slab.used, used);
+      base::racy_store(slab.touched, true);
+      if (TIDE_UNLIKELY(used < slab.list_floor)) {
+        base::racy_store(used_, used_ - static_cast<uint64_t>(block - counted));
+        counted = block;
+        sink(zone, static_cast<uint32_t>(index));
+      }
+    } while (block != end);
+    base::racy_store(used_, used_ - static_cast<uint64_t>(block - counted));
+    return static_cast<uint32_t>(block - blocks);
+  }
+
+  // A slab has fewer blocks in use than belong on its list.
+  TIDE_NOINLINE void sink(Zone<Vm>& zone, uint32_t index) {
+    refile(zone, index);
+    if (zone.slab(index).used == 0 && slab_count_ > 1) release(zone, index);
   }
 
   void release(Zone<Vm>& zone, uint32_t index) {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "layout/size_classes.h"
 
@@ -33,7 +34,7 @@ class Depot {
   Depot(Word& word, Batches& batches) : word_(word), batches_(batches.slots) {}
 
   // Uses the first `slots` slots only, which bounds the depot in bytes. False when they are taken.
-  bool put(void* const* blocks, uint32_t count, uint32_t slots) {
+  bool put(const layout::BlockSlot* blocks, uint32_t count, uint32_t slots) {
     uint32_t word = word_.load(std::memory_order_relaxed);
     uint32_t slot;
     do {
@@ -44,7 +45,7 @@ class Depot {
                                           std::memory_order_relaxed));
     Batch& batch = batches_[slot];
     __atomic_store_n(&batch.count, count, __ATOMIC_RELAXED);
-    for (uint32_t i = 0; i < count; ++i) batch.blocks[i] = blocks[i];
+    memcpy(batch.blocks, blocks, count * sizeof *blocks);
     // Claimed becomes full. Pairs with the acquire in take(): the batch is seen whole.
     word_.fetch_xor(claim_bit(slot) | full_bit(slot), std::memory_order_release);
     return true;
@@ -56,8 +57,8 @@ class Depot {
     return vacant_bits(word, slots) != 0;
   }
 
-  // Up to kMaxBatch blocks; 0 when there is no batch.
-  uint32_t take(void** out) {
+  // Up to `most` blocks, the last of a batch; 0 when there is no batch.
+  uint32_t take(layout::BlockSlot* out, uint32_t most = layout::kMaxBatch) {
     uint32_t word = word_.load(std::memory_order_relaxed);
     uint32_t slot;
     do {
@@ -66,11 +67,17 @@ class Depot {
       slot = static_cast<uint32_t>(std::countr_zero(full));
     } while (!word_.compare_exchange_weak(word, (word | claim_bit(slot)) & ~full_bit(slot),
                                           std::memory_order_acquire, std::memory_order_relaxed));
-    const Batch& batch = batches_[slot];
-    const uint32_t count = batch.count;
-    for (uint32_t i = 0; i < count; ++i) out[i] = batch.blocks[i];
-    // Pairs with the acquire in put(): we have read all before others write.
-    word_.fetch_and(~claim_bit(slot), std::memory_order_release);
+    Batch& batch = batches_[slot];
+    const uint32_t all = batch.count;
+    const uint32_t count = all < most ? all : most;
+    memcpy(out, batch.blocks + (all - count), count * sizeof *out);
+    if (count == all) {
+      // Pairs with the acquire in put(): we have read all before others write.
+      word_.fetch_and(~claim_bit(slot), std::memory_order_release);
+    } else {
+      __atomic_store_n(&batch.count, all - count, __ATOMIC_RELAXED);
+      word_.fetch_xor(claim_bit(slot) | full_bit(slot), std::memory_order_release);
+    }
     return count;
   }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "ds/lock.h"
 #include "heap/class_slabs.h"
@@ -15,6 +16,8 @@
 #include "layout/thread_cache.h"
 
 namespace tide::heap {
+
+using layout::BlockSlot;
 
 template <sys::VmSource Vm>
 class ProcessHeap {
@@ -28,15 +31,16 @@ class ProcessHeap {
     prepare_ = prepare;
   }
 
-  // Up to `count` <= kMaxBatch blocks of class `c`. A batch from the depot may hold more than asked
-  // for: `out` has room for kMaxBatch. 0: no memory.
-  uint32_t take(Space<Vm>& space, uint8_t home, uint32_t c, void** out, uint32_t count) {
-    const uint32_t batch = depot(c, home).take(out);
+  // Up to `count` blocks of class `c`, in the order of a stack: that to be used first is the last.
+  // 0: no memory.
+  uint32_t take(Space<Vm>& space, uint8_t home, uint32_t c, BlockSlot* out, uint32_t count) {
+    const uint32_t batch = depot(c, home).take(out, count);
     if (batch != 0) return batch;
     return take_from_slabs(space, home, c, out, count);
   }
 
-  uint32_t take_from_slabs(Space<Vm>& space, uint8_t home, uint32_t c, void** out, uint32_t count) {
+  uint32_t take_from_slabs(Space<Vm>& space, uint8_t home, uint32_t c, BlockSlot* out,
+                           uint32_t count) {
     Zone<Vm>& zone = space.zone_of_class(c);
     ClassSlabs<Vm>& own = slabs(c, home);
     uint32_t taken = 0;
@@ -44,7 +48,7 @@ class ProcessHeap {
     uint32_t adopted = layout::kNoSlab;
     {
       const ds::LockGuard guard(lock(c));
-      while ((taken += own.take_listed(zone, out + taken, count - taken)) < count) {
+      while ((taken += own.take_listed(zone, out, count - taken)) < count) {
         if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
         const uint32_t pooled = own.adopt_pooled(space.vm, zone, c, 0, home);
         if (pooled != layout::kNoSlab) {
@@ -59,17 +63,20 @@ class ProcessHeap {
     }
     if (adopted != layout::kNoSlab) zone.prepare_states(space.vm, adopted);
     if (grown != layout::kNoSlab) populate(space.vm, zone, grown, own.slab_count());
+    if (TIDE_UNLIKELY(taken != count)) memmove(out, out + count - taken, taken * sizeof *out);
     if (TIDE_UNLIKELY(prepare_ != nullptr)) {
-      for (uint32_t i = 0; i < taken; ++i) prepare_(out[i], layout::kClassInfo[c].bytes);
+      for (uint32_t i = 0; i < taken; ++i) {
+        prepare_(reinterpret_cast<void*>(out[i]), layout::kClassInfo[c].bytes);
+      }
     }
     return taken;
   }
 
   // `count` <= kMaxBatch blocks that are not live: each goes to the home of its slab.
-  void give(Space<Vm>& space, uint32_t c, void** blocks, uint32_t count) {
+  void give(Space<Vm>& space, uint32_t c, BlockSlot* blocks, uint32_t count) {
     const Zone<Vm>& zone = space.zone_of_class(c);
     while (count != 0) {
-      void* others[layout::kMaxBatch];
+      BlockSlot others[layout::kMaxBatch];
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
       if (!depot(c, home).has_room(depot_slots(c))) return give_to_slabs(space, c, blocks, count);
       const uint32_t here =
@@ -82,22 +89,12 @@ class ProcessHeap {
     }
   }
 
-  void give_to_slabs(Space<Vm>& space, uint32_t c, void* const* blocks, uint32_t count) {
+  void give_to_slabs(Space<Vm>& space, uint32_t c, const BlockSlot* blocks, uint32_t count) {
     Zone<Vm>& zone = space.zone_of_class(c);
     const ds::LockGuard guard(lock(c));
     for (uint32_t i = 0; i < count;) {
-      // Neighbours share a word of their slab's bitmap, which is then written once.
-      size_t granule = zone.granule_of_any(blocks[i]);
-      const size_t word = granule / 64;
-      const uint32_t first = i;
-      uint64_t bits = 0;
-      do {
-        bits |= uint64_t{1} << (granule % 64);
-        if (++i == count) break;
-        granule = zone.granule_of_any(blocks[i]);
-      } while (granule / 64 == word);
-      const auto index = static_cast<uint32_t>(word / ds::Bitmap4096::kWords);
-      slabs(c, home_of(zone, c, index)).give(zone, word, bits, i - first);
+      const uint32_t index = zone.index_of_address(blocks[i]);
+      i += slabs(c, home_of(zone, c, index)).give(zone, blocks + i, count - i);
     }
   }
 
@@ -162,8 +159,8 @@ class ProcessHeap {
   }
 
   // Blocks of `home` come first in `blocks`, the rest goes to `others`. Returns how many are here.
-  static uint32_t split_by_home(const Zone<Vm>& zone, uint32_t c, uint8_t home, void** blocks,
-                                uint32_t count, void** others) {
+  static uint32_t split_by_home(const Zone<Vm>& zone, uint32_t c, uint8_t home, BlockSlot* blocks,
+                                uint32_t count, BlockSlot* others) {
     uint32_t last = layout::kNoSlab;
     bool is_here = true;
     uint32_t here = 0;

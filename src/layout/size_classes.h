@@ -81,6 +81,8 @@ constexpr uint32_t cache_slots(uint32_t c) {
 
 // Most blocks that move between a thread cache and the rest at once.
 inline constexpr uint32_t kMaxBatch = 64;
+// A place for a block's address: in a batch a pointer, in a thread cache's stack an integer.
+using BlockSlot __attribute__((may_alias)) = void*;
 constexpr uint32_t batch_blocks(uint32_t c) {
   const uint32_t half = cache_slots(c) / 2;
   return half > kMaxBatch ? kMaxBatch : half;

@@ -22,6 +22,14 @@ changes = [
      "      word_.store(word & ~full_bit(slot), std::memory_order_relaxed);\n"
      "      return count;\n    }\n    word_.fetch_and(~claim_bit(slot), "),
 
+    ("heap/depot.h", "memcpy(batch.blocks, blocks, count * sizeof *blocks);",
+     "for (uint32_t i = 0; i < count; ++i) batch.blocks[i] = blocks[i];"),
+    ("heap/depot.h", "memcpy(out, batch.blocks + (all - count), count * sizeof *out);",
+     "for (uint32_t i = 0; i < count; ++i) out[i] = batch.blocks[all - count + i];"),
+    ("heap/depot.h", "&batch.count, all - count, ",
+     "&batch.count, "
+     + mistake("depot: a part is left in its batch", "all", "all - count") + ", "),
+
     ("ds/lock.h", "kSpins = 64", "kSpins = 1"),
     ("ds/lock.h", "== kContended) {\n      sys::futex_wake_one",
      "== " + mistake("lock: nobody is woken", "kHeld + 7", "kContended")

@@ -26,10 +26,11 @@ class ClassSlabsTest : public OsFixture, public testing::WithParamInterface<uint
     per_slab = layout::blocks_per_slab(c);
   }
 
+  // In the order of use: from a stack the last one comes first.
   std::vector<void*> take(uint32_t count) {
     std::vector<void*> blocks(count);
-    blocks.resize(slabs.take(vm, zone, c, 0, blocks.data(), count));
-    return blocks;
+    const uint32_t taken = slabs.take(vm, zone, c, 0, blocks.data(), count);
+    return {blocks.rbegin(), blocks.rbegin() + taken};
   }
 
   uint32_t c = 0;
@@ -71,6 +72,38 @@ TEST_P(ClassSlabsTest, TakenBackTheyComeAgain) {
   const std::vector<void*> again = take(per_slab);
   EXPECT_EQ(again.size(), per_slab);
   EXPECT_EQ(std::set<void*>(again.begin(), again.end()).size(), per_slab);
+}
+
+TEST_P(ClassSlabsTest, TheLowestBlockIsUsedFirst) {
+  const std::vector<void*> fresh = take(5);
+  EXPECT_TRUE(std::is_sorted(fresh.begin(), fresh.end()));
+  slabs.give(zone, fresh.data() + 1, 3);
+  const std::vector<void*> again = take(4);
+  EXPECT_TRUE(std::equal(again.begin(), again.begin() + 3, fresh.begin() + 1));
+  EXPECT_GT(again[3], fresh[4]) << "a new one after those that came back";
+}
+
+TEST_P(ClassSlabsTest, BlocksOfManySlabsComeBackAtOnce) {
+  std::vector<void*> blocks = take(3 * per_slab);
+  std::shuffle(blocks.begin(), blocks.end(), std::mt19937(c));
+  const auto kept = static_cast<uint32_t>(blocks.size() / 4);
+  EXPECT_EQ(slabs.give(zone, blocks.data(), static_cast<uint32_t>(blocks.size()) - kept),
+            blocks.size() - kept);
+  EXPECT_EQ(slabs.used_blocks(), kept);
+  const std::set<void*> held(blocks.end() - kept, blocks.end());
+  for (uint32_t index = 0; index < zone.slab_count(); ++index) {
+    const layout::Slab& slab = zone.slab(index);
+    if (slab.size_class != c) continue;
+    EXPECT_EQ(slab.first + slab.used + zone.free_of(index).count(), slab.carved);
+  }
+  for (void* block : take(2 * per_slab)) ASSERT_FALSE(held.contains(block));
+}
+
+TEST_P(ClassSlabsTest, BlocksOfAnotherHomeAreLeft) {
+  const std::vector<void*> blocks = take(2 * per_slab);
+  zone.slab(zone.index_of_address(blocks[0])).home ^= 1;
+  ASSERT_NE(zone.index_of_address(blocks[0]), zone.index_of_address(blocks.back()));
+  EXPECT_LT(slabs.give(zone, blocks.data(), 2 * per_slab), 2 * per_slab);
 }
 
 TEST_P(ClassSlabsTest, TheFullestSlabIsUsedFirst) {

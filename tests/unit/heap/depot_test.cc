@@ -33,6 +33,21 @@ TEST(Depot, GivesBackWhatWasPut) {
   EXPECT_EQ((*depot)->count(), 0u);
 }
 
+TEST(Depot, GivesAPartOfABatchAndKeepsTheRest) {
+  auto depot = std::make_unique<OwnDepot>();
+  void* in[5] = {block(1), block(2), block(3), block(4), block(5)};
+  ASSERT_TRUE((*depot)->put(in, 5, 1));
+  void* out[layout::kMaxBatch];
+  ASSERT_EQ((*depot)->take(out, 2), 2u);
+  EXPECT_TRUE(std::equal(in + 3, in + 5, out)) << "those put last";
+  EXPECT_EQ((*depot)->count(), 3u);
+  EXPECT_FALSE((*depot)->put(in, 1, 1)) << "the slot is still taken";
+  ASSERT_EQ((*depot)->take(out, 3), 3u);
+  EXPECT_TRUE(std::equal(in, in + 3, out));
+  EXPECT_EQ((*depot)->count(), 0u);
+  EXPECT_TRUE((*depot)->put(in, 1, 1));
+}
+
 TEST(Depot, HoldsAsManyBatchesAsItsSlots) {
   for (uint32_t slots = 1; slots <= Depot::kSlots; ++slots) {
     auto depot = std::make_unique<OwnDepot>();
@@ -67,7 +82,7 @@ TEST(Depot, ConcurrentlyNothingIsLostOrDoubled) {
         if (!(*depot)->put(in, size, 1 + (t + i) % Depot::kSlots)) {
           refused[t].insert(refused[t].end(), in, in + size);
         }
-        const uint32_t count = (*depot)->take(out);
+        const uint32_t count = (*depot)->take(out, i % 3 == 0 ? 3 : layout::kMaxBatch);
         taken[t].insert(taken[t].end(), out, out + count);
       }
     });

@@ -66,7 +66,9 @@ TEST_P(ProcessHeapTest, WhatComesBackGoesToTheHomeOfItsSlab) {
   for (const uint8_t home : {uint8_t{3}, uint8_t{4}}) {
     EXPECT_EQ(heap->depot(c, home).count(), 8u);
     void* out[kMaxBatch];
-    ASSERT_EQ(heap->take(*space, home, c, out, 1), 8u) << "a batch of the depot comes whole";
+    ASSERT_EQ(heap->take(*space, home, c, out, 3), 3u) << "as many as were asked for";
+    EXPECT_EQ(heap->depot(c, home).count(), 5u);
+    ASSERT_EQ(heap->take(*space, home, c, out + 3, kMaxBatch - 3), 5u) << "a batch at most";
     for (uint32_t i = 0; i < 8; ++i) EXPECT_EQ(home_of(out[i]), home);
   }
 }
