@@ -124,8 +124,12 @@ class CachePool {
     const uint32_t capacity = layout::stack_capacity(cache, stack);
     if (layout::stack_count(cache, stack) < capacity) return true;
     if (capacity == 0) return false;
-    give_back(space, heap, cache, stack, (capacity + 1) / 2);
-    if (TIDE_UNLIKELY(cache.bound_bytes > share(config.thread_cache_bytes))) {
+    cache.has_spilled[stack] = true;
+    const bool shrinks = cache.bound_bytes > share(config.thread_cache_bytes);
+    const bool is_deep = capacity > layout::kClassInfo[c].usual_slots;
+    // Of a deep stack less than half: so much is soon wanted again.
+    give_back(space, heap, cache, stack, is_deep && !shrinks ? capacity / 4 : (capacity + 1) / 2);
+    if (TIDE_UNLIKELY(shrinks)) {
       // The bound has come down: what was just given back is not to come again.
       const uint32_t kept = capacity / 2 + 1;
       base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + kept);
@@ -399,14 +403,20 @@ class CachePool {
   }
 
   // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in
-  // bytes allow.
+  // bytes allow. Beyond the usual only if it has run full since it grew, and now is empty: its
+  // thread frees as many blocks at once and takes as many.
   void grow(const Config& config, ThreadCache& cache, uint32_t c) {
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const uint32_t stack = layout::own_stack(cache, c);
     const uint32_t capacity = layout::stack_capacity(cache, stack);
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
-    if (wanted > layout::kClassInfo[c].cache_slots) wanted = layout::kClassInfo[c].cache_slots;
+    const layout::ClassInfo& info = layout::kClassInfo[c];
+    const uint32_t most = capacity < info.usual_slots || !cache.has_spilled[stack]
+                              ? info.usual_slots
+                              : info.cache_slots;
+    if (wanted > most) wanted = most;
     if (wanted <= capacity) return;
+    cache.has_spilled[stack] = false;
     size_t more = (wanted - capacity) * block_bytes;
     const size_t bound = share(config.thread_cache_bytes);
     // Only a stack that has next to nothing takes from others: stacks that are all in use would

@@ -71,12 +71,21 @@ constexpr uint32_t first_block(uint32_t slab, uint32_t c) {
   return first < most ? first : most;
 }
 
-// Most blocks of a class that a thread cache may hold.
-constexpr uint32_t cache_slots(uint32_t c) {
+// Most blocks of a class that a thread cache holds as a rule.
+constexpr uint32_t usual_slots(uint32_t c) {
   constexpr size_t kBytes = size_t{1} << 20;
   const size_t fit = kBytes / class_bytes(c);
   if (fit > 320) return 320;
   return fit < 16 ? 16 : static_cast<uint32_t>(fit);
+}
+
+// Most that one may hold: of small blocks more, for threads that free and take them by the
+// thousand.
+constexpr uint32_t cache_slots(uint32_t c) {
+  constexpr size_t kBytes = size_t{64} << 10;
+  const auto fit = static_cast<uint32_t>(kBytes / class_bytes(c));
+  const uint32_t most = fit < 1024 ? fit : 1024;
+  return most > usual_slots(c) ? most : usual_slots(c);
 }
 
 // Most blocks that move between a thread cache and the rest at once.
@@ -84,7 +93,7 @@ inline constexpr uint32_t kMaxBatch = 64;
 // A place for a block's address: in a batch a pointer, in a thread cache's stack an integer.
 using BlockSlot __attribute__((may_alias)) = void*;
 constexpr uint32_t batch_blocks(uint32_t c) {
-  const uint32_t half = cache_slots(c) / 2;
+  const uint32_t half = usual_slots(c) / 2;
   return half > kMaxBatch ? kMaxBatch : half;
 }
 
@@ -108,6 +117,7 @@ struct ClassInfo {
   uint32_t bytes;
   uint16_t granules;
   uint16_t blocks_per_slab;
+  uint16_t usual_slots;
   uint16_t cache_slots;
   uint16_t batch;
 };
@@ -115,9 +125,10 @@ struct ClassInfo {
 inline constexpr auto kClassInfo = [] {
   std::array<ClassInfo, kClassCount> table{};
   for (uint32_t c = 1; c < kClassCount; ++c) {
-    table[c] = {static_cast<uint32_t>(class_bytes(c)), static_cast<uint16_t>(granules_per_block(c)),
-                static_cast<uint16_t>(blocks_per_slab(c)), static_cast<uint16_t>(cache_slots(c)),
-                static_cast<uint16_t>(batch_blocks(c))};
+    table[c] = {
+        static_cast<uint32_t>(class_bytes(c)),     static_cast<uint16_t>(granules_per_block(c)),
+        static_cast<uint16_t>(blocks_per_slab(c)), static_cast<uint16_t>(usual_slots(c)),
+        static_cast<uint16_t>(cache_slots(c)),     static_cast<uint16_t>(batch_blocks(c))};
   }
   return table;
 }();

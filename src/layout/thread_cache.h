@@ -103,18 +103,19 @@ struct ThreadCache : CacheFront {
   uint8_t trim_cursor;         // the last stack that was trimmed
   uint8_t home;                // whose slabs of small blocks it draws from
   CachedSpans spans;
-  uint16_t gone[kCacheStacks];  // lowest slots whose blocks were taken out from outside
-  uint32_t seen[kCacheStacks];  // tops at the last look from outside, in slots
-  size_t idle_bytes;            // what then could be had of stacks whose tops had not moved
-  uint32_t seen_span_uses;      // of `spans`, at that look
-  uint32_t idle_looks;          // at which no top had moved, in a row
-  size_t freed_bytes;           // by slow paths, since the last notice of it
-  size_t parked_bytes;          // in the stacks when it was parked
-  size_t bound_bytes;           // sum over classes of (limit - bottom) * block size
-  uint64_t random;              // hardened mode: what comes out next
-  int32_t in_flight;            // and calls that are between a block and its seal
-  uint32_t frees;               // and frees, for the next audit
-  ThreadCache* next;            // registry of all caches, never shrinks
+  uint16_t gone[kCacheStacks];     // lowest slots whose blocks were taken out from outside
+  bool has_spilled[kCacheStacks];  // since it grew: blocks were given back because it was full
+  uint32_t seen[kCacheStacks];     // tops at the last look from outside, in slots
+  size_t idle_bytes;               // what then could be had of stacks whose tops had not moved
+  uint32_t seen_span_uses;         // of `spans`, at that look
+  uint32_t idle_looks;             // at which no top had moved, in a row
+  size_t freed_bytes;              // by slow paths, since the last notice of it
+  size_t parked_bytes;             // in the stacks when it was parked
+  size_t bound_bytes;              // sum over classes of (limit - bottom) * block size
+  uint64_t random;                 // hardened mode: what comes out next
+  int32_t in_flight;               // and calls that are between a block and its seal
+  uint32_t frees;                  // and frees, for the next audit
+  ThreadCache* next;               // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
   uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
@@ -160,7 +161,7 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
-static_assert(sizeof(ThreadCache) <= size_t{200} << 10, "address space; touched as it is used");
+static_assert(sizeof(ThreadCache) <= size_t{256} << 10, "a chunk of records; touched as it is used");
 
 // Where among its slots a stack lies: its null slot.
 constexpr size_t short_place(uint32_t c) { return size_t{c} * (kShortSlots + 1); }

@@ -56,6 +56,54 @@ void use(Client& client) {
   for (void* block : blocks) client.release(block);
 }
 
+uint32_t capacity_of_64(Client& client) {
+  layout::ThreadCache& cache = *client.cache();
+  return layout::stack_capacity(cache, layout::own_stack(cache, layout::class_of(64)));
+}
+
+TEST(CachePool, StacksGetDeepOnlyForThreadsThatTakeAndFreeByTheThousand) {
+  const layout::ClassInfo& info = layout::kClassInfo[layout::class_of(64)];
+  ASSERT_GT(info.cache_slots, info.usual_slots);
+  StartedBox box;
+  std::vector<void*> blocks(3'000);
+  for (int round = 0; round < 6; ++round) {
+    for (void*& block : blocks) block = box.client.allocate(64);
+    if (round == 0) EXPECT_EQ(capacity_of_64(box.client), info.usual_slots) << "it only takes";
+    for (void* block : blocks) box.client.release(block);
+    check_cache(*box.client.cache(), size_t{8} << 20);
+  }
+  EXPECT_EQ(capacity_of_64(box.client), info.cache_slots);
+  // Another one only frees what this one takes.
+  Client other(*box.engine);
+  for (int round = 0; round < 6; ++round) {
+    for (void*& block : blocks) block = box.client.allocate(64);
+    for (void* block : blocks) other.release(block);
+  }
+  EXPECT_LE(capacity_of_64(other), info.usual_slots);
+  box.engine->verify();
+}
+
+TEST(CachePool, DeepStacksGetLowerWhenTheirShareDoes) {
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = size_t{512} << 10;
+  StartedBox box({}, config);
+  std::vector<void*> blocks(2'000);
+  const auto turn = [&] {
+    for (const size_t bytes : {64, 80, 96}) {
+      for (void*& block : blocks) block = box.client.allocate(bytes);
+      for (void* block : blocks) box.client.release(block);
+    }
+  };
+  for (int round = 0; round < 4; ++round) turn();
+  const size_t before = box.client.cache()->bound_bytes;
+  std::deque<Client> others;
+  for (int i = 0; i < 200; ++i) use(others.emplace_back(*box.engine));
+  for (int round = 0; round < 4; ++round) turn();
+  EXPECT_LT(box.client.cache()->bound_bytes, before);
+  check_cache(*box.client.cache(), before);
+  box.engine->verify();
+}
+
 TEST(CachePool, WhatAThreadLeavesServesTheNext) {
   StartedBox box;
   Client thread(*box.engine);

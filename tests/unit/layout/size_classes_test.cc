@@ -69,6 +69,7 @@ TEST(SizeClasses, TablesAgreeWithTheFormulas) {
     EXPECT_EQ(kClassInfo[c].bytes, class_bytes(c));
     EXPECT_EQ(kClassInfo[c].granules, granules_per_block(c));
     EXPECT_EQ(kClassInfo[c].blocks_per_slab, blocks_per_slab(c));
+    EXPECT_EQ(kClassInfo[c].usual_slots, usual_slots(c));
     EXPECT_EQ(kClassInfo[c].cache_slots, cache_slots(c));
     EXPECT_EQ(kClassInfo[c].batch, batch_blocks(c));
   }
@@ -117,7 +118,8 @@ TEST(SizeClasses, BatchesFitTheirCaches) {
   for (uint32_t c = 1; c < kClassCount; ++c) {
     EXPECT_GE(batch_blocks(c), 1u) << c;
     EXPECT_LE(batch_blocks(c), kMaxBatch) << c;
-    EXPECT_LE(2 * batch_blocks(c), cache_slots(c)) << c;
+    EXPECT_LE(2 * batch_blocks(c), usual_slots(c)) << c;
+    EXPECT_LE(usual_slots(c), cache_slots(c)) << c;
     EXPECT_EQ(kCacheSlotOffset[c], slots) << c;
     slots += cache_slots(c) + 1;
   }
