@@ -90,7 +90,8 @@ class CachePool {
       return block;
     }
     uint32_t wanted = (capacity + 1) / 2;
-    if (wanted > layout::kMaxBatch) wanted = layout::kMaxBatch;
+    const uint32_t most = is_deep(capacity, c) ? 2 * layout::kMaxBatch : layout::kMaxBatch;
+    if (wanted > most) wanted = most;
     // They come into the stack's slots right away, the lowest address last, so that it comes out
     // first: fresh pages are touched in order.
     uintptr_t* const bottom = cache.top[stack];
@@ -126,9 +127,9 @@ class CachePool {
     if (capacity == 0) return false;
     cache.has_spilled[stack] = true;
     const bool shrinks = cache.bound_bytes > share(config.thread_cache_bytes);
-    const bool is_deep = capacity > layout::kClassInfo[c].usual_slots;
     // Of a deep stack less than half: so much is soon wanted again.
-    give_back(space, heap, cache, stack, is_deep && !shrinks ? capacity / 4 : (capacity + 1) / 2);
+    give_back(space, heap, cache, stack,
+              is_deep(capacity, c) && !shrinks ? capacity / 4 : (capacity + 1) / 2);
     if (TIDE_UNLIKELY(shrinks)) {
       // The bound has come down: what was just given back is not to come again.
       const uint32_t kept = capacity / 2 + 1;
@@ -377,6 +378,10 @@ class CachePool {
     parked_ = &cache;
   }
 
+  static bool is_deep(uint32_t capacity, uint32_t c) {
+    return capacity > layout::kClassInfo[c].usual_slots;
+  }
+
   static layout::BlockSlot* slots(uintptr_t* slot) {
     return reinterpret_cast<layout::BlockSlot*>(slot);
   }
@@ -391,12 +396,7 @@ class CachePool {
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
     base::racy_store(cache.top[stack], bottom);
     std::atomic_signal_fence(std::memory_order_release);
-    for (uint32_t done = 0; done < count;) {
-      const uint32_t rest = count - done;
-      const uint32_t some = rest < layout::kMaxBatch ? rest : layout::kMaxBatch;
-      heap.give(space, c, slots(bottom + 1 + done), some);
-      done += some;
-    }
+    heap.give(space, c, slots(bottom + 1), count);
     memmove(bottom + 1, bottom + 1 + count, left * sizeof *bottom);
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(cache.top[stack], bottom + left);

@@ -34,9 +34,13 @@ class ProcessHeap {
   // Up to `count` blocks of class `c`, in the order of a stack: that to be used first is the last.
   // 0: no memory.
   uint32_t take(Space<Vm>& space, uint8_t home, uint32_t c, BlockSlot* out, uint32_t count) {
-    const uint32_t batch = depot(c, home).take(out, count);
-    if (batch != 0) return batch;
-    return take_from_slabs(space, home, c, out, count);
+    uint32_t taken = 0;
+    while (taken < count) {
+      const uint32_t batch = depot(c, home).take(out + taken, count - taken);
+      if (batch == 0) break;
+      taken += batch;
+    }
+    return taken != 0 ? taken : take_from_slabs(space, home, c, out, count);
   }
 
   uint32_t take_from_slabs(Space<Vm>& space, uint8_t home, uint32_t c, BlockSlot* out,
@@ -72,20 +76,22 @@ class ProcessHeap {
     return taken;
   }
 
-  // `count` <= kMaxBatch blocks that are not live: each goes to the home of its slab.
+  // `count` blocks that are not live: each goes to the home of its slab.
   void give(Space<Vm>& space, uint32_t c, BlockSlot* blocks, uint32_t count) {
     const Zone<Vm>& zone = space.zone_of_class(c);
     while (count != 0) {
       BlockSlot others[layout::kMaxBatch];
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
       if (!depot(c, home).has_room(depot_slots(c))) return give_to_slabs(space, c, blocks, count);
+      const uint32_t some = count < layout::kMaxBatch ? count : layout::kMaxBatch;
       const uint32_t here =
-          !layout::is_small_class(c) ? count : split_by_home(zone, c, home, blocks, count, others);
+          !layout::is_small_class(c) ? some : split_by_home(zone, c, home, blocks, some, others);
       if (here == 1 || !depot(c, home).put(blocks, here, depot_slots(c))) {
         give_to_slabs(space, c, blocks, here);
       }
+      blocks += here;
       count -= here;
-      for (uint32_t i = 0; i < count; ++i) blocks[i] = others[i];
+      for (uint32_t i = 0; i < some - here; ++i) blocks[i] = others[i];
     }
   }
 

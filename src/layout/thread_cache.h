@@ -161,7 +161,8 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
-static_assert(sizeof(ThreadCache) <= size_t{256} << 10, "a chunk of records; touched as it is used");
+static_assert(sizeof(ThreadCache) <= size_t{256} << 10,
+              "a chunk of records; touched as it is used");
 
 // Where among its slots a stack lies: its null slot.
 constexpr size_t short_place(uint32_t c) { return size_t{c} * (kShortSlots + 1); }
