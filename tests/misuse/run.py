@@ -32,6 +32,7 @@ BLOCK = {
     "huge": r"\((large block|\d+ bytes)\)",
 }
 SOUND = "sound"
+HUGE = 64 << 20
 CALL = {"free": "free", "realloc": "realloc", "realloc_zero": "(free|realloc)",
         "usable_size": "malloc_usable_size"}
 
@@ -139,9 +140,9 @@ def make_cases():
     for size in 16, 64, 4096, 100 << 10:
         for misuse in written:
             add(misuse, "sound", size, SOUND)
-    # What has a mapping of its own is kept for the next one.
+    # What has a mapping of its own is kept for the next one; not for long.
     for misuse in "write_16", "write_all", "write_address", "write_by_another":
-        add(misuse, "sound", 64 << 20, SOUND)
+        add(misuse, "sound", HUGE, SOUND)
     return cases
 
 
@@ -150,6 +151,8 @@ def run_sound(case, options):
                              options.library, 60)
     if outcome.status == 0 and not outcome.errors:
         return None
+    if int(case.size) == HUGE and outcome.status == -SIGSEGV and not outcome.errors:
+        return None  # the helper thread has unmapped it meanwhile
     found = any_of(rf"write after free to byte \d+ of {ADDRESS} .*",
                    rf"\w+ of {ADDRESS} .*, past whose end was written",
                    rf"(use after free|overflow): access to {ADDRESS}.*")
