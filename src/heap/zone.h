@@ -216,7 +216,7 @@ class Zone {
   // those of its neighbours as well, so that few calls have to wait for it.
   void prepare_states(Vm& vm, uint32_t index) {
     constexpr uint32_t kGroup = 32;
-    if (!slabs_[index].no_states) return;
+    if (!base::racy_load(slabs_[index].no_states)) return;
     const uint32_t first = index / kGroup * kGroup;
     const uint32_t end = first + kGroup < slabs_seen() ? first + kGroup : slabs_seen();
     for (uint32_t i = first; i < end; ++i) base::racy_store(slabs_[i].no_states, false);
