@@ -248,6 +248,8 @@ void write_malloc_stats(ReportWriter& out) {
   out.text("Total (incl. mmap):\n");
   labelled_line("system bytes     ", figures.arena + figures.hblkhd, out);
   labelled_line("in use bytes     ", figures.uordblks + figures.hblkhd, out);
+  labelled_line("max mmap regions ", stats.huge_peak_blocks, out);
+  labelled_line("max mmap bytes   ", stats.huge_peak_bytes, out);
   write_text(stats, out);
 }
 

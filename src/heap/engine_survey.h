@@ -87,6 +87,8 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.cached_bytes += span_bytes - stats.large_live_bytes;
   stats.huge_live_bytes = huge_.live_bytes();
   stats.huge_live_blocks = huge_.live_blocks();
+  stats.huge_peak_bytes = huge_.peak_bytes();
+  stats.huge_peak_blocks = huge_.peak_blocks();
   stats.huge_cached_bytes = huge_.kept_bytes();
   stats.live_bytes += stats.large_live_bytes + stats.huge_live_bytes;
   stats.live_blocks += stats.large_live_blocks + stats.huge_live_blocks;

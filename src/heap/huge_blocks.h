@@ -231,6 +231,9 @@ class HugeBlocks {
 
   size_t live_bytes() const { return base::racy_load(live_bytes_); }
   size_t live_blocks() const { return base::racy_load(live_blocks_); }
+  // The most that were live at a time; a forked child inherits them.
+  size_t peak_bytes() const { return base::racy_load(peak_bytes_); }
+  size_t peak_blocks() const { return base::racy_load(peak_blocks_); }
   // Of kept_bytes(); for the one that gives memory back.
   LowWater& low_water() { return low_water_; }
   size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
@@ -421,6 +424,8 @@ class HugeBlocks {
     insert_into(*table_, entry);
     base::racy_store(live_bytes_, live_bytes_ + entry.bytes);
     base::racy_store(live_blocks_, live_blocks_ + 1);
+    if (live_bytes_ > peak_bytes_) base::racy_store(peak_bytes_, live_bytes_);
+    if (live_blocks_ > peak_blocks_) base::racy_store(peak_blocks_, live_blocks_);
   }
 
   void erase(Entry& entry) {
@@ -460,6 +465,8 @@ class HugeBlocks {
   Table* spare_ TIDE_GUARDED_BY(lock_) = nullptr;  // the one before, for the next time
   size_t live_bytes_ = 0;
   size_t live_blocks_ = 0;
+  size_t peak_bytes_ = 0;
+  size_t peak_blocks_ = 0;
   Kept kept_[kMostKept] TIDE_GUARDED_BY(lock_) = {};
   size_t kept_bytes_ = 0;
   size_t grown_bytes_ TIDE_GUARDED_BY(lock_) = 0;  // not paid for yet

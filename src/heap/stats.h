@@ -30,6 +30,8 @@ struct Stats {
   uint64_t large_live_blocks;
   uint64_t huge_live_bytes;
   uint64_t huge_live_blocks;
+  uint64_t huge_peak_bytes;  // the most that were live at a time
+  uint64_t huge_peak_blocks;
   uint64_t huge_cached_bytes;  // freed mappings kept for reuse
   uint64_t thread_caches;      // ever made; a cache serves one thread after another
   uint64_t heaps;              // first-class heaps alive

@@ -313,6 +313,8 @@ TEST(MallocStats, GoToStandardError) {
   EXPECT_EQ(text.rfind("Arena 0:\nsystem bytes     = ", 0), 0u) << text;
   EXPECT_NE(text.find("\nTotal (incl. mmap):\nsystem bytes     = "), std::string::npos);
   EXPECT_NE(text.find("\nin use bytes     = "), std::string::npos);
+  EXPECT_NE(text.find("\nmax mmap regions = "), std::string::npos);
+  EXPECT_NE(text.find("\nmax mmap bytes   = "), std::string::npos);
 }
 
 }  // namespace

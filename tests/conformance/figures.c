@@ -95,7 +95,7 @@ static void malloc_info_true(void) {
   fclose(file);
 }
 
-static void malloc_stats_prints(void) {
+static void read_stats(void) {
   FILE* file = tmpfile();
   const int kept = dup(STDERR_FILENO);
   fflush(stderr);
@@ -107,8 +107,33 @@ static void malloc_stats_prints(void) {
   const size_t bytes = fread(g_xml, 1, sizeof(g_xml) - 1, file);
   g_xml[bytes] = '\0';
   fclose(file);
-  CHECK(bytes > 20, "malloc_stats wrote %zu bytes to standard error", bytes);
+}
+
+static void malloc_stats_prints(void) {
+  read_stats();
+  CHECK(strlen(g_xml) > 20, "malloc_stats wrote %zu bytes to standard error", strlen(g_xml));
   CHECK(strpbrk(g_xml, "123456789") != NULL, "malloc_stats wrote no figure");
+}
+
+// The number behind "label ... =" of what malloc_stats wrote.
+static size_t labelled(const char* label) {
+  const char* at = strstr(g_xml, label);
+  CHECK(at != NULL, "malloc_stats does not say \"%s\"", label);
+  return strtoul(at + strcspn(at, "=") + 1, NULL, 10);
+}
+
+// malloc_stats(3): the most blocks and bytes that had mappings of their own at a time.
+static void malloc_stats_peak(void) {
+  enum { kMappings = 5, kMappingBytes = 64 << 20 };
+  static void* mappings[kMappings];
+  for (int i = 0; i < kMappings; ++i) mappings[i] = malloc(kMappingBytes);
+  for (int i = 0; i < kMappings; ++i) free(mappings[i]);
+  read_stats();
+  const size_t regions = labelled("max mmap regions");
+  const size_t bytes = labelled("max mmap bytes");
+  CHECK(regions >= kMappings && regions < 2 * kMappings, "at most %zu mappings at a time", regions);
+  CHECK(bytes >= (size_t)kMappings * kMappingBytes && bytes < 2UL * kMappings * kMappingBytes,
+        "at most %zu bytes in mappings at a time", bytes);
 }
 
 static void mallopt_known(void) {
@@ -219,6 +244,7 @@ static const struct Case kCases[] = {
     {"mallinfo_true", mallinfo_true},
     {"malloc_info_true", malloc_info_true},
     {"malloc_stats_prints", malloc_stats_prints},
+    {"malloc_stats_peak", malloc_stats_peak},
     {"mallopt_known", mallopt_known},
     {"trim_gives_back", trim_gives_back},
     {"one_provider", one_provider},

@@ -47,8 +47,8 @@ def make_cases():
     add("results", "size_zero overflow too_large bad_alignment realloc_to_zero errno_kept")
     add("blocks", "usable_size aligned_to_16 every_alignment calloc_zero realloc_boundaries "
                   "realloc_to_usable realloc_growth no_overlap", timeout=120)
-    add("figures", "mallinfo_true malloc_info_true malloc_stats_prints mallopt_known "
-                   "trim_gives_back one_provider sized_free")
+    add("figures", "mallinfo_true malloc_info_true malloc_stats_prints malloc_stats_peak "
+                   "mallopt_known trim_gives_back one_provider sized_free")
     add("limits", "exhaust_and_recover every_call_fails_well exhaust_in_threads "
                   "low_memory_left_alone brk_left_alone all_locked pages_protected few_mappings",
         timeout=120)
