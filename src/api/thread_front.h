@@ -3,8 +3,8 @@
 //
 // A front is closed when every stack in it is empty and full: all calls then take the slow path.
 // Shared ones stand in before a thread's first malloc and after its end. Where every call must be
-// seen (hardened mode, guards for most allocations) the thread's front stays closed for good, and
-// its cache is behind it.
+// seen (level 3 of hardened mode, guards for most allocations) the thread's front stays closed for
+// good, and its cache is behind it.
 #pragma once
 
 #include "heap/cache_use.h"

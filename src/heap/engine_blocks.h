@@ -227,7 +227,7 @@ bool Engine<Vm>::retire_plain(ThreadCache* cache, void* p, const PlainBlock& blo
   if (cache == nullptr || bytes > kLargestWaiting || !layout::kDetects) return false;
   const CacheUse use(cache);
   base::racy_store(*block.state, static_cast<uint8_t>(layout::kRetired));
-  cache->waiting.bytes += bytes;
+  base::racy_store(cache->waiting.bytes, cache->waiting.bytes + bytes);
   uintptr_t leaving = enter_waiting(*cache, p);
   while (leaving != 0) {
     make_free(cache, reinterpret_cast<void*>(leaving), leave_waiting(*cache, leaving));
@@ -240,7 +240,7 @@ bool Engine<Vm>::retire_plain(ThreadCache* cache, void* p, const PlainBlock& blo
 template <sys::VmSource Vm>
 PlainBlock Engine<Vm>::leave_waiting(ThreadCache& cache, uintptr_t block) {
   const PlainBlock found = block_of_class(space_, reinterpret_cast<void*>(block));
-  cache.waiting.bytes -= found.bytes();
+  base::racy_store(cache.waiting.bytes, cache.waiting.bytes - found.bytes());
   config_.inspect(reinterpret_cast<void*>(block), found.bytes());
   return found;
 }

@@ -152,7 +152,7 @@ size_t Engine<Vm>::count_footprint() {
   size_t total = metadata_.mapped_bytes() + large_.metadata_bytes() + large_.live_bytes() +
                  large_.dirty_bytes() + huge_.live_bytes() + huge_.kept_bytes();
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
-    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+    for (uint32_t index = 0; index < zone->slabs_seen(); ++index) {
       const layout::Slab& slab = zone->slab(index);
       if (slab.size_class != 0) total += zone->counted_bytes(slab);
     }

@@ -63,7 +63,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   }
   // What free blocks in slabs may have resident: carved, not purged.
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
-    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+    for (uint32_t index = 0; index < zone->slabs_seen(); ++index) {
       const layout::Slab& slab = zone->slab(index);
       const uint32_t c = base::racy_load(slab.size_class);
       if (c == 0) continue;
@@ -130,7 +130,7 @@ void Engine<Vm>::visit_caches(void (*visit)(const ThreadStats&, void* argument),
 template <sys::VmSource Vm>
 bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), void* argument) {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
-    for (uint32_t index = 0; index < zone->slab_count(); ++index) {
+    for (uint32_t index = 0; index < zone->slabs_seen(); ++index) {
       const layout::Slab& slab = zone->slab(index);
       const uint32_t c = base::racy_load(slab.size_class);
       if (c == 0) continue;

@@ -26,7 +26,7 @@ inline uintptr_t take_waiting(WaitingBlocks& waiting) {
   if (waiting.count == 0) return 0;
   const uintptr_t block = waiting.queue[waiting.first];
   base::racy_store(waiting.count, waiting.count - 1);
-  waiting.first = (waiting.first + 1) % WaitingBlocks::kQueue;
+  base::racy_store(waiting.first, (waiting.first + 1) % WaitingBlocks::kQueue);
   return block;
 }
 
@@ -50,7 +50,7 @@ inline void queue_places(WaitingBlocks& waiting) {
     if (waiting.count == WaitingBlocks::kQueue) return;
     const uintptr_t block = place;
     base::racy_store(place, uintptr_t{0});
-    waiting.queue[(waiting.first + waiting.count) % WaitingBlocks::kQueue] = block;
+    base::racy_store(waiting.queue[(waiting.first + waiting.count) % WaitingBlocks::kQueue], block);
     base::racy_store(waiting.count, waiting.count + 1);
   }
 }
