@@ -14,6 +14,8 @@ using host::Mapping;
 // What glibc aligns arenas to, and their greatest size, on 64-bit machines.
 constexpr uint64_t kArenaBytes = uint64_t{64} << 20;
 constexpr uint64_t kGuardBytes = 4096;
+// PTHREAD_STACK_MIN; a page alone is one of the allocator's sampled blocks.
+constexpr uint64_t kLeastStack = uint64_t{16} << 10;
 constexpr uint64_t kGreatestStack = uint64_t{64} << 20;
 
 constexpr std::pair<std::string_view, std::string_view> kLibraries[] = {
@@ -106,7 +108,7 @@ class PlaceFinder {
     for (const uint64_t pointer : picture_.stack_pointers) {
       if (mapping.contains(pointer)) return true;
     }
-    if (i == 0 || mapping.size() > kGreatestStack) return false;
+    if (i == 0 || mapping.size() < kLeastStack || mapping.size() > kGreatestStack) return false;
     const Mapping& guard = mappings_[i - 1];
     return guard.end == mapping.start && guard.size() == kGuardBytes && !guard.is_readable &&
            !guard.is_writable && is_anonymous(guard);

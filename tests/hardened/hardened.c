@@ -54,7 +54,7 @@ static void churn(void) {
 
 static void overflow(size_t by) {
   unsigned char* p = block();
-  p[g_size + by - 1] = 0x5a;
+  p[g_size + by - 1] ^= 0x5a;  // whatever was there
   free(p);
 }
 static void overflow_by_1(void) { overflow(1); }

@@ -1,0 +1,34 @@
+// What mappings are taken for, from made-up lines of /proc/PID/maps.
+#include "walk/places.h"
+
+#include <gtest/gtest.h>
+
+#include "host/process_maps.h"
+
+namespace tide::tests {
+
+namespace {
+
+using walk::Place;
+
+std::vector<Place> places_of(std::string_view maps) {
+  walk::ProcessPicture picture;
+  picture.mappings = host::parse_maps(maps);
+  return walk::find_places(picture, {walk::AllocatorKind::kTide, "Tide"});
+}
+
+TEST(Places, BehindAGuardPageIsAStackIfItIsLongEnoughForOne) {
+  const auto places = places_of(
+      "7f0000000000-7f0000001000 ---p 00000000 00:00 0 \n"
+      "7f0000001000-7f0000005000 rw-p 00000000 00:00 0 \n"
+      "7f0000100000-7f0000101000 ---p 00000000 00:00 0 \n"
+      "7f0000101000-7f0000102000 rw-p 00000000 00:00 0 \n"
+      "7f0000102000-7f0000103000 ---p 00000000 00:00 0 \n");
+  ASSERT_EQ(places.size(), 5u);
+  EXPECT_EQ(places[1], Place::kStack);
+  EXPECT_EQ(places[3], Place::kAnonymous) << "a sampled block between its guard pages";
+}
+
+}  // namespace
+
+}  // namespace tide::tests
