@@ -286,8 +286,6 @@ void release_other(heap::ThreadCache* cache, void* p, size_t usable, Origin orig
   const bool open = !seal.guarded || open_guard(p, usable);
   if (!large) {
     clear_block(p, g_has_standing_seals ? usable - kSealBytes : usable);
-    const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
-    if (g_harden >= 2 && block.stack != 0 && g_engine.retire_plain(cache, p, block)) return;
   } else if (g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
     if (!g_engine.space().vm.purge(p, usable)) memset(p, 0, room_of(p, usable) + kSealBytes);
     return enter_large(cache, {p, usable}, open);

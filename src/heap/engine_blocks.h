@@ -251,10 +251,7 @@ void Engine<Vm>::drain_lists(ThreadCache& cache) {
   if (cache.waiting.bytes == 0) return;
   queue_places(cache.waiting);
   while (const uintptr_t block = take_waiting(cache.waiting)) {
-    const PlainBlock found = leave_waiting(cache, block);
-    base::racy_store(*found.state, static_cast<uint8_t>(layout::kNotLive));
-    void* const p = reinterpret_cast<void*>(block);
-    process_.give_to_slabs(space_, layout::class_of_stack(found.stack), &p, 1);
+    make_free(nullptr, reinterpret_cast<void*>(block), leave_waiting(cache, block));
     queue_places(cache.waiting);
   }
 }
