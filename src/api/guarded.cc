@@ -4,7 +4,6 @@
 
 #include "api/hardened.h"
 #include "base/mix.h"
-#include "probe/guard_pool.h"
 #include "sys/report.h"
 
 namespace tide::api {
@@ -13,7 +12,6 @@ namespace {
 
 constexpr int64_t kNewThread = INT64_MIN / 2;
 
-constinit probe::GuardPool g_pool;
 uint64_t g_rate = 0;
 std::atomic<uint64_t> g_random{0};
 
@@ -37,12 +35,13 @@ class Unguarded {
 };
 
 [[noreturn]] void misused(const char* what, const void* p) {
-  g_pool.report(reinterpret_cast<uintptr_t>(p), what);
+  g_guard_pool.report(reinterpret_cast<uintptr_t>(p), what);
   sys::abort_process();
 }
 
 }  // namespace
 
+constinit probe::GuardPool g_guard_pool;
 constinit thread_local int64_t t_until_guarded = kNewThread;
 
 void start_guards(uint64_t rate) {
@@ -56,16 +55,16 @@ void* guard_now(size_t bytes, size_t alignment) {
   if (is_new_thread && g_rate != 1) return nullptr;
   if (g_rate == 0) return nullptr;
   const Unguarded unguarded;
-  void* const block = g_pool.allocate(bytes == 0 ? 1 : bytes, alignment);
+  void* const block = g_guard_pool.allocate(bytes == 0 ? 1 : bytes, alignment);
   if (block != nullptr) watch_for_faults();
   return block;
 }
 
 bool release_guarded(void* p) {
-  if (!g_pool.holds(p)) return false;
+  if (!g_guard_pool.holds(p)) return false;
   const Unguarded unguarded;
   bool written = false;
-  switch (g_pool.release(p, written)) {
+  switch (g_guard_pool.release(p, written)) {
     case probe::GuardPool::Found::kLive:
       if (written) misused("write outside of the block, found by free", p);
       return true;
@@ -78,7 +77,7 @@ bool release_guarded(void* p) {
 
 size_t guarded_bytes(const char* call, const void* p) {
   size_t bytes = 0;
-  switch (g_pool.find(p, bytes)) {
+  switch (g_guard_pool.find(p, bytes)) {
     case probe::GuardPool::Found::kElsewhere:
       return 0;
     case probe::GuardPool::Found::kLive:
@@ -91,14 +90,14 @@ size_t guarded_bytes(const char* call, const void* p) {
 bool visit_guarded(bool (*visit)(void* block, size_t bytes, void* argument), void* argument) {
   uint32_t slot = 0;
   size_t bytes = 0;
-  while (void* const block = g_pool.next_live(slot, bytes)) {
+  while (void* const block = g_guard_pool.next_live(slot, bytes)) {
     if (!visit(block, bytes, argument)) return false;
   }
   return true;
 }
 
-bool explain_guarded_fault(uintptr_t address) { return g_pool.report(address, nullptr); }
+bool explain_guarded_fault(uintptr_t address) { return g_guard_pool.report(address, nullptr); }
 
-void repair_guards_in_child() { g_pool.repair_in_child(); }
+void repair_guards_in_child() { g_guard_pool.repair_in_child(); }
 
 }  // namespace tide::api

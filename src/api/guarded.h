@@ -10,12 +10,15 @@
 #include <cstdint>
 
 #include "base/compiler.h"
+#include "probe/guard_pool.h"
 
 namespace tide::api {
 
 // Allocations of the calling thread until one is guarded: 0 or less says that its turn has come.
 extern constinit thread_local int64_t t_until_guarded
     __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+extern constinit probe::GuardPool g_guard_pool __attribute__((visibility("hidden")));
 
 // Below this rate every single allocation counts, for which all of them must take the slow path.
 inline constexpr uint64_t kExactRate = 1000;

@@ -6,7 +6,6 @@
 #include "api/c_family.h"
 #include "api/guarded.h"
 #include "api/hardened_fast.h"
-#include "api/quarantine.h"
 #include "api/seal.h"
 #include "base/align.h"
 #include "base/text.h"
@@ -21,6 +20,7 @@ namespace tide::api {
 uint32_t g_harden = 0;
 uint64_t g_secret = 0;
 bool g_has_standing_seals = false;
+constinit Quarantine g_quarantine;
 
 namespace {
 
@@ -29,7 +29,6 @@ constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
 // Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
 constexpr int32_t kMostGuards = 16'000;
 
-Quarantine g_quarantine;
 std::atomic<int32_t> g_guards{0};
 
 bool is_of_class(const void* p) { return g_engine.space().zone_of(p) != nullptr; }
@@ -40,7 +39,7 @@ size_t page_bytes() { return g_page_bytes; }
 
 // Whether the last page of a large block is set apart, to be a guard page if there may be more.
 bool has_guard(const void* p) {
-  return g_harden >= 2 && !is_of_class(p) && base::is_aligned(base::address_of(p), page_bytes());
+  return g_harden >= kGuardLevel && !is_of_class(p) && base::is_aligned(base::address_of(p), page_bytes());
 }
 
 // The guard page, or the whole freed block.

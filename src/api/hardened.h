@@ -20,11 +20,16 @@
 
 #include "api/allocate.h"
 #include "api/origin.h"
+#include "api/quarantine.h"
 
 namespace tide::api {
 
 // From this level on every call is seen.
 inline constexpr uint32_t kExactLevel = 3;
+// From this one on large blocks end at guard pages.
+inline constexpr uint32_t kGuardLevel = 2;
+
+extern constinit Quarantine g_quarantine __attribute__((visibility("hidden")));
 
 // Reads the option. Before the engine's first block.
 void start_hardening(uint32_t level);

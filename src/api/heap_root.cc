@@ -1,7 +1,11 @@
 // The process's engine and what tells readers from outside about it, in one file: out of libtide.a
 // whoever takes the engine takes its description, too.
 #include "layout/heap_root.h"
+
 #include "api/allocate.h"
+#include "api/guarded.h"
+#include "api/hardened_fast.h"
+#include "api/seal.h"
 #include "base/compiler.h"
 #include "heap/engine_map.h"
 
@@ -9,8 +13,33 @@ namespace tide::api {
 
 constinit RealEngine g_engine;
 
+namespace {
+
+// Not constants, so that they lie with the root in the library's data, which cores have.
+constinit heap::EngineMap::ClassRows g_class_rows = heap::EngineMap::class_rows<sys::LinuxVm>();
+constinit heap::EngineMap::StackRows g_stack_rows = heap::EngineMap::stack_rows();
+constinit char g_version[] = TIDE_VERSION;
+
+constexpr layout::HeapRoot make_root(const layout::HeapRoot* self) {
+  layout::HeapRoot root = heap::EngineMap::root(g_engine, g_class_rows, g_stack_rows);
+  root.library_version = g_version;
+  root.self = self;
+  root.guards = &g_guard_pool;
+  root.guard_pool = probe::GuardPool::map();
+  root.hardening.level = &g_harden;
+  root.hardening.standing_seals = &g_has_standing_seals;
+  root.hardening.quarantine = &g_quarantine;
+  root.hardening.seal_bytes = kSealBytes;
+  root.hardening.guard_level = kGuardLevel;
+  Quarantine::add_to(root.hardening);
+  return root;
+}
+
+}  // namespace
 }  // namespace tide::api
 
 // Nobody refers to it by name; it must not be dropped for that.
-extern "C" TIDE_EXPORT TIDE_KEPT constinit const tide::layout::HeapRoot tide_heap_root =
-    tide::heap::EngineMap::root(tide::api::g_engine);
+extern "C" {
+extern TIDE_EXPORT tide::layout::HeapRoot tide_heap_root;
+TIDE_KEPT constinit tide::layout::HeapRoot tide_heap_root = tide::api::make_root(&tide_heap_root);
+}

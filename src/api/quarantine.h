@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "ds/lock.h"
+#include "layout/heap_root.h"
 
 namespace tide::api {
 
@@ -90,6 +91,9 @@ class Quarantine {
     return false;
   }
 
+  // For readers from outside: where things are in here.
+  static constexpr void add_to(layout::HardeningAt& at);
+
   void repair_in_child() { lock_.release_in_child(); }
 
  private:
@@ -112,5 +116,20 @@ class Quarantine {
   Entry places_[kPlaces] TIDE_GUARDED_BY(lock_) = {};
   Entry queue_[kQueue] TIDE_GUARDED_BY(lock_) = {};
 };
+
+// Of a class with hidden members it is conditionally supported, and here it is.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+constexpr void Quarantine::add_to(layout::HardeningAt& at) {
+  at.places = offsetof(Quarantine, places_);
+  at.place_count = kPlaces;
+  at.queue = offsetof(Quarantine, queue_);
+  at.queue_slots = kQueue;
+  at.queue_first = offsetof(Quarantine, first_);
+  at.queue_count = offsetof(Quarantine, count_);
+  at.entry_bytes = sizeof(Entry);
+  at.entry_address = offsetof(Entry, block);
+}
+#pragma GCC diagnostic pop
 
 }  // namespace tide::api

@@ -1,5 +1,6 @@
 // Fills in layout::HeapRoot for an engine, from the engine's own types: it is a friend of every
-// class that has a figure. A constant expression, so that the library's root needs no code.
+// class that has a figure. A constant expression, so that the library's root needs no code; who
+// has it brings the tables of classes and stacks, too.
 #pragma once
 
 #include <array>
@@ -20,8 +21,12 @@ static_assert(sizeof(std::atomic<uint64_t>) == 8 && sizeof(Depot::Word) == 4,
               "a reader takes atomics for plain words");
 
 struct EngineMap {
+  using ClassRows = std::array<layout::ClassRow, layout::kClassCount>;
+  using StackRows = std::array<layout::StackRow, layout::kCacheStacks>;
+
   template <class Vm>
-  static constexpr layout::HeapRoot root(const Engine<Vm>& engine) {
+  static constexpr layout::HeapRoot root(const Engine<Vm>& engine, const ClassRows& classes,
+                                         const StackRows& stacks) {
     layout::HeapRoot root{};
     root.magic = layout::kHeapRootMagic;
     root.version = layout::kHeapRootVersion;
@@ -31,15 +36,15 @@ struct EngineMap {
     root.class_count = layout::kClassCount;
     root.stack_count = layout::kCacheStacks;
     root.engine = &engine;
-    root.classes = kClassRows<Vm>.data();
-    root.stacks = kStackRows<Vm>.data();
-    root.library_version = TIDE_VERSION;
+    root.classes = classes.data();
+    root.stacks = stacks.data();
     root.started = offsetof(Engine<Vm>, started_);
     root.homes = offsetof(Engine<Vm>, process_.homes_);
     root.records = offsetof(Engine<Vm>, metadata_.mapped_);
     root.counters = {offsetof(ClassSlabs<Vm>, used_), offsetof(ClassSlabs<Vm>, capacity_),
                      offsetof(ClassSlabs<Vm>, slab_count_)};
-    root.batches = {Depot::kSlots, sizeof(Depot::Batch), offsetof(Depot::Batch, count)};
+    root.batches = {Depot::kSlots, sizeof(Depot::Batch), offsetof(Depot::Batch, count),
+                    offsetof(Depot::Batch, blocks)};
     root.caches = caches<Vm>();
     root.zones[0] = zone<Vm>(offsetof(Engine<Vm>, space_.small), layout::kSmallGranuleShift);
     root.zones[1] = zone<Vm>(offsetof(Engine<Vm>, space_.mid), layout::kMidGranuleShift);
@@ -59,7 +64,37 @@ struct EngineMap {
     root.limits = {offsetof(Engine<Vm>, space_.limits.footprint_),
                    offsetof(Engine<Vm>, space_.limits.soft_),
                    offsetof(Engine<Vm>, space_.limits.hard_)};
+    root.states = {layout::kDetects,
+                   {layout::kNotLive, layout::kFreeZero, layout::kRetired},
+                   layout::kLiveSpecial,
+                   {}};
     return root;
+  }
+
+  template <class Vm>
+  static constexpr ClassRows class_rows() {
+    ClassRows rows{};
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) rows[c] = class_row<Vm>(c);
+    return rows;
+  }
+
+  static constexpr StackRows stack_rows() {
+    using layout::ThreadCache;
+    StackRows rows{};
+    for (uint32_t stack = 1; stack < layout::kCacheStacks; ++stack) {
+      const uint32_t c = layout::class_of_stack(stack);
+      if (c == 0) continue;
+      layout::StackRow& row = rows[stack];
+      row.size_class = static_cast<uint8_t>(c);
+      row.home = layout::StackRow::kEveryHome;
+      row.most_blocks = layout::kClassInfo[c].cache_slots;
+      row.short_place = offsetof(ThreadCache, short_slots) + word(layout::short_place(c));
+      row.long_place = offsetof(ThreadCache, slots) + word(layout::long_place(c));
+      if (stack < layout::kFirstHomeStack) continue;
+      row.home = static_cast<uint8_t>(layout::home_of_stack(stack));
+      row.foreign_place = offsetof(ThreadCache, foreign_slots) + word(layout::foreign_place(stack));
+    }
+    return rows;
   }
 
  private:
@@ -92,37 +127,6 @@ struct EngineMap {
     return row;
   }
 
-  using ClassRows = std::array<layout::ClassRow, layout::kClassCount>;
-  using StackRows = std::array<layout::StackRow, layout::kCacheStacks>;
-
-  template <class Vm>
-  static constexpr ClassRows class_rows() {
-    ClassRows rows{};
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) rows[c] = class_row<Vm>(c);
-    return rows;
-  }
-
-  // A template so that it is looked at when the class is whole: until then it makes no constant.
-  template <class Vm>
-  static constexpr StackRows stack_rows() {
-    using layout::ThreadCache;
-    StackRows rows{};
-    for (uint32_t stack = 1; stack < layout::kCacheStacks; ++stack) {
-      const uint32_t c = layout::class_of_stack(stack);
-      if (c == 0) continue;
-      layout::StackRow& row = rows[stack];
-      row.size_class = static_cast<uint8_t>(c);
-      row.home = layout::StackRow::kEveryHome;
-      row.most_blocks = layout::kClassInfo[c].cache_slots;
-      row.short_place = offsetof(ThreadCache, short_slots) + word(layout::short_place(c));
-      row.long_place = offsetof(ThreadCache, slots) + word(layout::long_place(c));
-      if (stack < layout::kFirstHomeStack) continue;
-      row.home = static_cast<uint8_t>(layout::home_of_stack(stack));
-      row.foreign_place = offsetof(ThreadCache, foreign_slots) + word(layout::foreign_place(stack));
-    }
-    return rows;
-  }
-
   static constexpr uint32_t word(size_t index) {
     return static_cast<uint32_t>(index * sizeof(uintptr_t));
   }
@@ -144,6 +148,16 @@ struct EngineMap {
     at.home = offsetof(ThreadCache, home);
     at.spans = offsetof(ThreadCache, spans.count);
     at.span_pages = offsetof(ThreadCache, spans.pages);
+    at.span_list = offsetof(ThreadCache, spans.spans);
+    at.span_step = sizeof(layout::CachedSpan);
+    at.span_page = offsetof(layout::CachedSpan, page);
+    at.in_flight = offsetof(ThreadCache, in_flight);
+    at.places = offsetof(ThreadCache, waiting.places);
+    at.place_count = layout::WaitingBlocks::kPlaces;
+    at.queue = offsetof(ThreadCache, waiting.queue);
+    at.queue_slots = layout::WaitingBlocks::kQueue;
+    at.queue_first = offsetof(ThreadCache, waiting.first);
+    at.queue_count = offsetof(ThreadCache, waiting.count);
     return at;
   }
 
@@ -162,6 +176,9 @@ struct EngineMap {
     row.tables[1] = at + offsetof(Any, states_window_.mapped_);
     row.tables[2] = at + offsetof(Any, slabs_window_.mapped_);
     row.tables[3] = at + offsetof(Any, bitmaps_window_.mapped_);
+    row.base = at + offsetof(Any, base_);
+    row.states = at + offsetof(Any, states_);
+    row.bitmaps = at + offsetof(Any, bitmaps_);
     return row;
   }
 
@@ -177,6 +194,11 @@ struct EngineMap {
     at.carved = offsetof(Slab, carved);
     at.used = offsetof(Slab, used);
     at.purged = offsetof(Slab, purged);
+    at.bitmap_bytes = sizeof(ds::Bitmap4096::Words);
+    at.owner = offsetof(Slab, owner);
+    at.home = offsetof(Slab, home);
+    at.last_class = offsetof(Slab, last_class);
+    at.blocks = offsetof(Slab, blocks);
     return at;
   }
 
@@ -190,6 +212,17 @@ struct EngineMap {
     at.mapped = offsetof(Engine<Vm>, large_.zone_.mapped_);
     at.unmapped = offsetof(Engine<Vm>, large_.unmapped_bytes_);
     at.table = offsetof(Engine<Vm>, large_.entries_window_.mapped_);
+    at.base = offsetof(Engine<Vm>, large_.base_);
+    at.entries = offsetof(Engine<Vm>, large_.entries_);
+    at.page_count = offsetof(Engine<Vm>, large_.page_count_);
+    at.entry_bytes = sizeof(layout::SpanEntry);
+    at.entry_pages = offsetof(layout::SpanEntry, pages);
+    at.entry_state = offsetof(layout::SpanEntry, state);
+    at.entry_owner = offsetof(layout::SpanEntry, owner);
+    at.live = static_cast<uint8_t>(layout::SpanState::kLive);
+    at.cached = static_cast<uint8_t>(layout::SpanState::kCached);
+    at.dirty = static_cast<uint8_t>(layout::SpanState::kDirty);
+    at.clean = static_cast<uint8_t>(layout::SpanState::kClean);
     return at;
   }
 
@@ -209,6 +242,7 @@ struct EngineMap {
     at.entry_bytes = sizeof(Entry);
     at.entry_address = offsetof(Entry, address);
     at.entry_size = offsetof(Entry, bytes);
+    at.entry_owner = offsetof(Entry, owner);
     at.kept_slots = Huge::kMostKept;
     at.kept = offsetof(Engine<Vm>, huge_.kept_);
     at.kept_step = sizeof(Kept);
@@ -216,11 +250,6 @@ struct EngineMap {
     at.kept_size = offsetof(Kept, bytes);
     return at;
   }
-
-  template <class Vm>
-  static constexpr ClassRows kClassRows = class_rows<Vm>();
-  template <class Vm>
-  static constexpr StackRows kStackRows = stack_rows<Vm>();
 };
 
 }  // namespace tide::heap

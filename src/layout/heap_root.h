@@ -1,7 +1,10 @@
-// Where everything lies that a reader from outside of the process needs for the heap's figures: a
-// live view, a debugger, a walker of cores. libtide.so exports one of it, `tide_heap_root`; in a
-// program that libtide.a is linked into, the symbol of that name is it. Filled in by the compiler,
-// so it costs nothing at run time.
+// Where everything lies that a reader from outside of the process needs for the heap's figures and
+// blocks: a live view, a debugger, a walker of cores. libtide.so exports one of it,
+// `tide_heap_root`; in a program that libtide.a is linked into, the symbol of that name is it.
+// Filled in by the compiler, so it costs nothing at run time.
+//
+// It and its tables are data that may be written, though nobody does: so they are in every core
+// that has the library's variables, and a reader without any file finds them by `magic` and `self`.
 //
 // A reader needs this header and nothing else of the engine: figures are at offsets from `engine`,
 // or from the record that their comment names, and have the width that their comment names. `word`
@@ -21,8 +24,8 @@ namespace tide::layout {
 
 inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
 // 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
-// slots; 5: a slab's bitmap lies apart from its record.
-inline constexpr uint32_t kHeapRootVersion = 5;
+// slots; 5: a slab's bitmap lies apart from its record; 6: every block can be found.
+inline constexpr uint32_t kHeapRootVersion = 6;
 
 // A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
 struct ClassRow {
@@ -47,8 +50,9 @@ struct CountersAt {
 // A depot's slots.
 struct BatchesAt {
   uint32_t slots;
-  uint32_t step;   // from a slot to the next
-  uint32_t count;  // in a slot, uint32: blocks
+  uint32_t step;    // from a slot to the next
+  uint32_t count;   // in a slot, uint32: blocks
+  uint32_t blocks;  // in a slot: a word for each
 };
 
 // A stack of a thread cache. It lies at its foreign place when `home` is another than the cache's,
@@ -80,6 +84,16 @@ struct CachesAt {
   uint32_t home;        // uint8
   uint32_t spans;       // uint32: cached spans
   uint32_t span_pages;  // uint32
+  uint32_t span_list;   // of cached spans
+  uint32_t span_step;
+  uint32_t span_page;      // in one, uint32: its first page
+  uint32_t in_flight;      // int32: calls that are between a block and its seal
+  uint32_t places;         // words: freed blocks that wait, or 0
+  uint32_t place_count;    // a constant
+  uint32_t queue;          // words: others, from `queue_first` on, around the end
+  uint32_t queue_slots;    // a constant
+  uint32_t queue_first;    // uint32
+  uint32_t queue_count;    // uint32
 };
 
 // The small or the mid zone.
@@ -92,6 +106,17 @@ struct ZoneAt {
   uint32_t mapped;       // word: bytes
   uint32_t unmapped;     // word: of these, bytes that were given up
   uint32_t tables[4];    // word: bytes of the zone's own tables
+  uint32_t base;         // word: the first slab
+  uint32_t states;       // word: the state map, a byte per granule
+  uint32_t bitmaps;      // word: of slabs, a bit per granule: a free block begins there
+};
+
+// The bytes of the state map, all constants. A block is live when its byte is none of `not_live`.
+struct StatesAt {
+  uint8_t is_kept;      // 0: the library was built without a state map
+  uint8_t not_live[3];  // unused or free, free and known to be zero, freed but held back
+  uint8_t special;      // live, of a first-class heap or otherwise not for the fast path
+  uint8_t reserved[3];
 };
 
 // A slab's record.
@@ -105,6 +130,11 @@ struct SlabAt {
   uint32_t carved;             // uint32: blocks from it on were never handed out
   uint32_t used;               // uint32: blocks that are live or cached
   uint32_t purged;             // uint64s
+  uint32_t bitmap_bytes;       // a constant
+  uint32_t owner;              // uint16: 0, or the number of a first-class heap
+  uint32_t home;               // uint8
+  uint32_t last_class;         // uint8: the class before the slab had none
+  uint32_t blocks;             // uint16: the end of the blocks that are used
 };
 
 struct LargeAt {
@@ -115,6 +145,19 @@ struct LargeAt {
   uint32_t mapped;       // word: bytes
   uint32_t unmapped;     // word
   uint32_t table;        // word: bytes
+  uint32_t base;         // word: the first page
+  uint32_t entries;      // word: of pages; those of a span's first page say what it is
+  uint32_t page_count;   // uint32
+  uint32_t entry_bytes;
+  uint32_t entry_pages;  // in an entry, uint32: of the span
+  uint32_t entry_state;  // in an entry, uint8
+  uint32_t entry_owner;  // in an entry, uint16
+  // Constants: states of a live span, of a cached one, of a dirty and of a clean free one. All
+  // others are free, too, or no memory of ours.
+  uint8_t live;
+  uint8_t cached;
+  uint8_t dirty;
+  uint8_t clean;
 };
 
 struct HugeAt {
@@ -127,6 +170,7 @@ struct HugeAt {
   uint32_t entry_bytes;
   uint32_t entry_address;  // in an entry, word; below 2: none
   uint32_t entry_size;     // in an entry, word
+  uint32_t entry_owner;    // in an entry, uint16
   uint32_t kept_slots;     // a constant
   uint32_t kept;           // that many places of mappings
   uint32_t kept_step;
@@ -164,6 +208,46 @@ struct LimitsAt {
   uint32_t hard;
 };
 
+// Blocks between guard pages, at HeapRoot::guards.
+struct GuardsAt {
+  uint32_t slots;       // word: the slots; null: there are none
+  uint32_t used;        // uint32: slots that ever had a block
+  uint32_t base;        // word: the pool's pages; slot i's is page 2 * i + 1
+  uint32_t page_bytes;  // word
+  uint32_t slot_bytes;
+  uint32_t most;       // slots, a constant
+  uint32_t block;      // in a slot, word
+  uint32_t size;       // in a slot, word: what was asked for
+  uint32_t state;      // in a slot, uint8
+  uint32_t live;       // the state of a live block, a constant
+  uint32_t freed;      // the state of a freed one
+  uint32_t allocated;  // in a slot: who allocated it
+  uint32_t released;   // in a slot: who freed it
+  uint32_t thread;     // in one of these, int32
+  uint32_t frame_count;
+  uint32_t frames;  // words
+};
+
+// Hardened mode, at HeapRoot::hardening. Blocks end in a seal, a word; its upper 16 bits are
+// `slack` << 3 | 4 if a guard page follows | 2 more. Usable are the bytes before seal and slack. A
+// standing seal says nothing: there it is all but the seal.
+struct HardeningAt {
+  const void* level;           // uint32; 0: none of this
+  const void* standing_seals;  // uint8: blocks of size classes have a standing seal
+  const void* quarantine;
+  uint32_t seal_bytes;
+  uint32_t guard_level;    // from this level on large and huge blocks at page boundaries end in a
+                           // page for a guard, behind the seal
+  uint32_t places;         // in the quarantine: freed blocks that still have their span or mapping
+  uint32_t place_count;
+  uint32_t queue;          // others, from `queue_first` on, around the end
+  uint32_t queue_slots;
+  uint32_t queue_first;  // uint32
+  uint32_t queue_count;  // uint32
+  uint32_t entry_bytes;
+  uint32_t entry_address;  // in an entry, word; 0: none
+};
+
 struct HeapRoot {
   uint64_t magic;
   uint32_t version;
@@ -176,6 +260,7 @@ struct HeapRoot {
   const ClassRow* classes;
   const StackRow* stacks;
   const char* library_version;  // ends with a zero
+  const HeapRoot* self;         // its own address, or it is a copy
 
   uint32_t started;  // uint8: nothing else means anything while it is 0
   uint32_t homes;    // uint32: homes in use
@@ -191,6 +276,10 @@ struct HeapRoot {
   WindowsAt windows;
   PurgesAt purges;
   LimitsAt limits;
+  StatesAt states;
+  const void* guards;
+  GuardsAt guard_pool;
+  HardeningAt hardening;
 };
 
 }  // namespace tide::layout

@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "ds/lock.h"
+#include "layout/heap_root.h"
 
 namespace tide::probe {
 
@@ -54,6 +55,9 @@ class GuardPool {
 
   // A live block, in slot order from `slot` on, which then stands behind it. Null: there is none.
   void* next_live(uint32_t& slot, size_t& bytes);
+
+  // For readers from outside.
+  static constexpr layout::GuardsAt map();
 
   // In a forked child.
   void repair_in_child() { lock_.release_in_child(); }
@@ -98,5 +102,30 @@ class GuardPool {
   uint32_t newest_ TIDE_GUARDED_BY(lock_) = kNone;
   uint64_t random_ TIDE_GUARDED_BY(lock_) = 0;
 };
+
+// Of a class with hidden members it is conditionally supported, and here it is.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+constexpr layout::GuardsAt GuardPool::map() {
+  layout::GuardsAt at{};
+  at.slots = offsetof(GuardPool, slots_);
+  at.used = offsetof(GuardPool, used_);
+  at.base = offsetof(GuardPool, base_);
+  at.page_bytes = offsetof(GuardPool, page_);
+  at.slot_bytes = sizeof(Slot);
+  at.most = kSlots;
+  at.block = offsetof(Slot, block);
+  at.size = offsetof(Slot, bytes);
+  at.state = offsetof(Slot, state);
+  at.live = static_cast<uint32_t>(State::kLive);
+  at.freed = static_cast<uint32_t>(State::kFreed);
+  at.allocated = offsetof(Slot, allocated);
+  at.released = offsetof(Slot, freed);
+  at.thread = offsetof(Stack, thread);
+  at.frame_count = offsetof(Stack, count);
+  at.frames = offsetof(Stack, frames);
+  return at;
+}
+#pragma GCC diagnostic pop
 
 }  // namespace tide::probe

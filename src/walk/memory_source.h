@@ -1,8 +1,9 @@
-// Memory that is not ours to touch: another process's, later a core's. Tests read their own.
+// Memory that is not ours to touch: another process's, or a core's. Tests read their own.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace tide::walk {
@@ -19,6 +20,15 @@ class MemorySource {
   virtual ~MemorySource() = default;
   // All of them, in one go as far as that is possible. Throws host::Error when one is not there.
   virtual void read(const std::vector<Piece>& pieces) const = 0;
+
+  // The bytes from `address` on: as many of `bytes` as can be had at once, at least one. They lie
+  // in the source, or in `buffer` until that is used again. Empty: there is nothing at `address`.
+  virtual std::span<const std::byte> view(uint64_t address, size_t bytes,
+                                          std::vector<std::byte>& buffer) const {
+    buffer.resize(bytes);
+    read({{address, buffer.data(), bytes}});
+    return buffer;
+  }
 };
 
 // Collects what is to be read; the places must stay where they are until run().

@@ -1,0 +1,44 @@
+#include "walk/target.h"
+
+#include <algorithm>
+
+namespace tide::walk {
+
+const Segment* Target::segment_of(uint64_t address) const {
+  const std::vector<Segment>& all = segments();
+  auto after = std::upper_bound(all.begin(), all.end(), address,
+                                [](uint64_t a, const Segment& s) { return a < s.start; });
+  if (after == all.begin()) return nullptr;
+  --after;
+  return after->contains(address) ? &*after : nullptr;
+}
+
+bool Target::try_read(uint64_t address, void* to, size_t bytes) const {
+  auto* out = static_cast<std::byte*>(to);
+  Buffer buffer;
+  while (bytes != 0) {
+    const std::span<const std::byte> part = view(address, bytes, buffer);
+    if (part.empty()) return false;
+    std::memcpy(out, part.data(), part.size());
+    out += part.size();
+    address += part.size();
+    bytes -= part.size();
+  }
+  return true;
+}
+
+std::optional<std::string> Target::load_text(uint64_t address, size_t most) const {
+  std::string text;
+  Buffer buffer;
+  while (text.size() < most) {
+    const std::span<const std::byte> part = view(address + text.size(), 256, buffer);
+    if (part.empty()) return std::nullopt;
+    const auto* const begin = reinterpret_cast<const char*>(part.data());
+    const auto* const end = static_cast<const char*>(std::memchr(begin, 0, part.size()));
+    text.append(begin, end == nullptr ? part.size() : static_cast<size_t>(end - begin));
+    if (end != nullptr) return text;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tide::walk

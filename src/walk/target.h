@@ -1,0 +1,76 @@
+// What a walk looks at: a live process or a core. Its memory, what is mapped where, its threads.
+//
+// Nothing in it can be trusted: a core may be cut off, damaged or made up.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "walk/memory_source.h"
+
+namespace tide::walk {
+
+using Buffer = std::vector<std::byte>;
+
+// A range of addresses [start, end) of one kind.
+struct Segment {
+  uint64_t start = 0;
+  uint64_t end = 0;
+  bool is_readable = false;
+  bool is_writable = false;
+  bool is_executable = false;
+  std::string file;      // a path, "[stack]" and the like, or empty
+  uint64_t offset = 0;   // in the file
+  uint64_t present = 0;  // bytes from `start` on whose contents are there, not counting the file's
+
+  uint64_t size() const { return end - start; }
+  bool is_file() const { return !file.empty() && file[0] == '/'; }
+  bool contains(uint64_t address) const { return address - start < end - start; }
+};
+
+struct Thread {
+  int id = 0;
+  std::string name;  // empty where it is not known
+  uint64_t stack_pointer = 0;
+  uint64_t thread_pointer = 0;      // 0: not known
+  uint64_t instruction = 0;         // the program counter
+  std::vector<uint64_t> registers;  // all general ones; empty where they are not known
+};
+
+class Target : public MemorySource {
+ public:
+  // "process 4711" or "core 'core.4711'", for messages.
+  virtual std::string name() const = 0;
+  virtual bool is_core() const = 0;
+  // Ascending, without overlaps.
+  virtual const std::vector<Segment>& segments() const = 0;
+  // Of a core the one that ended it first.
+  virtual const std::vector<Thread>& threads() const = 0;
+  // The program's file, as far as it is known; empty if not.
+  virtual std::string program() const = 0;
+  // Bytes that the core should have and that its file does not: it was cut off. 0 for a process.
+  virtual uint64_t cut_bytes() const { return 0; }
+
+  // The segment that holds `address`, or null.
+  const Segment* segment_of(uint64_t address) const;
+
+  // All of `bytes` at `address` to `to`. False: not all of it is there.
+  bool try_read(uint64_t address, void* to, size_t bytes) const;
+  template <class T>
+  std::optional<T> load(uint64_t address) const {
+    T value;
+    if (!try_read(address, &value, sizeof value)) return std::nullopt;
+    return value;
+  }
+  // The text at `address` up to its zero, or nothing: not there, or longer than `most`.
+  std::optional<std::string> load_text(uint64_t address, size_t most = 4096) const;
+};
+
+}  // namespace tide::walk
