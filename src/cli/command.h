@@ -22,6 +22,7 @@ struct Command {
 
 extern const Command kDoctorCommand;
 extern const Command kEnvCommand;
+extern const Command kHeapCommand;
 extern const Command kRunCommand;
 extern const Command kTopCommand;
 

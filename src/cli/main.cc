@@ -16,7 +16,8 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand, &kTopCommand, &kDoctorCommand, &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand, &kTopCommand, &kDoctorCommand, &kHeapCommand,
+                                  &kEnvCommand};
 
 std::string overview() {
   std::string text =

@@ -9,8 +9,6 @@
 namespace tide::walk {
 namespace {
 
-uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
-
 uint64_t less(uint64_t from, uint64_t taken) { return from > taken ? from - taken : 0; }
 
 }  // namespace
@@ -29,35 +27,8 @@ struct HeapReader::ClassNow {
   Counters heaps;                // all first-class heaps together
 };
 
-template <class T>
-T HeapReader::load(uint64_t address) const {
-  T value{};
-  memory_.read({{address, &value, sizeof value}});
-  return value;
-}
-
-HeapReader::HeapReader(const MemorySource& memory, uint64_t root_address) : memory_(memory) {
-  struct Head {
-    uint64_t magic;
-    uint32_t version;
-    uint32_t bytes;
-  };
-  const Head head = load<Head>(root_address);
-  require_known_version(head.magic, head.version, head.bytes);
-  root_ = load<layout::HeapRoot>(root_address);
-  require_sane_root(root_);
-  engine_ = address_of(root_.engine);
-  classes_.resize(root_.class_count);
-  stacks_.resize(root_.stack_count);
-  char version[16] = {};
-  ReadBatch batch;
-  batch.add_bytes(address_of(root_.classes), classes_.data(), classes_.size() * sizeof classes_[0]);
-  batch.add_bytes(address_of(root_.stacks), stacks_.data(), stacks_.size() * sizeof stacks_[0]);
-  batch.add(address_of(root_.library_version), version);
-  batch.run(memory_);
-  version_.assign(version, strnlen(version, sizeof version));
-  require_sane_tables(classes_, stacks_);
-}
+HeapReader::HeapReader(const MemorySource& memory, uint64_t root_address)
+    : memory_(memory), described_(read_tide_root(memory, root_address)) {}
 
 std::vector<HeapReader::ClassNow> HeapReader::read_classes() const {
   const auto homes_in_use = load<uint32_t>(at(root_.homes));
@@ -351,7 +322,7 @@ HeapFigures HeapReader::figures() const {
 
 HeapRanges HeapReader::ranges() const {
   HeapRanges ranges;
-  ranges.records.push_back({engine_, engine_ + root_.engine_bytes});
+  ranges.records.push_back({at(0), at(root_.engine_bytes)});
   if (!is_started()) return ranges;
   const auto base = load<uint64_t>(at(root_.windows.base));
   const auto window = load<uint64_t>(at(root_.windows.window_bytes));

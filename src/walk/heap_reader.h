@@ -4,11 +4,14 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layout/heap_root.h"
 #include "tide/tide.h"
+#include "walk/heap.h"
 #include "walk/memory_source.h"
+#include "walk/tide_root.h"
 
 namespace tide::walk {
 
@@ -17,12 +20,6 @@ struct HeapFigures {
   std::vector<tide_class_stats> classes;  // as tide_class_stats_get, smallest first
   std::vector<uint64_t> dirty_in_class;   // bytes of free blocks in slabs that may be resident
   std::vector<tide_thread_stats> threads;
-};
-
-// Addresses [start, end).
-struct Range {
-  uint64_t start;
-  uint64_t end;
 };
 
 // Where the heap's memory is.
@@ -40,15 +37,17 @@ class HeapReader {
 
   HeapFigures figures() const;
   HeapRanges ranges() const;
-  const std::string& library_version() const { return version_; }
+  const std::string& library_version() const { return described_.version; }
 
  private:
   struct Counters;
   struct ClassNow;
 
-  uint64_t at(uint32_t offset) const { return engine_ + offset; }
+  uint64_t at(uint32_t offset) const { return described_.at(offset); }
   template <class T>
-  T load(uint64_t address) const;
+  T load(uint64_t address) const {
+    return load_from<T>(memory_, address);
+  }
   bool is_started() const { return load<uint8_t>(at(root_.started)) != 0; }
 
   std::vector<ClassNow> read_classes() const;
@@ -66,11 +65,10 @@ class HeapReader {
   std::vector<uint64_t> cache_addresses() const;
 
   const MemorySource& memory_;
-  layout::HeapRoot root_{};
-  uint64_t engine_ = 0;
-  std::vector<layout::ClassRow> classes_;
-  std::vector<layout::StackRow> stacks_;
-  std::string version_;
+  const TideRoot described_;
+  const layout::HeapRoot& root_ = described_.root;
+  const std::vector<layout::ClassRow>& classes_ = described_.classes;
+  const std::vector<layout::StackRow>& stacks_ = described_.stacks;
 };
 
 }  // namespace tide::walk

@@ -67,8 +67,8 @@ class PlaceFinder {
     }
   }
 
-  std::vector<Place> find() {
-    std::vector<Place> places;
+  std::vector<MappingKind> find() {
+    std::vector<MappingKind> places;
     for (size_t i = 0; i < mappings_.size(); ++i) places.push_back(place_of(i, places));
     return places;
   }
@@ -78,24 +78,24 @@ class PlaceFinder {
     return {mapping.device, mapping.inode};
   }
 
-  Place place_of(size_t i, const std::vector<Place>& before) const {
+  MappingKind place_of(size_t i, const std::vector<MappingKind>& before) const {
     const Mapping& mapping = mappings_[i];
-    if (mapping.name == "[heap]") return Place::kBreak;
-    if (mapping.name.starts_with("[stack")) return Place::kStack;
-    if (is_shared_memory(mapping)) return Place::kShared;
+    if (mapping.name == "[heap]") return MappingKind::kBreak;
+    if (mapping.name.starts_with("[stack")) return MappingKind::kStack;
+    if (is_shared_memory(mapping)) return MappingKind::kShared;
     if (mapping.is_file()) {
-      return programs_.contains(file_of(mapping)) ? Place::kProgram : Place::kFile;
+      return programs_.contains(file_of(mapping)) ? MappingKind::kProgram : MappingKind::kFile;
     }
-    if (!is_anonymous(mapping)) return Place::kProgram;  // [vdso] and the like
-    if (is_zeroed_data(i, before)) return Place::kProgram;
-    if (is_stack(i)) return Place::kStack;
-    if (allocator_.kind == AllocatorKind::kGlibc && is_arena(i)) return Place::kArena;
-    return Place::kAnonymous;
+    if (!is_anonymous(mapping)) return MappingKind::kProgram;  // [vdso] and the like
+    if (is_zeroed_data(i, before)) return MappingKind::kProgram;
+    if (is_stack(i)) return MappingKind::kStack;
+    if (allocator_.kind == AllocatorKind::kGlibc && is_arena(i)) return MappingKind::kArena;
+    return MappingKind::kAnonymous;
   }
 
   // Behind the last page that the file of a program has.
-  bool is_zeroed_data(size_t i, const std::vector<Place>& before) const {
-    return i != 0 && before[i - 1] == Place::kProgram && mappings_[i - 1].is_file() &&
+  bool is_zeroed_data(size_t i, const std::vector<MappingKind>& before) const {
+    return i != 0 && before[i - 1] == MappingKind::kProgram && mappings_[i - 1].is_file() &&
            mappings_[i - 1].is_writable && mappings_[i - 1].end == mappings_[i].start &&
            mappings_[i].is_writable;
   }
@@ -147,7 +147,7 @@ Allocator recognise_allocator(const ProcessPicture& picture) {
   return {AllocatorKind::kUnknown, "not known"};
 }
 
-std::vector<Place> find_places(const ProcessPicture& picture, const Allocator& allocator) {
+std::vector<MappingKind> find_places(const ProcessPicture& picture, const Allocator& allocator) {
   return PlaceFinder(picture, allocator).find();
 }
 

@@ -9,7 +9,7 @@
 
 namespace tide::walk {
 
-enum class Place : uint8_t {
+enum class MappingKind : uint8_t {
   kProgram,  // program, libraries, their zeroed data, the kernel's [vdso]
   kFile,     // other files
   kStack,
@@ -34,6 +34,6 @@ struct Allocator {
 Allocator recognise_allocator(const ProcessPicture& picture);
 
 // One for each mapping.
-std::vector<Place> find_places(const ProcessPicture& picture, const Allocator& allocator);
+std::vector<MappingKind> find_places(const ProcessPicture& picture, const Allocator& allocator);
 
 }  // namespace tide::walk

@@ -50,10 +50,35 @@ void require_sane_root(const layout::HeapRoot& root) {
   require_inside(slab.carved, 4, slab.head_bytes);
   require_inside(slab.used, 4, slab.head_bytes);
   require_inside(slab.purged, slab.purge_units / 8, slab.head_bytes);
+  require(slab.bytes >= slab.head_bytes && slab.bytes <= kMostRecordBytes);
+  require(slab.granules_per_slab <= 4096 && slab.granules_per_slab % 64 == 0);
+  require_inside(slab.owner, 2, slab.bytes);
+  require_inside(slab.home, 1, slab.bytes);
+  require_inside(slab.last_class, 1, slab.bytes);
+  require_inside(slab.blocks, 2, slab.bytes);
+  for (const layout::ZoneAt& zone : root.zones) {
+    require(zone.slab_bytes >= slab.granules_per_slab && zone.slab_bytes >= slab.purge_units);
+  }
+  const layout::LargeAt& large = root.large;
+  require(large.page_bytes != 0 && large.entry_bytes >= 8 && large.entry_bytes <= 256);
+  require_inside(large.entry_pages, 4, large.entry_bytes);
+  require_inside(large.entry_state, 1, large.entry_bytes);
+  require_inside(large.entry_owner, 2, large.entry_bytes);
   require(root.huge.entry_bytes <= kMostRecordBytes);
   require_at_most(root.huge.kept_slots, kMostKept);
   require_inside(root.huge.entry_address, 8, root.huge.entry_bytes);
   require_inside(root.huge.entry_size, 8, root.huge.entry_bytes);
+  require_inside(root.huge.entry_owner, 2, root.huge.entry_bytes);
+  const layout::GuardsAt& guards = root.guard_pool;
+  require(guards.most <= 1 << 16 && guards.slot_bytes <= 1 << 16);
+  require_inside(guards.block, 8, guards.slot_bytes);
+  require_inside(guards.size, 8, guards.slot_bytes);
+  require_inside(guards.state, 1, guards.slot_bytes);
+  const layout::HardeningAt& hardening = root.hardening;
+  require(hardening.place_count <= 1 << 12 && hardening.queue_slots <= 1 << 12);
+  require(hardening.entry_bytes <= kMostRecordBytes);
+  require_inside(hardening.entry_address, 8, hardening.entry_bytes);
+  require(root.caches.place_count <= 1 << 12 && root.caches.queue_slots <= 1 << 12);
 }
 
 void require_sane_tables(const std::vector<layout::ClassRow>& classes,

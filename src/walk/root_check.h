@@ -15,6 +15,8 @@ inline constexpr uint32_t kMostHeaps = 1 << 16;
 inline constexpr uint32_t kMostCaches = 1 << 20;
 inline constexpr uint32_t kMostKept = 1 << 12;
 inline constexpr uint64_t kMostHugeEntries = 1 << 22;
+inline constexpr uint64_t kMostSlabs = 1 << 24;
+inline constexpr uint64_t kMostSpanPages = uint64_t{1} << 32;
 
 // These throw host::Error. The first is about what has to be known before the tables are read.
 void require_known_version(uint64_t magic, uint32_t version, uint32_t bytes);

@@ -8,21 +8,21 @@ namespace {
 
 using host::Mapping;
 
-Part part_of(Place place) {
+Part part_of(MappingKind place) {
   switch (place) {
-    case Place::kProgram:
+    case MappingKind::kProgram:
       return Part::kProgram;
-    case Place::kFile:
+    case MappingKind::kFile:
       return Part::kFiles;
-    case Place::kStack:
+    case MappingKind::kStack:
       return Part::kStacks;
-    case Place::kShared:
+    case MappingKind::kShared:
       return Part::kShared;
-    case Place::kBreak:
+    case MappingKind::kBreak:
       return Part::kBreak;
-    case Place::kArena:
+    case MappingKind::kArena:
       return Part::kArenas;
-    case Place::kAnonymous:
+    case MappingKind::kAnonymous:
       break;
   }
   return Part::kAnonymous;
@@ -119,12 +119,12 @@ RssParts find_parts(const ProcessPicture& picture) {
   parts.allocator = recognise_allocator(picture);
   Residents residents(picture);
   if (picture.tide.has_value()) add_tide(*picture.tide, residents, parts);
-  const std::vector<Place> places = find_places(picture, parts.allocator);
+  const std::vector<MappingKind> places = find_places(picture, parts.allocator);
   for (size_t i = 0; i < places.size(); ++i) {
     const Mapping& mapping = picture.mappings[i];
     parts.bytes[static_cast<size_t>(part_of(places[i]))] += residents.left(i);
-    parts.stacks += places[i] == Place::kStack;
-    parts.arenas += places[i] == Place::kArena;
+    parts.stacks += places[i] == MappingKind::kStack;
+    parts.arenas += places[i] == MappingKind::kArena;
     parts.huge_page_bytes += mapping.huge_pages;
     parts.hugetlb_bytes += mapping.hugetlb;
     parts.swap_bytes += mapping.swap;

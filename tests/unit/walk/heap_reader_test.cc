@@ -86,7 +86,9 @@ class HeapReaderTest : public testing::Test {
   }
 
   EngineBox box_;
-  layout::HeapRoot root_ = heap::EngineMap::root(*box_.engine);
+  heap::EngineMap::ClassRows class_rows_ = heap::EngineMap::class_rows<FakeVm>();
+  heap::EngineMap::StackRows stack_rows_ = heap::EngineMap::stack_rows();
+  layout::HeapRoot root_ = heap::EngineMap::root(*box_.engine, class_rows_, stack_rows_);
   OwnMemory memory_;
 };
 

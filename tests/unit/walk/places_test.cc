@@ -9,9 +9,9 @@ namespace tide::tests {
 
 namespace {
 
-using walk::Place;
+using walk::MappingKind;
 
-std::vector<Place> places_of(std::string_view maps) {
+std::vector<MappingKind> places_of(std::string_view maps) {
   walk::ProcessPicture picture;
   picture.mappings = host::parse_maps(maps);
   return walk::find_places(picture, {walk::AllocatorKind::kTide, "Tide"});
@@ -25,8 +25,8 @@ TEST(Places, BehindAGuardPageIsAStackIfItIsLongEnoughForOne) {
       "7f0000101000-7f0000102000 rw-p 00000000 00:00 0 \n"
       "7f0000102000-7f0000103000 ---p 00000000 00:00 0 \n");
   ASSERT_EQ(places.size(), 5u);
-  EXPECT_EQ(places[1], Place::kStack);
-  EXPECT_EQ(places[3], Place::kAnonymous) << "a sampled block between its guard pages";
+  EXPECT_EQ(places[1], MappingKind::kStack);
+  EXPECT_EQ(places[3], MappingKind::kAnonymous) << "a sampled block between its guard pages";
 }
 
 }  // namespace

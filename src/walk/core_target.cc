@@ -1,0 +1,303 @@
+#include "walk/core_target.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gelf.h>
+#include <sys/mman.h>
+#include <sys/procfs.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "host/error.h"
+#include "host/file_descriptor.h"
+#include "walk/machine.h"
+
+namespace tide::walk {
+namespace {
+
+template <class T>
+bool take(std::span<const std::byte>& from, T& to) {
+  if (from.size() < sizeof to) return false;
+  std::memcpy(&to, from.data(), sizeof to);
+  from = from.subspan(sizeof to);
+  return true;
+}
+
+bool begins_with(std::span<const std::byte> bytes, std::string_view magic) {
+  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::string& path) {
+  const host::FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat status {};
+  if (file.get() < 0 || fstat(file.get(), &status) != 0) {
+    throw host::Error(fmt::format("'{}' cannot be opened: {}", path, std::strerror(errno)));
+  }
+  if (!S_ISREG(status.st_mode)) throw host::Error(fmt::format("'{}' is no file", path));
+  if (status.st_size == 0) throw host::Error(fmt::format("'{}' is empty", path));
+  const auto size = static_cast<size_t>(status.st_size);
+  void* const start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (start == MAP_FAILED) {
+    throw host::Error(fmt::format("'{}' cannot be mapped: {}", path, std::strerror(errno)));
+  }
+  bytes_ = {static_cast<const std::byte*>(start), size};
+}
+
+MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
+
+bool CoreTarget::looks_like_core(const std::string& path) {
+  const MappedFile file(path);
+  std::span<const std::byte> bytes = file.bytes();
+  Elf64_Ehdr header{};
+  return begins_with(bytes, ELFMAG) && take(bytes, header) && header.e_type == ET_CORE;
+}
+
+CoreTarget::CoreTarget(const std::string& path, const std::string& program)
+    : path_(path), given_program_(program), core_(std::make_unique<MappedFile>(path)) {
+  read_headers();
+  add_named_ranges();
+  name_stacks();
+}
+
+CoreTarget::~CoreTarget() = default;
+
+void CoreTarget::read_headers() {
+  const std::span<const std::byte> all = core_->bytes();
+  if (begins_with(all, "\x28\xb5\x2f\xfd")) {
+    throw host::Error(fmt::format("'{}' is compressed; first: zstd -d {}", path_, path_));
+  }
+  if (begins_with(all, "\x04\x22\x4d\x18")) {
+    throw host::Error(fmt::format("'{}' is compressed; first: lz4 -d {}", path_, path_));
+  }
+  if (begins_with(all, "\x1f\x8b")) {
+    throw host::Error(fmt::format("'{}' is compressed; first: gunzip {}", path_, path_));
+  }
+  Elf64_Ehdr header{};
+  std::span<const std::byte> rest = all;
+  if (!begins_with(all, ELFMAG) || !take(rest, header)) {
+    throw host::Error(fmt::format("'{}' is no core file", path_));
+  }
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) {
+    throw host::Error(
+        fmt::format("'{}' is of a {}-bit {}-endian machine; only cores of 64-bit little-endian "
+                    "ones can be read",
+                    path_, header.e_ident[EI_CLASS] == ELFCLASS32 ? 32 : 64,
+                    header.e_ident[EI_DATA] == ELFDATA2MSB ? "big" : "little"));
+  }
+  if (header.e_type != ET_CORE) {
+    throw host::Error(fmt::format("'{}' is {}, not a core file", path_,
+                                  header.e_type == ET_EXEC || header.e_type == ET_DYN
+                                      ? "a program or library"
+                                      : "an ELF file of another kind"));
+  }
+  if (!is_known_machine(header.e_machine)) {
+    throw host::Error(
+        fmt::format("'{}' is of another machine (ELF number {}) than this command "
+                    "knows: x86-64 and AArch64",
+                    path_, header.e_machine));
+  }
+  uint64_t count = header.e_phnum;
+  if (count == PN_XNUM) {  // too many for the field: the first section says how many
+    Elf64_Shdr section{};
+    if (header.e_shoff <= all.size()) rest = all.subspan(header.e_shoff);
+    if (header.e_shoff > all.size() || !take(rest, section)) {
+      throw host::Error(fmt::format("'{}' is cut off before its number of segments", path_));
+    }
+    count = section.sh_info;
+  }
+  const bool fits = header.e_phentsize == sizeof(Elf64_Phdr) && header.e_phoff <= all.size() &&
+                    count <= (all.size() - header.e_phoff) / sizeof(Elf64_Phdr);
+  if (!fits || count == 0) {
+    throw host::Error(
+        fmt::format("'{}' is cut off or damaged: its list of segments is not there", path_));
+  }
+  std::vector<Elf64_Phdr> headers(count);
+  std::memcpy(headers.data(), all.data() + header.e_phoff, count * sizeof headers[0]);
+  std::stable_sort(headers.begin(), headers.end(),
+                   [](const Elf64_Phdr& a, const Elf64_Phdr& b) { return a.p_vaddr < b.p_vaddr; });
+  for (const Elf64_Phdr& program : headers) {
+    const uint64_t offset = std::min<uint64_t>(program.p_offset, all.size());
+    const uint64_t there = std::min<uint64_t>(program.p_filesz, all.size() - offset);
+    if (program.p_type == PT_NOTE) read_notes(all.subspan(offset, there));
+    if (program.p_type != PT_LOAD || program.p_memsz == 0) continue;
+    const uint64_t end = program.p_vaddr + program.p_memsz;
+    // Segments that lie over each other are nonsense; the first one stands.
+    if (end < program.p_vaddr) continue;
+    if (!segments_.empty() && program.p_vaddr < segments_.back().end) continue;
+    cut_bytes_ += program.p_filesz - there;
+    Segment segment;
+    segment.start = program.p_vaddr;
+    segment.end = end;
+    segment.is_readable = (program.p_flags & PF_R) != 0;
+    segment.is_writable = (program.p_flags & PF_W) != 0;
+    segment.is_executable = (program.p_flags & PF_X) != 0;
+    segment.present = std::min(there, program.p_memsz);
+    contents_.push_back({all.subspan(offset, segment.present), {}, false});
+    segments_.push_back(std::move(segment));
+  }
+  if (segments_.empty()) throw host::Error(fmt::format("'{}' has no memory in it", path_));
+  if (!given_program_.empty()) program_ = given_program_;
+}
+
+void CoreTarget::read_notes(std::span<const std::byte> notes) {
+  Elf64_Nhdr head{};
+  while (take(notes, head)) {
+    const uint64_t name = (uint64_t{head.n_namesz} + 3) & ~uint64_t{3};
+    const uint64_t body = (uint64_t{head.n_descsz} + 3) & ~uint64_t{3};
+    if (name > notes.size() || head.n_descsz > notes.size() - name) return;
+    const std::span<const std::byte> bytes = notes.subspan(name, head.n_descsz);
+    const bool is_core = begins_with(notes, "CORE");
+    if (is_core && head.n_type == NT_PRSTATUS) read_status(bytes);
+    if (is_core && head.n_type == NT_FILE) read_names(bytes);
+    if (is_core && head.n_type == NT_PRPSINFO) read_program(bytes);
+    notes = notes.subspan(std::min<uint64_t>(name + body, notes.size()));
+  }
+}
+
+// The general registers stand behind a head that is the same on all 64-bit machines.
+void CoreTarget::read_status(std::span<const std::byte> note) {
+  constexpr size_t kPid = 32;
+  constexpr size_t kRegisters = 112;
+  constexpr size_t kTail = 8;  // whether floating point registers are valid
+  if (note.size() < kRegisters + kTail) return;
+  Thread thread;
+  int32_t id = 0;
+  std::memcpy(&id, note.data() + kPid, sizeof id);
+  thread.id = id;
+  thread.registers.resize((note.size() - kRegisters - kTail) / sizeof(uint64_t));
+  std::memcpy(thread.registers.data(), note.data() + kRegisters,
+              thread.registers.size() * sizeof(uint64_t));
+  name_registers(thread);
+  threads_.push_back(std::move(thread));
+}
+
+void CoreTarget::read_names(std::span<const std::byte> note) {
+  uint64_t count = 0;
+  uint64_t page = 0;
+  if (!take(note, count) || !take(note, page)) return;
+  if (count > note.size() / (3 * sizeof(uint64_t))) return;
+  std::span<const std::byte> names = note.subspan(count * 3 * sizeof(uint64_t));
+  for (uint64_t i = 0; i < count; ++i) {
+    NamedRange range{};
+    if (!take(note, range.start) || !take(note, range.end) || !take(note, range.offset)) return;
+    range.offset *= page;
+    const auto* const text = reinterpret_cast<const char*>(names.data());
+    const size_t length = strnlen(text, names.size());
+    range.file.assign(text, length);
+    names = names.subspan(std::min(length + 1, names.size()));
+    names_.push_back(std::move(range));
+  }
+}
+
+// The command's name: of the files that are mapped the one with it is the program.
+void CoreTarget::read_program(std::span<const std::byte> note) {
+  if (note.size() < sizeof(elf_prpsinfo) || !program_.empty()) return;
+  elf_prpsinfo info{};
+  std::memcpy(&info, note.data(), sizeof info);
+  program_.assign(info.pr_fname, strnlen(info.pr_fname, sizeof info.pr_fname));
+}
+
+void CoreTarget::add_named_ranges() {
+  std::sort(names_.begin(), names_.end(),
+            [](const NamedRange& a, const NamedRange& b) { return a.start < b.start; });
+  for (Segment& segment : segments_) {
+    auto after = std::upper_bound(names_.begin(), names_.end(), segment.start,
+                                  [](uint64_t a, const NamedRange& r) { return a < r.start; });
+    if (after == names_.begin() || segment.start >= (--after)->end) continue;
+    segment.file = after->file;
+    segment.offset = after->offset + (segment.start - after->start);
+  }
+  if (!given_program_.empty() || program_.empty()) return;
+  // 15 letters of the name are all that the core has.
+  const std::string command = program_;
+  program_.clear();
+  for (const NamedRange& range : names_) {
+    if (range.file.substr(range.file.rfind('/') + 1).starts_with(command)) {
+      program_ = range.file;
+      return;
+    }
+  }
+}
+
+void CoreTarget::name_stacks() {
+  for (const Thread& thread : threads_) {
+    const Segment* const segment = segment_of(thread.stack_pointer);
+    if (segment == nullptr || !segment->file.empty()) continue;
+    segments_[static_cast<size_t>(segment - segments_.data())].file = "[stack]";
+  }
+}
+
+const MappedFile* CoreTarget::file_of(const std::string& path) const {
+  const auto [entry, is_new] = files_.try_emplace(path);
+  if (!is_new) return entry->second.get();
+  try {
+    entry->second = std::make_unique<MappedFile>(path);
+  } catch (const host::Error&) {
+    return nullptr;
+  }
+  if (!is_same_file(path, entry->second->bytes())) entry->second = nullptr;
+  return entry->second.get();
+}
+
+// Of most files the core has the first page, and with it headers and the build id. Of a file of
+// which it has nothing that can be compared nothing is known.
+bool CoreTarget::is_same_file(const std::string& file, std::span<const std::byte> now) const {
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    const Segment& segment = segments_[i];
+    if (segment.file != file || segment.is_writable || segment.present == 0) continue;
+    const size_t bytes = std::min<size_t>(segment.present, 4096);
+    if (segment.offset > now.size() || now.size() - segment.offset < bytes) return false;
+    return std::memcmp(now.data() + segment.offset, contents_[i].bytes.data(), bytes) == 0;
+  }
+  return false;
+}
+
+std::span<const std::byte> CoreTarget::file_bytes(size_t index) const {
+  const Contents& contents = contents_[index];
+  if (contents.has_asked) return contents.file;
+  contents.has_asked = true;
+  const Segment& segment = segments_[index];
+  // What was written to is in the core, or lost.
+  if (!segment.is_file() || segment.is_writable) return {};
+  const MappedFile* file = file_of(segment.file);
+  if (file == nullptr && !given_program_.empty() && segment.file == program_) {
+    file = file_of(given_program_);
+  }
+  if (file == nullptr || segment.offset >= file->bytes().size()) return {};
+  const size_t bytes = std::min<uint64_t>(file->bytes().size() - segment.offset, segment.size());
+  contents.file = file->bytes().subspan(segment.offset, bytes);
+  return contents.file;
+}
+
+std::span<const std::byte> CoreTarget::view(uint64_t address, size_t bytes,
+                                            Buffer& /*buffer*/) const {
+  size_t index = last_;
+  if (index >= segments_.size() || !segments_[index].contains(address)) {
+    const Segment* const segment = segment_of(address);
+    if (segment == nullptr) return {};
+    index = static_cast<size_t>(segment - segments_.data());
+    last_ = index;
+  }
+  const uint64_t offset = address - segments_[index].start;
+  std::span<const std::byte> there = contents_[index].bytes;
+  if (offset >= there.size()) there = file_bytes(index);
+  if (offset >= there.size()) return {};
+  return there.subspan(offset, std::min<size_t>(bytes, there.size() - offset));
+}
+
+void CoreTarget::read(const std::vector<Piece>& pieces) const {
+  for (const Piece& piece : pieces) {
+    if (!try_read(piece.address, piece.to, piece.bytes)) {
+      throw host::Error(fmt::format("{}: {} bytes at {:#x} are not in it{}", name(), piece.bytes,
+                                    piece.address, cut_bytes_ == 0 ? "" : ": it is cut off"));
+    }
+  }
+}
+
+}  // namespace tide::walk

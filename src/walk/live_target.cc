@@ -1,0 +1,136 @@
+#include "walk/live_target.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "host/error.h"
+#include "host/process_maps.h"
+#include "walk/machine.h"
+
+namespace tide::walk {
+
+StoppedThreads::StoppedThreads(const host::Proc& proc, int pid) : proc_(proc), pid_(pid) {
+  // Threads may start others until the last one stands.
+  for (bool any = true; any;) {
+    any = false;
+    for (const int id : proc.threads(pid)) {
+      if (std::find(ids_.begin(), ids_.end(), id) != ids_.end()) continue;
+      if (stop(id)) any = true;
+    }
+  }
+  if (ids_.empty()) throw host::Error(fmt::format("process {} has ended", pid));
+}
+
+// False: the thread has ended meanwhile.
+bool StoppedThreads::stop(int id) {
+  if (ptrace(PTRACE_SEIZE, id, nullptr, nullptr) != 0) {
+    if (errno == ESRCH) return false;
+    const std::string tracer = fmt::format("{}", proc_.try_read(pid_, "status").value_or(""));
+    const auto who = host::field_value(tracer, "TracerPid").value_or(0);
+    let_go();
+    if (who != 0) {
+      throw host::Error(
+          fmt::format("process {} is traced by process {} already; end that, or use "
+                      "--no-stop",
+                      pid_, who));
+    }
+    proc_.fail_not_permitted(pid_);
+  }
+  ids_.push_back(id);
+  if (ptrace(PTRACE_INTERRUPT, id, nullptr, nullptr) != 0) return true;
+  int status = 0;
+  while (waitpid(id, &status, __WALL) < 0 && errno == EINTR) {
+  }
+  // What stopped it instead is delivered when it goes on: PTRACE_DETACH with the signal.
+  if (WIFSTOPPED(status) && (status >> 16) == 0 && WSTOPSIG(status) != SIGTRAP) {
+    ptrace(PTRACE_CONT, id, nullptr, WSTOPSIG(status));
+    ptrace(PTRACE_INTERRUPT, id, nullptr, nullptr);
+    while (waitpid(id, &status, __WALL) < 0 && errno == EINTR) {
+    }
+  }
+  return true;
+}
+
+void StoppedThreads::let_go() {
+  for (const int id : ids_) ptrace(PTRACE_DETACH, id, nullptr, nullptr);
+  ids_.clear();
+}
+
+StoppedThreads::~StoppedThreads() { let_go(); }
+
+LiveTarget::LiveTarget(int pid, bool stop) : pid_(pid), memory_(proc_, pid) {
+  proc_.require(pid);
+  if (stop) stopped_ = std::make_unique<StoppedThreads>(proc_, pid);
+  read_segments();
+  read_threads();
+}
+
+LiveTarget::~LiveTarget() = default;
+
+std::string LiveTarget::name() const { return fmt::format("process {}", pid_); }
+
+void LiveTarget::read_segments() {
+  for (const host::Mapping& mapping : host::parse_maps(proc_.read(pid_, "maps"))) {
+    // The kernel's own pages can't be read by others.
+    if (mapping.name == "[vvar]" || mapping.name == "[vsyscall]") continue;
+    Segment segment;
+    segment.start = mapping.start;
+    segment.end = mapping.end;
+    segment.is_readable = mapping.is_readable;
+    segment.is_writable = mapping.is_writable;
+    segment.is_executable = mapping.is_executable;
+    segment.file = mapping.name;
+    segment.offset = mapping.offset;
+    segment.present = mapping.is_readable ? mapping.size() : 0;
+    segments_.push_back(std::move(segment));
+  }
+  if (segments_.empty()) {
+    throw host::Error(
+        fmt::format("process {} has no memory: it has ended or is the kernel's", pid_));
+  }
+}
+
+void LiveTarget::read_threads() {
+  const std::vector<int> ids = stopped_ != nullptr ? stopped_->ids() : proc_.threads(pid_);
+  for (const int id : ids) {
+    Thread thread;
+    thread.id = id;
+    const auto name = proc_.try_read(pid_, fmt::format("task/{}/comm", id));
+    if (name.has_value()) thread.name = name->substr(0, name->find('\n'));
+    if (stopped_ != nullptr) {
+      std::array<uint64_t, 64> registers{};
+      iovec place{registers.data(), sizeof registers};
+      if (ptrace(PTRACE_GETREGSET, id, NT_PRSTATUS, &place) == 0) {
+        thread.registers.assign(registers.begin(),
+                                registers.begin() + static_cast<long>(place.iov_len / 8));
+        name_registers(thread);
+      }
+    }
+    threads_.push_back(std::move(thread));
+  }
+}
+
+std::span<const std::byte> LiveTarget::view(uint64_t address, size_t bytes, Buffer& buffer) const {
+  const Segment* const segment = segment_of(address);
+  // What is not readable for the process is not for us.
+  if (segment == nullptr || segment->present == 0) return {};
+  const size_t wanted = std::min<uint64_t>(bytes, segment->end - address);
+  if (buffer.size() < wanted) buffer.resize(wanted);
+  const iovec here{buffer.data(), wanted};
+  const iovec there{reinterpret_cast<void*>(address), wanted};
+  const ssize_t got = process_vm_readv(pid_, &here, 1, &there, 1, 0);
+  if (got < 0 && errno == EPERM) proc_.fail_not_permitted(pid_);
+  if (got < 0 && errno == ESRCH) throw host::Error(fmt::format("process {} has ended", pid_));
+  return got <= 0 ? std::span<const std::byte>{}
+                  : std::span<const std::byte>(buffer.data(), static_cast<size_t>(got));
+}
+
+}  // namespace tide::walk

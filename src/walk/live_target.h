@@ -1,0 +1,65 @@
+// A running process as a Target. Its threads are stopped with ptrace for as long as the object
+// lives, or not at all; they go on when it ends, also when this command is killed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/proc.h"
+#include "walk/live_memory.h"
+#include "walk/target.h"
+
+namespace tide::walk {
+
+// Stops all threads of a process (PTRACE_SEIZE, PTRACE_INTERRUPT: no signal is seen by anybody).
+class StoppedThreads {
+ public:
+  // Throws host::Error: may not be traced, or is traced already.
+  StoppedThreads(const host::Proc& proc, int pid);
+  ~StoppedThreads();
+  StoppedThreads(const StoppedThreads&) = delete;
+  StoppedThreads& operator=(const StoppedThreads&) = delete;
+
+  const std::vector<int>& ids() const { return ids_; }
+
+ private:
+  bool stop(int id);
+  void let_go();
+
+  const host::Proc& proc_;
+  int pid_;
+  std::vector<int> ids_;
+};
+
+class LiveTarget : public Target {
+ public:
+  // With `stop` false the process goes on meanwhile; what is read may not fit together.
+  // Throws host::Error: no such process, not permitted.
+  LiveTarget(int pid, bool stop);
+  ~LiveTarget() override;
+
+  std::string name() const override;
+  bool is_core() const override { return false; }
+  const std::vector<Segment>& segments() const override { return segments_; }
+  const std::vector<Thread>& threads() const override { return threads_; }
+  std::string program() const override { return proc_.link_target(pid_, "exe"); }
+  void read(const std::vector<Piece>& pieces) const override { memory_.read(pieces); }
+  std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
+
+  // Lets the process go on; what is read from now on may not fit together.
+  void resume() { stopped_.reset(); }
+
+ private:
+  void read_segments();
+  void read_threads();
+
+  host::Proc proc_;
+  int pid_;
+  LiveMemory memory_;
+  std::unique_ptr<StoppedThreads> stopped_;
+  std::vector<Segment> segments_;
+  std::vector<Thread> threads_;
+};
+
+}  // namespace tide::walk

@@ -1,0 +1,65 @@
+#include "walk/open_target.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "host/error.h"
+#include "walk/core_target.h"
+#include "walk/live_target.h"
+#include "walk/tide_heap.h"
+
+namespace tide::walk {
+namespace {
+
+// A number is a process, even where a file has that name: "./4711" names the file.
+bool parse_pid(const std::string& text, int& pid) {
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), pid);
+  return fault == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+std::unique_ptr<Target> open_target(const std::string& what, const OpenOptions& options) {
+  int pid = 0;
+  if (parse_pid(what, pid)) {
+    if (pid <= 0) throw host::Error(fmt::format("'{}' is no process", what), host::kExitUsage);
+    return std::make_unique<LiveTarget>(pid, options.stop);
+  }
+  struct stat status {};
+  if (stat(what.c_str(), &status) != 0) {
+    throw host::Error(
+        fmt::format("'{}' is neither the number of a process nor a core file that is "
+                    "there",
+                    what));
+  }
+  return std::make_unique<CoreTarget>(what, options.program);
+}
+
+std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
+  std::vector<std::unique_ptr<Heap>> heaps;
+  bool has_idle = false;
+  for (const uint64_t root : scan_for_roots(target)) {
+    std::unique_ptr<TideHeap> heap;
+    try {
+      heap = std::make_unique<TideHeap>(target, root);
+    } catch (const host::NotPermitted&) {
+      throw;
+    } catch (const host::Error& error) {
+      throw host::Error(fmt::format("{}: {}", target.name(), error.what()));
+    }
+    has_idle = has_idle || !heap->is_started();
+    if (heap->is_started()) heaps.push_back(std::move(heap));
+  }
+  if (!heaps.empty()) return heaps;
+  throw host::Error(fmt::format(
+      "{}: {}", target.name(),
+      has_idle ? "Tide is in it, and has given out no block yet"
+      : target.cut_bytes() != 0
+          ? "no heap of Tide in what there is of it; the file was cut off before its end"
+          : "no heap of Tide or of glibc's malloc in it"));
+}
+
+}  // namespace tide::walk

@@ -1,0 +1,170 @@
+#include "walk/tide_lists.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "walk/root_check.h"
+
+namespace tide::walk {
+
+using List = Listed::List;
+
+std::vector<uint64_t> TideLists::caches() const {
+  std::vector<uint64_t> addresses;
+  for (auto cache = load_from<uint64_t>(target_, root_.at(root_.root.caches.first)); cache != 0;
+       cache = load_from<uint64_t>(target_, cache + root_.root.caches.next)) {
+    addresses.push_back(cache);
+    require_at_most(addresses.size(), kMostCaches);
+  }
+  return addresses;
+}
+
+uint64_t TideLists::in_flight() const {
+  uint64_t count = 0;
+  for (const uint64_t cache : caches()) {
+    const auto here = load_from<int32_t>(target_, cache + root_.root.caches.in_flight);
+    if (here > 0) count += static_cast<uint64_t>(here);
+  }
+  return count;
+}
+
+void TideLists::add_cache(uint64_t cache, uint64_t large_base, std::vector<Listed>& all) const {
+  const layout::CachesAt& where = root_.root.caches;
+  const size_t count = root_.stacks.size();
+  std::vector<uint64_t> tops(count);
+  std::vector<uint64_t> limits(count);
+  std::vector<uint16_t> gone(count);
+  int32_t owner = 0;
+  uint8_t home = 0;
+  uint32_t spans = 0;
+  ReadBatch batch;
+  batch.add_bytes(cache + where.tops, tops.data(), count * sizeof tops[0]);
+  batch.add_bytes(cache + where.limits, limits.data(), count * sizeof limits[0]);
+  batch.add_bytes(cache + where.gone, gone.data(), count * sizeof gone[0]);
+  batch.add(cache + where.owner, owner);
+  batch.add(cache + where.home, home);
+  batch.add(cache + where.spans, spans);
+  batch.run(target_);
+  for (size_t i = 0; i < count; ++i) {
+    const layout::StackRow& row = root_.stacks[i];
+    if (row.size_class == 0) continue;
+    const bool is_foreign = row.home != layout::StackRow::kEveryHome && row.home != home;
+    const bool is_long = limits[i] >= cache + where.long_slots;
+    const uint64_t bottom = cache + (is_foreign ? row.foreign_place
+                                     : is_long  ? row.long_place
+                                                : row.short_place);
+    const uint64_t slots = (tops[i] - bottom) / sizeof(uint64_t);
+    if (slots > row.most_blocks || gone[i] > slots) continue;
+    // Above the null slot at the bottom; the lowest ones are gone.
+    const uint64_t left = slots - gone[i];
+    std::vector<uint64_t> blocks(left);
+    if (left == 0) continue;
+    target_.read(
+        {{bottom + (1 + gone[i]) * sizeof(uint64_t), blocks.data(), left * sizeof(uint64_t)}});
+    for (const uint64_t block : blocks) {
+      if (block != 0) all.push_back({block, row.size_class, owner, List::kCache});
+    }
+  }
+  for (uint32_t i = 0; i < std::min(spans, 64u); ++i) {
+    const auto page = load_from<uint32_t>(
+        target_, cache + where.span_list + uint64_t{i} * where.span_step + where.span_page);
+    const uint64_t address = large_base + uint64_t{page} * root_.root.large.page_bytes;
+    all.push_back({address, 0, owner, List::kSpanCache});
+  }
+  // Only hardened processes have ever touched these pages.
+  if (root_.root.hardening.level == nullptr ||
+      load_from<uint32_t>(target_, reinterpret_cast<uint64_t>(root_.root.hardening.level)) < 2) {
+    return;
+  }
+  std::vector<uint64_t> waiting(where.place_count);
+  target_.read({{cache + where.places, waiting.data(), waiting.size() * sizeof(uint64_t)}});
+  const auto first = load_from<uint32_t>(target_, cache + where.queue_first);
+  const auto queued = load_from<uint32_t>(target_, cache + where.queue_count);
+  for (uint32_t i = 0; i < std::min(queued, where.queue_slots); ++i) {
+    const uint64_t slot = (uint64_t{first} + i) % where.queue_slots;
+    waiting.push_back(load_from<uint64_t>(target_, cache + where.queue + slot * sizeof(uint64_t)));
+  }
+  for (const uint64_t block : waiting) {
+    if (block != 0) all.push_back({block, 0, owner, List::kWaiting});
+  }
+}
+
+void TideLists::add_depots(std::vector<Listed>& all) const {
+  const layout::BatchesAt& at = root_.root.batches;
+  const auto homes_in_use = load_from<uint32_t>(target_, root_.at(root_.root.homes));
+  for (size_t c = 0; c < root_.classes.size(); ++c) {
+    const layout::ClassRow& row = root_.classes[c];
+    if (row.block_bytes == 0) continue;
+    const uint32_t homes = std::min(row.homes, row.homes == 1 ? 1 : homes_in_use);
+    for (uint32_t home = 0; home < homes; ++home) {
+      const auto full = load_from<uint32_t>(target_, root_.at(row.depot + home * row.depot_step));
+      for (uint32_t slot = 0; slot < at.slots; ++slot) {
+        if (((full >> slot) & 1) == 0) continue;
+        const uint64_t batch = root_.at(row.batches + home * row.batches_step + slot * at.step);
+        const uint32_t count =
+            std::min(load_from<uint32_t>(target_, batch + at.count), at.step / 8);
+        std::vector<uint64_t> blocks(count);
+        if (count == 0) continue;
+        target_.read({{batch + at.blocks, blocks.data(), count * sizeof(uint64_t)}});
+        for (const uint64_t block : blocks) {
+          all.push_back({block, static_cast<uint32_t>(c), 0, List::kDepot});
+        }
+      }
+    }
+  }
+}
+
+std::vector<uint64_t> TideLists::read_quarantine() const {
+  const layout::HardeningAt& at = root_.root.hardening;
+  std::vector<uint64_t> blocks;
+  if (at.level == nullptr || at.quarantine == nullptr ||
+      load_from<uint32_t>(target_, reinterpret_cast<uint64_t>(at.level)) < 2) {
+    return blocks;
+  }
+  const auto quarantine = reinterpret_cast<uint64_t>(at.quarantine);
+  const auto add = [&](uint64_t entry) {
+    const auto address = load_from<uint64_t>(target_, entry + at.entry_address);
+    if (address != 0) blocks.push_back(address);
+  };
+  for (uint32_t i = 0; i < at.place_count; ++i) {
+    add(quarantine + at.places + uint64_t{i} * at.entry_bytes);
+  }
+  const auto first = load_from<uint32_t>(target_, quarantine + at.queue_first);
+  const auto count = load_from<uint32_t>(target_, quarantine + at.queue_count);
+  for (uint32_t i = 0; i < std::min(count, at.queue_slots); ++i) {
+    const uint64_t slot = (uint64_t{first} + i) % at.queue_slots;
+    add(quarantine + at.queue + slot * at.entry_bytes);
+  }
+  std::sort(blocks.begin(), blocks.end());
+  return blocks;
+}
+
+std::vector<Listed> TideLists::read_all(uint64_t large_base) const {
+  std::vector<Listed> all;
+  for (const uint64_t cache : caches()) add_cache(cache, large_base, all);
+  add_depots(all);
+  for (const uint64_t block : read_quarantine()) all.push_back({block, 0, 0, List::kQuarantine});
+  std::sort(all.begin(), all.end(),
+            [](const Listed& a, const Listed& b) { return a.address < b.address; });
+  return all;
+}
+
+std::string list_text(const Listed& listed) {
+  switch (listed.list) {
+    case List::kCache:
+      return fmt::format("in the cache of thread {}", listed.thread);
+    case List::kSpanCache:
+      return fmt::format("in the cache of thread {}", listed.thread);
+    case List::kDepot:
+      return "in a depot, at hand for all threads";
+    case List::kWaiting:
+      return fmt::format("held back by thread {}", listed.thread);
+    case List::kQuarantine:
+      return "in the quarantine";
+  }
+  return {};
+}
+
+}  // namespace tide::walk

@@ -1,0 +1,84 @@
+#include "walk/tide_root.h"
+
+#include <cstddef>
+#include <cstring>
+
+#include "walk/root_check.h"
+
+namespace tide::walk {
+namespace {
+
+uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+// A root says where it is: whatever else has its first word is a copy of one, or of its name.
+bool is_root(const Target& target, uint64_t address) {
+  const auto self = target.load<uint64_t>(address + offsetof(layout::HeapRoot, self));
+  return self == address;
+}
+
+void scan_segment(const Target& target, const Segment& segment, std::vector<uint64_t>& found) {
+  constexpr size_t kStep = size_t{1} << 20;
+  Buffer buffer;
+  for (uint64_t at = segment.start; at < segment.end;) {
+    const std::span<const std::byte> bytes = target.view(at, kStep, buffer);
+    if (bytes.size() < sizeof(uint64_t)) break;
+    const size_t words = bytes.size() / sizeof(uint64_t);
+    for (size_t i = 0; i < words; ++i) {
+      uint64_t word;
+      std::memcpy(&word, bytes.data() + i * sizeof word, sizeof word);
+      if (word == layout::kHeapRootMagic && is_root(target, at + i * sizeof word)) {
+        found.push_back(at + i * sizeof word);
+      }
+    }
+    at += words * sizeof(uint64_t);
+  }
+}
+
+}  // namespace
+
+TideRoot read_tide_root(const MemorySource& memory, uint64_t address) {
+  struct Head {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t bytes;
+  };
+  const Head head = load_from<Head>(memory, address);
+  require_known_version(head.magic, head.version, head.bytes);
+  TideRoot result;
+  result.root = load_from<layout::HeapRoot>(memory, address);
+  require_sane_root(result.root);
+  result.engine = address_of(result.root.engine);
+  result.classes.resize(result.root.class_count);
+  result.stacks.resize(result.root.stack_count);
+  char version[16] = {};
+  ReadBatch batch;
+  batch.add_bytes(address_of(result.root.classes), result.classes.data(),
+                  result.classes.size() * sizeof result.classes[0]);
+  batch.add_bytes(address_of(result.root.stacks), result.stacks.data(),
+                  result.stacks.size() * sizeof result.stacks[0]);
+  batch.run(memory);
+  // It may end at the end of a mapping.
+  for (size_t i = 0; i + 1 < sizeof version; ++i) {
+    version[i] = load_from<char>(memory, address_of(result.root.library_version) + i);
+    if (version[i] == 0) break;
+  }
+  result.version.assign(version, strnlen(version, sizeof version));
+  require_sane_tables(result.classes, result.stacks);
+  return result;
+}
+
+std::vector<uint64_t> scan_for_roots(const Target& target) {
+  std::vector<uint64_t> found;
+  bool has_files = false;
+  for (const Segment& segment : target.segments()) {
+    has_files = has_files || segment.is_file();
+    if (segment.is_writable && segment.is_file()) scan_segment(target, segment, found);
+  }
+  if (!found.empty() || has_files) return found;
+  for (const Segment& segment : target.segments()) {
+    if (segment.is_writable) scan_segment(target, segment, found);
+  }
+  return found;
+}
+
+}  // namespace tide::walk

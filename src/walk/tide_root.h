@@ -1,0 +1,40 @@
+// A heap root of Tide (layout/heap_root.h) with its tables, read and found sane; and the search for
+// roots without any file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layout/heap_root.h"
+#include "walk/memory_source.h"
+#include "walk/target.h"
+
+namespace tide::walk {
+
+struct TideRoot {
+  layout::HeapRoot root{};
+  std::vector<layout::ClassRow> classes;
+  std::vector<layout::StackRow> stacks;
+  std::string version;
+  uint64_t engine = 0;
+
+  // The address of what is at `offset` of the engine.
+  uint64_t at(uint32_t offset) const { return engine + offset; }
+};
+
+// Throws host::Error when there is no root that we understand.
+TideRoot read_tide_root(const MemorySource& memory, uint64_t address);
+
+template <class T>
+T load_from(const MemorySource& memory, uint64_t address) {
+  T value{};
+  memory.read({{address, &value, sizeof value}});
+  return value;
+}
+
+// The addresses of all roots in what a program's files have as data; where a core does not tell
+// files, in all that may be written. More than one: the library is there more than once.
+std::vector<uint64_t> scan_for_roots(const Target& target);
+
+}  // namespace tide::walk
