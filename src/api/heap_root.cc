@@ -1,6 +1,8 @@
 // The process's engine and what tells readers from outside about it, in one file: out of libtide.a
 // whoever takes the engine takes its description, too.
-#include "layout/heap_root.h"
+#include "api/heap_root.h"
+
+#include <cstring>
 
 #include "api/allocate.h"
 #include "api/guarded.h"
@@ -8,6 +10,8 @@
 #include "api/seal.h"
 #include "base/compiler.h"
 #include "heap/engine_map.h"
+#include "layout/heap_header.h"
+#include "layout/heap_root.h"
 
 namespace tide::api {
 
@@ -43,3 +47,28 @@ extern "C" {
 extern TIDE_EXPORT tide::layout::HeapRoot tide_heap_root;
 TIDE_KEPT constinit tide::layout::HeapRoot tide_heap_root = tide::api::make_root(&tide_heap_root);
 }
+
+namespace tide::api {
+
+void describe_heap(void* page) {
+  auto& header = *static_cast<layout::HeapHeader*>(page);
+  header.self = reinterpret_cast<uintptr_t>(page);
+  header.root_address = reinterpret_cast<uintptr_t>(&tide_heap_root);
+  header.root = tide_heap_root;
+  header.zones[0] = heap::EngineMap::header(g_engine.space().small);
+  header.zones[1] = heap::EngineMap::header(g_engine.space().mid);
+  header.large_base = g_engine.space().plan.large_zone();
+  header.large_entries = g_engine.space().plan.span_entries();
+  header.class_count = layout::kClassCount;
+  for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+    header.block_bytes[c] = g_class_rows[c].block_bytes;
+  }
+  header.harden = g_harden;
+  header.standing_seals = g_has_standing_seals;
+  memcpy(header.library_version, g_version,
+         sizeof g_version < sizeof header.library_version ? sizeof g_version
+                                                          : sizeof header.library_version - 1);
+  header.magic = layout::kHeapHeaderMagic;  // last: now it is whole
+}
+
+}  // namespace tide::api

@@ -6,6 +6,7 @@
 #include "api/allocate.h"
 #include "api/exit_report.h"
 #include "api/hardened.h"
+#include "api/heap_root.h"
 #include "ds/lock.h"
 #include "sys/cgroup.h"
 #include "sys/huge_pages.h"
@@ -192,6 +193,7 @@ void repair_options_in_child() { g_lock.release_in_child(); }
 heap::Config config_from_options() {
   heap::Config config = config_of(options());
   config.homes = homes_for(sys::cpu_count());
+  config.describe = describe_heap;
   const LimitBytes limits = limits_of(options(), group_if_asked(options()));
   config.limit_soft_bytes = limits.soft;
   config.limit_hard_bytes = limits.hard;

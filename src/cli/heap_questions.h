@@ -11,8 +11,14 @@ extern const HeapQuestion kStatsQuestion;
 extern const HeapQuestion kListQuestion;
 extern const HeapQuestion kInfoQuestion;
 extern const HeapQuestion kWhereQuestion;
+extern const HeapQuestion kFragQuestion;
+extern const HeapQuestion kCheckQuestion;
+extern const HeapQuestion kDiffQuestion;
+extern const HeapQuestion kThreadsQuestion;
 
-inline constexpr std::array kHeapQuestions = {&kStatsQuestion, &kListQuestion, &kInfoQuestion,
-                                              &kWhereQuestion};
+inline constexpr std::array kHeapQuestions = {
+    &kStatsQuestion, &kListQuestion,  &kInfoQuestion, &kWhereQuestion,
+    &kFragQuestion,  &kCheckQuestion, &kDiffQuestion, &kThreadsQuestion,
+};
 
 }  // namespace tide::cli

@@ -12,6 +12,7 @@
 #include "base/align.h"
 #include "ds/bitmap4096.h"
 #include "layout/constants.h"
+#include "layout/heap_header.h"
 #include "layout/slab.h"
 #include "layout/span.h"
 #include "sys/vm.h"
@@ -22,11 +23,14 @@ struct AddressPlan {
   uintptr_t base = 0;
   size_t window_bytes = 0;  // of each zone; the tables share one more of the same size
 
-  uintptr_t small_zone() const { return base; }
-  uintptr_t mid_zone() const { return base + window_bytes; }
-  uintptr_t large_zone() const { return base + 2 * window_bytes; }
+  // The tables come first: cores are written by ascending addresses, and of one that was cut off
+  // they say more than what they are about.
+  uintptr_t header() const { return base; }
+  uintptr_t small_zone() const { return base + window_bytes; }
+  uintptr_t mid_zone() const { return base + 2 * window_bytes; }
+  uintptr_t large_zone() const { return base + 3 * window_bytes; }
   // Below each state map is the room for its zone's class map.
-  uintptr_t small_states() const { return base + 3 * window_bytes + layout::kClassMapBytes; }
+  uintptr_t small_states() const { return base + layout::kHeaderRoom + layout::kClassMapBytes; }
   uintptr_t mid_states() const {
     return small_states() + window_bytes / 16 + layout::kClassMapBytes;
   }
@@ -46,7 +50,8 @@ static_assert(sizeof(layout::SpanEntry) * 256 <= layout::kSpanPageBytes);
 
 // The tables' window holds all of them.
 inline constexpr unsigned kSmallestWindowLog = 26;
-static_assert(2 * layout::kClassMapBytes + (size_t{1} << kSmallestWindowLog) / 8 <=
+static_assert(layout::kHeaderRoom + 2 * layout::kClassMapBytes +
+                  (size_t{1} << kSmallestWindowLog) / 8 <=
               size_t{1} << kSmallestWindowLog);
 
 inline constexpr size_t kPlanAlignment = size_t{1} << 21;

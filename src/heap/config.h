@@ -32,6 +32,8 @@ struct Config {  // all zero until defaults() or the options are assigned
   void (*prepare)(void* block, size_t block_bytes);
   // For each block that has waited (waiting.h), before it is free.
   void (*inspect)(void* block, size_t block_bytes);
+  // Writes layout::HeapHeader to a page in front of the tables, once all are placed. Null: nothing.
+  void (*describe)(void* page);
 
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
@@ -53,6 +55,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             .tail_bytes = 0,
             .prepare = nullptr,
             .inspect = nullptr,
+            .describe = nullptr,
             .homes = 4,
             .limit_soft_bytes = 0,
             .limit_hard_bytes = 0};

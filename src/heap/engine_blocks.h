@@ -30,6 +30,11 @@ bool Engine<Vm>::start(const Config& config) {
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.limits, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
+  const uintptr_t header = space_.plan.header();
+  if (config_.describe != nullptr &&
+      space_.vm.map_at(header, space_.vm.page_size()) == sys::MapResult::kOk) {
+    config_.describe(reinterpret_cast<void*>(header));
+  }
   started_.store(true, std::memory_order_release);
   return true;
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "heap/engine.h"
+#include "layout/heap_header.h"
 #include "layout/heap_root.h"
 
 // Of classes that have a base or hide members it is conditionally supported, and here it is.
@@ -69,6 +70,12 @@ struct EngineMap {
                    layout::kLiveSpecial,
                    {}};
     return root;
+  }
+
+  template <class Vm>
+  static layout::ZoneHeader header(const Zone<Vm>& zone) {
+    return {zone.base_, reinterpret_cast<uintptr_t>(zone.states_),
+            reinterpret_cast<uintptr_t>(zone.slabs_), reinterpret_cast<uintptr_t>(zone.bitmaps_)};
   }
 
   template <class Vm>

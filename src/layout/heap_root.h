@@ -86,14 +86,14 @@ struct CachesAt {
   uint32_t span_pages;  // uint32
   uint32_t span_list;   // of cached spans
   uint32_t span_step;
-  uint32_t span_page;      // in one, uint32: its first page
-  uint32_t in_flight;      // int32: calls that are between a block and its seal
-  uint32_t places;         // words: freed blocks that wait, or 0
-  uint32_t place_count;    // a constant
-  uint32_t queue;          // words: others, from `queue_first` on, around the end
-  uint32_t queue_slots;    // a constant
-  uint32_t queue_first;    // uint32
-  uint32_t queue_count;    // uint32
+  uint32_t span_page;    // in one, uint32: its first page
+  uint32_t in_flight;    // int32: calls that are between a block and its seal
+  uint32_t places;       // words: freed blocks that wait, or 0
+  uint32_t place_count;  // a constant
+  uint32_t queue;        // words: others, from `queue_first` on, around the end
+  uint32_t queue_slots;  // a constant
+  uint32_t queue_first;  // uint32
+  uint32_t queue_count;  // uint32
 };
 
 // The small or the mid zone.
@@ -184,8 +184,8 @@ struct HeapsAt {
   uint32_t by_id;  // word for each number: the heap's record
 };
 
-// The windows in which zones grow: small, mid, large, and one for their tables, each behind the
-// other.
+// The windows in which zones grow, one behind the other: one for their tables, then small, mid and
+// large.
 struct WindowsAt {
   uint32_t base;          // word
   uint32_t window_bytes;  // word
@@ -236,11 +236,11 @@ struct HardeningAt {
   const void* standing_seals;  // uint8: blocks of size classes have a standing seal
   const void* quarantine;
   uint32_t seal_bytes;
-  uint32_t guard_level;    // from this level on large and huge blocks at page boundaries end in a
-                           // page for a guard, behind the seal
-  uint32_t places;         // in the quarantine: freed blocks that still have their span or mapping
+  uint32_t guard_level;  // from this level on large and huge blocks at page boundaries end in a
+                         // page for a guard, behind the seal
+  uint32_t places;       // in the quarantine: freed blocks that still have their span or mapping
   uint32_t place_count;
-  uint32_t queue;          // others, from `queue_first` on, around the end
+  uint32_t queue;  // others, from `queue_first` on, around the end
   uint32_t queue_slots;
   uint32_t queue_first;  // uint32
   uint32_t queue_count;  // uint32

@@ -326,8 +326,8 @@ HeapRanges HeapReader::ranges() const {
   if (!is_started()) return ranges;
   const auto base = load<uint64_t>(at(root_.windows.base));
   const auto window = load<uint64_t>(at(root_.windows.window_bytes));
-  ranges.zones.push_back({base, base + 3 * window});
-  ranges.records.push_back({base + 3 * window, base + 4 * window});
+  ranges.records.push_back({base, base + window});
+  ranges.zones.push_back({base + window, base + 4 * window});
   for (const uint64_t cache : cache_addresses()) {
     ranges.records.push_back({cache, cache + root_.caches.bytes});
   }

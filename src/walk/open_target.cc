@@ -53,6 +53,12 @@ std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
     has_idle = has_idle || !heap->is_started();
     if (heap->is_started()) heaps.push_back(std::move(heap));
   }
+  // A core that was cut off before the library's data.
+  if (heaps.empty() && !has_idle) {
+    for (const uint64_t header : scan_for_headers(target)) {
+      heaps.push_back(std::make_unique<TideHeap>(target, read_tide_header(target, header)));
+    }
+  }
   if (!heaps.empty()) return heaps;
   throw host::Error(fmt::format(
       "{}: {}", target.name(),

@@ -13,6 +13,15 @@ const Segment* Target::segment_of(uint64_t address) const {
   return after->contains(address) ? &*after : nullptr;
 }
 
+uint64_t Target::mapped_bytes(uint64_t address) const {
+  const Segment* segment = segment_of(address);
+  if (segment == nullptr) return 0;
+  const Segment* const end = segments().data() + segments().size();
+  uint64_t reached = segment->end;
+  while (++segment != end && segment->start == reached) reached = segment->end;
+  return reached - address;
+}
+
 bool Target::try_read(uint64_t address, void* to, size_t bytes) const {
   auto* out = static_cast<std::byte*>(to);
   Buffer buffer;

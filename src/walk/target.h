@@ -61,6 +61,9 @@ class Target : public MemorySource {
   // The segment that holds `address`, or null.
   const Segment* segment_of(uint64_t address) const;
 
+  // How many bytes are mapped from `address` on without a gap.
+  uint64_t mapped_bytes(uint64_t address) const;
+
   // All of `bytes` at `address` to `to`. False: not all of it is there.
   bool try_read(uint64_t address, void* to, size_t bytes) const;
   template <class T>

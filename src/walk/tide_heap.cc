@@ -77,6 +77,27 @@ TideHeap::TideHeap(const Target& target, uint64_t root_address)
   quarantine_ = TideLists(target, root_).read_quarantine();
 }
 
+TideHeap::TideHeap(const Target& target, const layout::HeapHeader& header)
+    : target_(target),
+      root_(root_of_header(header)),
+      is_started_(true),
+      has_engine_(false),
+      large_base_(header.large_base),
+      large_entries_(header.large_entries),
+      harden_(header.harden),
+      has_standing_seals_(header.standing_seals != 0) {
+  for (size_t i = 0; i < 2; ++i) {
+    zones_.emplace_back(target, root_, root_.root.zones[i], header.zones[i]);
+  }
+  large_pages_ =
+      std::min(target.mapped_bytes(large_base_) / root_.root.large.page_bytes, kMostSpanPages);
+}
+
+void TideHeap::lose_lists(Unknown& unknown) {
+  ++unknown.parts;
+  if (unknown.reason.empty()) unknown.reason = "the library's own data are not in it";
+}
+
 bool TideHeap::is_quarantined(uint64_t address) const {
   return std::binary_search(quarantine_.begin(), quarantine_.end(), address);
 }
@@ -233,6 +254,11 @@ Unknown TideHeap::for_each_block(const Visit& visit) const {
   add_unknown(unknown, for_each_large(add_large));
   if (!goes_on || !is_started_) return unknown;
   try {
+    if (!has_engine_) {
+      lose_lists(unknown);
+      batch.flush();
+      return unknown;
+    }
     for (const Large& block : huge_blocks()) {
       if (!add_large(block)) return unknown;
     }
@@ -241,8 +267,8 @@ Unknown TideHeap::for_each_block(const Visit& visit) const {
       if (place.state != BlockState::kLive) continue;
       if (!batch.add({place.address, place.bytes, 0})) return unknown;
     }
-  } catch (const host::Error& error) {
-    add_unknown(unknown, {1, 0, "the table of huge blocks is not there"});
+  } catch (const host::Error&) {
+    lose_lists(unknown);
   }
   batch.flush();
   return unknown;
@@ -304,6 +330,7 @@ HeapSummary TideHeap::summary() const {
   add_unknown(summary.unknown, for_each_large(add_large));
   if (!is_started_) return summary;
   try {
+    if (!has_engine_) throw host::Error("the library's own data are not in it");
     for (const Large& block : huge_blocks()) add_large(block);
     for (const Guarded& guarded : guarded_blocks(false)) {
       if (guarded.place.state != BlockState::kLive) continue;
@@ -328,7 +355,7 @@ HeapSummary TideHeap::summary() const {
     summary.metadata_bytes = totals.metadata_bytes;
     summary.mapped_bytes = totals.mapped_bytes;
   } catch (const host::Error&) {
-    add_unknown(summary.unknown, {1, 0, "some of the allocator's lists are not there"});
+    lose_lists(summary.unknown);
   }
   for (SizeRow& row : classes) {
     row.free_blocks -= std::min(row.free_blocks, row.cached_blocks);

@@ -18,6 +18,8 @@ class TideHeap : public Heap {
  public:
   // Throws host::Error when the root is none, of another version, or damaged.
   TideHeap(const Target& target, uint64_t root_address);
+  // By the header of its tables alone: blocks of the zones are known, no list is.
+  TideHeap(const Target& target, const layout::HeapHeader& header);
 
   // Whether it has ever given out a block.
   bool is_started() const { return is_started_; }
@@ -63,9 +65,13 @@ class TideHeap : public Heap {
   std::string where_listed(uint64_t block, BlockState& state) const;
   const std::vector<Listed>& listed() const;
 
+  // What a heap without the library's data lacks.
+  static void lose_lists(Unknown& unknown);
+
   const Target& target_;
   const TideRoot root_;
   bool is_started_ = false;
+  bool has_engine_ = true;  // the library's data are there
   std::vector<TideZone> zones_;
   uint64_t large_base_ = 0;
   uint64_t large_entries_ = 0;

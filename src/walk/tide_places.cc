@@ -109,7 +109,7 @@ std::optional<Place> TideHeap::find(uint64_t address) const {
   }
   const Range large{large_base_, large_base_ + large_pages_ * root_.root.large.page_bytes};
   if (large.contains(address)) return find_large(address);
-  if (!is_started_) return std::nullopt;
+  if (!is_started_ || !has_engine_) return std::nullopt;
   for (const Large& block : huge_blocks()) {
     if (address < block.address || address >= block.address + block.bytes) continue;
     Place place;
@@ -139,6 +139,7 @@ std::vector<Range> TideHeap::ranges() const {
     ranges.push_back({large_base_, large_base_ + large_pages_ * root_.root.large.page_bytes});
   }
   try {
+    if (!has_engine_) return ranges;
     for (const Large& block : huge_blocks()) {
       ranges.push_back({block.address, block.address + block.bytes});
     }
@@ -152,6 +153,7 @@ std::vector<Range> TideHeap::ranges() const {
 }
 
 std::vector<Range> TideHeap::records() const {
+  if (!has_engine_) return {};
   if (!is_started_) return {{root_.at(0), root_.at(root_.root.engine_bytes)}};
   try {
     const HeapRanges known =
@@ -167,7 +169,7 @@ std::vector<Range> TideHeap::records() const {
 
 std::vector<HeapThread> TideHeap::threads() const {
   std::vector<HeapThread> threads;
-  if (!is_started_) return threads;
+  if (!is_started_ || !has_engine_) return threads;
   const HeapFigures figures =
       HeapReader(target_, reinterpret_cast<uint64_t>(root_.root.self)).figures();
   for (const tide_thread_stats& thread : figures.threads) {
@@ -225,6 +227,10 @@ Unknown TideHeap::for_each_span(const VisitSpan& visit) const {
   unknown.bytes += large.bytes;
   if (unknown.reason.empty()) unknown.reason = large.reason;
   if (!goes_on || !is_started_) return unknown;
+  if (!has_engine_) {
+    lose_lists(unknown);
+    return unknown;
+  }
   for (const Large& block : huge_blocks()) {
     if (!add(block)) break;
   }

@@ -67,6 +67,38 @@ TideRoot read_tide_root(const MemorySource& memory, uint64_t address) {
   return result;
 }
 
+layout::HeapHeader read_tide_header(const MemorySource& memory, uint64_t address) {
+  const auto header = load_from<layout::HeapHeader>(memory, address);
+  require_known_version(header.root.magic, header.root.version, header.root.bytes);
+  require_sane_root(header.root);
+  require_at_most(header.class_count, layout::kMostHeaderClasses);
+  return header;
+}
+
+TideRoot root_of_header(const layout::HeapHeader& header) {
+  TideRoot result;
+  result.root = header.root;
+  result.classes.resize(header.class_count);
+  for (uint32_t c = 0; c < header.class_count; ++c) {
+    result.classes[c].block_bytes = header.block_bytes[c];
+  }
+  result.version.assign(header.library_version,
+                        strnlen(header.library_version, sizeof header.library_version));
+  return result;
+}
+
+// It is what its mapping begins with.
+std::vector<uint64_t> scan_for_headers(const Target& target) {
+  std::vector<uint64_t> found;
+  for (const Segment& segment : target.segments()) {
+    if (!segment.is_writable || segment.is_file()) continue;
+    if (target.load<uint64_t>(segment.start) != layout::kHeapHeaderMagic) continue;
+    const auto self = target.load<uint64_t>(segment.start + offsetof(layout::HeapHeader, self));
+    if (self == segment.start) found.push_back(segment.start);
+  }
+  return found;
+}
+
 std::vector<uint64_t> scan_for_roots(const Target& target) {
   std::vector<uint64_t> found;
   bool has_files = false;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "layout/heap_header.h"
 #include "layout/heap_root.h"
 #include "walk/memory_source.h"
 #include "walk/target.h"
@@ -26,6 +27,11 @@ struct TideRoot {
 // Throws host::Error when there is no root that we understand.
 TideRoot read_tide_root(const MemorySource& memory, uint64_t address);
 
+// The same from a header of the heap's tables, for a core that lacks the library's data. What the
+// root says of the engine leads nowhere.
+layout::HeapHeader read_tide_header(const MemorySource& memory, uint64_t address);
+TideRoot root_of_header(const layout::HeapHeader& header);
+
 template <class T>
 T load_from(const MemorySource& memory, uint64_t address) {
   T value{};
@@ -36,5 +42,8 @@ T load_from(const MemorySource& memory, uint64_t address) {
 // The addresses of all roots in what a program's files have as data; where a core does not tell
 // files, in all that may be written. More than one: the library is there more than once.
 std::vector<uint64_t> scan_for_roots(const Target& target);
+
+// The addresses of all headers.
+std::vector<uint64_t> scan_for_headers(const Target& target);
 
 }  // namespace tide::walk

@@ -38,8 +38,28 @@ TideZone::TideZone(const Target& target, const TideRoot& root, const layout::Zon
   require_at_most(slabs, kMostSlabs);
   slabs_ = static_cast<uint32_t>(slabs);
   untouched_ = std::min(untouched_, slabs_);
+  note_states();
+}
+
+TideZone::TideZone(const Target& target, const TideRoot& root, const layout::ZoneAt& zone,
+                   const layout::ZoneHeader& header)
+    : target_(target),
+      root_(root),
+      slab_bytes_(zone.slab_bytes),
+      base_(header.base),
+      states_(header.states),
+      records_(header.records),
+      bitmaps_(header.bitmaps) {
+  granule_bytes_ = slab_bytes_ / root.root.slabs.granules_per_slab;
+  const uint64_t slabs = target.mapped_bytes(base_) / slab_bytes_;
+  require_at_most(slabs, kMostSlabs);
+  slabs_ = untouched_ = static_cast<uint32_t>(slabs);
+  note_states();
+}
+
+void TideZone::note_states() {
   is_live_.fill(true);
-  for (const uint8_t state : root.root.states.not_live) is_live_[state] = false;
+  for (const uint8_t state : root_.root.states.not_live) is_live_[state] = false;
 }
 
 bool TideZone::decode(std::span<const std::byte> record, uint32_t index, Slab& slab) const {

@@ -34,6 +34,9 @@ class TideZone {
  public:
   // Throws host::Error when the zone's own figures can't be read, or can't be.
   TideZone(const Target& target, const TideRoot& root, const layout::ZoneAt& zone);
+  // By the header of the heap's tables; how far the zone goes, the target's segments say.
+  TideZone(const Target& target, const TideRoot& root, const layout::ZoneAt& zone,
+           const layout::ZoneHeader& header);
 
   // Every slab that ever had a class, in order, with its states; those that can't be read are in
   // what it returns. Stops when `visit` returns false.
@@ -64,6 +67,7 @@ class TideZone {
   std::vector<Range> records() const;
 
  private:
+  void note_states();
   bool decode(std::span<const std::byte> record, uint32_t index, Slab& slab) const;
 
   const Target& target_;
