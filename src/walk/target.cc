@@ -13,6 +13,13 @@ const Segment* Target::segment_of(uint64_t address) const {
   return after->contains(address) ? &*after : nullptr;
 }
 
+uint64_t Target::next_start(uint64_t address) const {
+  const std::vector<Segment>& all = segments();
+  const auto next = std::upper_bound(all.begin(), all.end(), address,
+                                     [](uint64_t a, const Segment& s) { return a < s.start; });
+  return next == all.end() ? UINT64_MAX : next->start;
+}
+
 uint64_t Target::mapped_bytes(uint64_t address) const {
   const Segment* segment = segment_of(address);
   if (segment == nullptr) return 0;

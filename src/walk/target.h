@@ -61,6 +61,9 @@ class Target : public MemorySource {
   // The segment that holds `address`, or null.
   const Segment* segment_of(uint64_t address) const;
 
+  // Where the first segment behind `address` begins; UINT64_MAX: none does.
+  uint64_t next_start(uint64_t address) const;
+
   // How many bytes are mapped from `address` on without a gap.
   uint64_t mapped_bytes(uint64_t address) const;
 

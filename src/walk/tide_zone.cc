@@ -90,9 +90,9 @@ Unknown TideZone::for_each_slab(const std::function<bool(const Slab&)>& visit) c
   const layout::SlabAt& at = root_.root.slabs;
   const uint32_t granules = at.granules_per_slab;
   Unknown unknown;
-  const auto lose = [&](const char* why) {
-    ++unknown.parts;
-    unknown.bytes += slab_bytes_;
+  const auto lose = [&](const char* why, uint32_t slabs = 1) {
+    unknown.parts += slabs;
+    unknown.bytes += slabs * slab_bytes_;
     if (unknown.reason.empty()) unknown.reason = why;
   };
   Buffer record_buffer;
@@ -103,8 +103,11 @@ Unknown TideZone::for_each_slab(const std::function<bool(const Slab&)>& visit) c
         target_.view(records_ + uint64_t{begin} * at.bytes, size_t{some} * at.bytes, record_buffer);
     const auto count = static_cast<uint32_t>(records.size() / at.bytes);
     if (count == 0) {
-      lose("records of slabs are not there");
-      ++begin;
+      const uint64_t here = records_ + uint64_t{begin} * at.bytes;
+      const uint64_t gap = (target_.next_start(here) - here) / at.bytes;
+      const auto slabs = static_cast<uint32_t>(std::clamp<uint64_t>(gap, 1, untouched_ - begin));
+      lose("records of slabs are not there", slabs);
+      begin += slabs;
       continue;
     }
     std::span<const std::byte> states;

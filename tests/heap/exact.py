@@ -146,7 +146,7 @@ def main():
     args = parser.parse_args()
     args.environment = dict(pair.split("=", 1) for pair in args.environment)
     args.build = os.path.abspath(args.build)
-    args.holder = args.holder or f"{args.build}/tests/heap_holder"
+    args.holder = args.holder or f"{args.build}/bin/heap_holder"
     if args.preload is None:
         args.preload = f"{args.build}/lib/libtide.so"
     done = {}

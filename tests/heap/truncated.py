@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     args.build = os.path.abspath(args.build)
-    args.holder = f"{args.build}/tests/heap_holder"
+    args.holder = f"{args.build}/bin/heap_holder"
     args.preload = f"{args.build}/lib/libtide.so"
     args.steps, args.environment = 20000, {}
     cuts = known = 0
