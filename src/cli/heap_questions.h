@@ -20,5 +20,12 @@ inline constexpr std::array kHeapQuestions = {
     &kStatsQuestion, &kListQuestion,  &kInfoQuestion, &kWhereQuestion,
     &kFragQuestion,  &kCheckQuestion, &kDiffQuestion, &kThreadsQuestion,
 };
+extern const HeapQuestion kRefsQuestion;
+extern const HeapQuestion kPathQuestion;
+extern const HeapQuestion kLeaksQuestion;
+extern const HeapQuestion kRetainedQuestion;
+inline constexpr std::array kHeapQuestions = {&kStatsQuestion, &kListQuestion,    &kInfoQuestion,
+                                              &kWhereQuestion, &kRefsQuestion,    &kPathQuestion,
+                                              &kLeaksQuestion, &kRetainedQuestion};
 
 }  // namespace tide::cli

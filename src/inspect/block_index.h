@@ -6,7 +6,9 @@
 // a heap 1/100 of its addresses.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,8 +21,8 @@ class BlockIndex {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  // Of all heaps together; they must stay. Throws host::Error when there are more than 2^32 - 2
-  // blocks.
+  // Of all heaps together; they are not needed afterwards. Throws host::Error when there are more
+  // than 2^32 - 2 blocks, or more addresses than there is memory for.
   explicit BlockIndex(std::span<const std::unique_ptr<walk::Heap>> heaps);
 
   // Numbers are [0, count()); they ascend with the addresses.
@@ -32,9 +34,12 @@ class BlockIndex {
   uint32_t find_start(uint64_t address) const;
 
   uint64_t address_of(uint32_t block) const;
-  uint64_t bytes_of(uint32_t block) const { return length(block); }
+  uint64_t bytes_of(uint32_t block) const {
+    const uint32_t stored = lengths_[block];
+    return stored & kIsLong ? long_lengths_[stored & ~kIsLong] : stored;
+  }
 
-  // Whether an address may be one of a block at all, as quick as can be: [first, last].
+  // No block has an address outside of [lowest, highest].
   uint64_t lowest() const { return lowest_; }
   uint64_t highest() const { return highest_; }
 
@@ -42,64 +47,144 @@ class BlockIndex {
   template <class Visit>
   void for_each(uint32_t begin, uint32_t end, Visit visit) const;
 
+  // Blocks that could not be read, and such as were left out because a block must begin at a
+  // multiple of 16, in the heap's ranges, and not where another one does.
   const walk::Unknown& unknown() const { return unknown_; }
   // Bytes of all blocks.
   uint64_t live_bytes() const { return live_bytes_; }
+
+  // Finds in two steps, so that many can be under way: spot_of() asks for what at() will need.
+  // Remembers where the last one was: one per thread.
+  class Finder;
 
  private:
   static constexpr unsigned kPageShift = 12;
   static constexpr uint64_t kPageBytes = uint64_t{1} << kPageShift;
   static constexpr unsigned kGranuleShift = 4;
+  static constexpr uint64_t kGranuleBytes = uint64_t{1} << kGranuleShift;
   static constexpr uint32_t kWordsPerPage = kPageBytes >> kGranuleShift >> 6;
-  // A length that does not fit in 31 bits counts pages.
-  static constexpr uint32_t kInPages = uint32_t{1} << 31;
+  // The rest is an index of long_lengths_.
+  static constexpr uint32_t kIsLong = uint32_t{1} << 31;
 
   struct Page {
     uint64_t starts[kWordsPerPage];  // a bit per granule: a block begins there
     uint32_t before;                 // blocks that begin before this page
     uint32_t back;  // pages back to where the block begins that the page begins in; 0: in none
+
+    bool has_starts() const { return (starts[0] | starts[1] | starts[2] | starts[3]) != 0; }
+    uint64_t last_start() const;  // of the page's blocks, from its beginning; there must be one
+  };
+  static_assert(kWordsPerPage == 4);
+
+  struct Free {
+    void operator()(Page* pages) const { std::free(pages); }
   };
   struct Region {
     uint64_t start;
     uint64_t end;
-    std::unique_ptr<Page[]> pages;
+    std::unique_ptr<Page[], Free> pages;
+
+    uint64_t page_count() const { return (end - start) >> kPageShift; }
+    Page& page_of(uint64_t address) const { return pages[(address - start) >> kPageShift]; }
   };
 
-  static uint64_t unit_of_length(uint32_t length) { return length & kInPages ? kPageBytes : 1; }
-  uint64_t length(uint32_t block) const {
-    const uint32_t stored = lengths_[block];
-    return (stored & ~kInPages) * unit_of_length(stored);
-  }
   const Region* region_of(uint64_t address) const;
   void add_regions(std::span<const std::unique_ptr<walk::Heap>> heaps);
-  void mark(const walk::Block& block);
+  bool mark(const walk::Block& block);
   void number_pages();
   void set_length(const walk::Block& block);
+  uint32_t find_in(const Page* page, uint64_t address) const;
 
   std::vector<Region> regions_;
   std::vector<uint32_t> lengths_;
+  std::vector<uint64_t> long_lengths_;
   walk::Unknown unknown_;
   uint64_t lowest_ = UINT64_MAX;
   uint64_t highest_ = 0;
   uint64_t live_bytes_ = 0;
 };
 
+class BlockIndex::Finder {
+ public:
+  using Spot = const void*;
+
+  explicit Finder(const BlockIndex& index) : index_(index) {}
+
+  // Null: no block is there.
+  Spot spot_of(uint64_t address) {
+    if (address - start_ >= bytes_) {
+      const Region* const region = index_.region_of(address);
+      if (region == nullptr) return nullptr;
+      start_ = region->start;
+      bytes_ = region->end - region->start;
+      pages_ = region->pages.get();
+    }
+    const Page* const page = pages_ + ((address - start_) >> kPageShift);
+    __builtin_prefetch(page);
+    __builtin_prefetch(&page->back);
+    return page;
+  }
+  uint32_t at(Spot spot, uint64_t address) const {
+    return index_.find_in(static_cast<const Page*>(spot), address);
+  }
+
+ private:
+  const BlockIndex& index_;
+  uint64_t start_ = 0;
+  uint64_t bytes_ = 0;
+  const Page* pages_ = nullptr;
+};
+
+inline uint64_t BlockIndex::Page::last_start() const {
+  unsigned w = kWordsPerPage - 1;
+  while (starts[w] == 0) --w;
+  const auto granule = w * 64 + 63 - static_cast<unsigned>(std::countl_zero(starts[w]));
+  return uint64_t{granule} << kGranuleShift;
+}
+
+inline uint32_t BlockIndex::find_in(const Page* page, uint64_t address) const {
+  const uint64_t offset = address & (kPageBytes - 1);
+  const auto granule = static_cast<uint32_t>(offset >> kGranuleShift);
+  // Blocks that begin in this page at or before the address.
+  uint32_t here = 0;
+  uint32_t w = 0;
+  for (; w < granule / 64; ++w) here += static_cast<uint32_t>(std::popcount(page->starts[w]));
+  uint64_t bits = page->starts[w] & (~uint64_t{0} >> (63 - granule % 64));
+  here += static_cast<uint32_t>(std::popcount(bits));
+  if (bits >> (granule % 64) != 0 && offset % kGranuleBytes == 0) return page->before + here - 1;
+  uint64_t distance = offset;
+  if (here == 0) {
+    if (page->back == 0) return kNone;
+    distance += (uint64_t{page->back} << kPageShift) - (page - page->back)->last_start();
+  } else {
+    while (bits == 0) bits = page->starts[--w];
+    const auto begin = w * 64 + 63 - static_cast<uint32_t>(std::countl_zero(bits));
+    distance -= uint64_t{begin} << kGranuleShift;
+  }
+  const uint32_t number = page->before + here - 1;
+  return distance < bytes_of(number) ? number : kNone;
+}
+
 template <class Visit>
 void BlockIndex::for_each(uint32_t begin, uint32_t end, Visit visit) const {
-  for (const Region& region : regions_) {
-    const uint64_t pages = (region.end - region.start) >> kPageShift;
-    for (uint64_t p = 0; p < pages; ++p) {
-      const Page& page = region.pages[p];
-      uint32_t number = page.before;
-      if (number >= end) return;
-      if (p + 1 < pages && region.pages[p + 1].before <= begin) continue;
+  if (end > count()) end = count();
+  if (begin >= end) return;
+  uint64_t address = address_of(begin);
+  uint32_t number = begin;
+  for (const Region* region = region_of(address); number < end; ++region) {
+    if (address < region->start) address = region->start;
+    uint64_t p = (address - region->start) >> kPageShift;
+    for (; p < region->page_count() && number < end; ++p) {
+      const Page& page = region->pages[p];
+      uint32_t here = page.before;
       for (uint32_t w = 0; w < kWordsPerPage; ++w) {
-        for (uint64_t bits = page.starts[w]; bits != 0; bits &= bits - 1, ++number) {
-          if (number < begin) continue;
-          if (number >= end) return;
-          const auto granule = w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
-          visit(number, region.start + (p << kPageShift) + (uint64_t{granule} << kGranuleShift),
-                length(number));
+        for (uint64_t bits = page.starts[w]; bits != 0; bits &= bits - 1, ++here) {
+          if (here < number) continue;
+          if (number == end) return;
+          const auto granule = w * 64 + static_cast<uint32_t>(std::countr_zero(bits));
+          visit(number, region->start + (p << kPageShift) + (uint64_t{granule} << kGranuleShift),
+                bytes_of(number));
+          ++number;
         }
       }
     }

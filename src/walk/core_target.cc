@@ -259,6 +259,7 @@ bool CoreTarget::is_same_file(const std::string& file, std::span<const std::byte
 }
 
 std::span<const std::byte> CoreTarget::file_bytes(size_t index) const {
+  const std::lock_guard lock(files_mutex_);
   const Contents& contents = contents_[index];
   if (contents.has_asked) return contents.file;
   contents.has_asked = true;
@@ -277,12 +278,12 @@ std::span<const std::byte> CoreTarget::file_bytes(size_t index) const {
 
 std::span<const std::byte> CoreTarget::view(uint64_t address, size_t bytes,
                                             Buffer& /*buffer*/) const {
-  size_t index = last_;
+  size_t index = last_.load(std::memory_order_relaxed);
   if (index >= segments_.size() || !segments_[index].contains(address)) {
     const Segment* const segment = segment_of(address);
     if (segment == nullptr) return {};
     index = static_cast<size_t>(segment - segments_.data());
-    last_ = index;
+    last_.store(index, std::memory_order_relaxed);
   }
   const uint64_t offset = address - segments_[index].start;
   std::span<const std::byte> there = contents_[index].bytes;

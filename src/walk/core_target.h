@@ -4,8 +4,10 @@
 // the files that the core names, as long as what the core has of a file is what is in it now.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -83,7 +85,8 @@ class CoreTarget : public Target {
   std::vector<NamedRange> names_;
   std::vector<Thread> threads_;
   uint64_t cut_bytes_ = 0;
-  mutable size_t last_ = 0;  // the segment that was asked for last
+  mutable std::atomic<size_t> last_ = 0;  // the segment that was asked for last; a hint
+  mutable std::mutex files_mutex_;        // of files_, and of what contents_ has of them
   mutable std::map<std::string, std::unique_ptr<MappedFile>> files_;
 };
 

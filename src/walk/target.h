@@ -44,6 +44,7 @@ struct Thread {
   std::vector<uint64_t> registers;  // all general ones; empty where they are not known
 };
 
+// Several threads may read at once, each with a buffer of its own.
 class Target : public MemorySource {
  public:
   // "process 4711" or "core 'core.4711'", for messages.

@@ -1,0 +1,81 @@
+#include "inspect/reference_graph.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "host/error.h"
+#include "inspect/block_references.h"
+#include "inspect/parallel.h"
+
+namespace tide::inspect {
+
+// Takes references in the order of the blocks that hold them, and keeps what they point to.
+class ReferenceGraph::Chunk {
+ public:
+  // For blocks [begin, end); `targets` is room that is used again.
+  Chunk(std::vector<uint32_t>& ends, std::vector<uint32_t>& targets, uint32_t begin, uint32_t end)
+      : ends_(ends), targets_(targets), next_(begin), end_(end) {
+    targets_.clear();
+  }
+
+  void add(uint32_t from, uint32_t to) {
+    close_up_to(from);
+    if (targets_.size() == UINT32_MAX) {
+      throw host::Error("65,536 blocks hold more than 4,294,967,295 references: too many");
+    }
+    targets_.push_back(to);
+  }
+
+  std::unique_ptr<uint32_t[]> finish() {
+    close_up_to(end_);
+    auto exact = std::make_unique_for_overwrite<uint32_t[]>(targets_.size());
+    std::copy(targets_.begin(), targets_.end(), exact.get());
+    return exact;
+  }
+
+ private:
+  void close_up_to(uint32_t from) {
+    for (; next_ < from; ++next_) ends_[next_] = static_cast<uint32_t>(targets_.size());
+  }
+
+  std::vector<uint32_t>& ends_;
+  std::vector<uint32_t>& targets_;
+  uint32_t next_;
+  const uint32_t end_;
+};
+
+ReferenceGraph::ReferenceGraph(const walk::Target& target, const BlockIndex& index)
+    : ends_(index.count()), chunks_((uint64_t{index.count()} + kChunkBlocks - 1) / kChunkBlocks) {
+  std::mutex mutex;
+  share_out(static_cast<uint32_t>(chunks_.size()), [&](Pieces& pieces) {
+    BlockReferences references(target, index);
+    std::vector<uint32_t> targets;
+    uint64_t count = 0;
+    for (uint32_t c; pieces.next(c);) {
+      const uint32_t begin = c * kChunkBlocks;
+      const uint32_t end = begin + std::min(kChunkBlocks, index.count() - begin);
+      Chunk chunk(ends_, targets, begin, end);
+      references.for_each(begin, end, [&](uint32_t from, uint32_t to) { chunk.add(from, to); });
+      chunks_[c] = chunk.finish();
+      count += targets.size();
+    }
+    const std::lock_guard lock(mutex);
+    references_ += count;
+    missing_bytes_ += references.missing_bytes();
+  });
+}
+
+ReferenceGraph::ReferenceGraph(const std::vector<std::vector<uint32_t>>& out) : ends_(out.size()) {
+  std::vector<uint32_t> targets;
+  for (uint32_t begin = 0; begin < out.size(); begin += kChunkBlocks) {
+    const auto end = static_cast<uint32_t>(std::min<size_t>(begin + kChunkBlocks, out.size()));
+    Chunk chunk(ends_, targets, begin, end);
+    for (uint32_t from = begin; from < end; ++from) {
+      for (const uint32_t to : out[from]) chunk.add(from, to);
+    }
+    chunks_.push_back(chunk.finish());
+    references_ += targets.size();
+  }
+}
+
+}  // namespace tide::inspect
