@@ -33,7 +33,8 @@ class Predecessors {
   }
 
   std::span<const uint32_t> of(uint32_t node) const {
-    const uint32_t begin = node == 0 ? 0 : ends_[node - 1];
+    // Of memory that has changed, a node's may have run into the next one's.
+    const uint32_t begin = node == 0 ? 0 : std::min(ends_[node - 1], ends_[node]);
     return {from_.data() + begin, ends_[node] - begin};
   }
 

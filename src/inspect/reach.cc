@@ -1,21 +1,59 @@
 #include "inspect/reach.h"
 
 #include <algorithm>
+#include <array>
 
 namespace tide::inspect {
 
-void reach(const ReferenceGraph& graph, std::span<const uint32_t> from, BlockSet& reached) {
-  std::vector<uint32_t> waiting;
-  for (const uint32_t block : from) {
-    if (reached.add(block)) waiting.push_back(block);
-    while (!waiting.empty()) {
-      const uint32_t next = waiting.back();
-      waiting.pop_back();
-      for (const uint32_t to : graph.out(next)) {
-        if (reached.add(to)) waiting.push_back(to);
-      }
+namespace {
+
+// Blocks whose references are still to be followed. The next ones are on their way into the cache:
+// first where their references are, then these.
+class Waiting {
+ public:
+  explicit Waiting(const ReferenceGraph& graph) : graph_(graph) {}
+
+  void add(uint32_t block) { rest_.push_back(block); }
+  // False: there is none.
+  bool take(uint32_t& block) {
+    while (!rest_.empty() && count_ < kAhead) {
+      graph_.prefetch_place(rest_.back());
+      ahead_[(first_ + count_++) % kAhead] = rest_.back();
+      rest_.pop_back();
+    }
+    if (count_ == 0) return false;
+    if (count_ > kAhead / 2) graph_.prefetch_out(ahead_[(first_ + kAhead / 2) % kAhead]);
+    block = ahead_[first_];
+    first_ = (first_ + 1) % kAhead;
+    --count_;
+    return true;
+  }
+
+ private:
+  static constexpr uint32_t kAhead = 16;
+
+  const ReferenceGraph& graph_;
+  std::vector<uint32_t> rest_;
+  std::array<uint32_t, kAhead> ahead_{};
+  uint32_t first_ = 0;
+  uint32_t count_ = 0;
+};
+
+void reach_from(const ReferenceGraph& graph, uint32_t start, BlockSet& reached, Waiting& waiting) {
+  if (!reached.add(start)) return;
+  waiting.add(start);
+  for (uint32_t block; waiting.take(block);) {
+    for (const uint32_t to : graph.out(block)) {
+      if (reached.add(to)) waiting.add(to);
     }
   }
+}
+
+}  // namespace
+
+void reach(const ReferenceGraph& graph, std::span<const uint32_t> from, BlockSet& reached) {
+  Waiting waiting(graph);
+  for (const uint32_t block : from) reach_from(graph, block, reached, waiting);
 }
 
 // A block from which a later start gets to an earlier one's is a head in its place. Of the starts,
@@ -24,17 +62,18 @@ void reach(const ReferenceGraph& graph, std::span<const uint32_t> from, BlockSet
 std::vector<uint32_t> find_heads(const ReferenceGraph& graph, const BlockSet& reached) {
   std::vector<uint32_t> starts;
   BlockSet seen = reached;
+  Waiting waiting(graph);
   for (uint32_t block = 0; block < graph.count(); ++block) {
     if (seen.contains(block)) continue;
     starts.push_back(block);
-    reach(graph, {&block, 1}, seen);
+    reach_from(graph, block, seen, waiting);
   }
   std::vector<uint32_t> heads;
   seen = reached;
   for (auto start = starts.rbegin(); start != starts.rend(); ++start) {
     if (seen.contains(*start)) continue;
     heads.push_back(*start);
-    reach(graph, {&*start, 1}, seen);
+    reach_from(graph, *start, seen, waiting);
   }
   std::reverse(heads.begin(), heads.end());
   return heads;

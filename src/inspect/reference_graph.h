@@ -31,6 +31,10 @@ class ReferenceGraph {
     return {chunks_[block / kChunkBlocks].get() + begin, ends_[block] - begin};
   }
 
+  // Asks for what out() will need: where the references are, and then, with that, these.
+  void prefetch_place(uint32_t block) const { __builtin_prefetch(&ends_[block]); }
+  void prefetch_out(uint32_t block) const { __builtin_prefetch(out(block).data()); }
+
  private:
   // Blocks whose references lie together: threads take a chunk after another.
   static constexpr uint32_t kChunkBlocks = 1 << 16;

@@ -161,6 +161,10 @@ std::vector<Range> TideHeap::records() const {
     std::vector<Range> records = known.records;
     // Blocks that were freed and kept as mappings: nothing in them means anything.
     records.insert(records.end(), known.kept.begin(), known.kept.end());
+    const auto guards = reinterpret_cast<uint64_t>(root_.root.guards);
+    const layout::GuardsAt& at = root_.root.guard_pool;
+    const uint64_t slots = guards == 0 ? 0 : target_.load<uint64_t>(guards + at.slots).value_or(0);
+    if (slots != 0) records.push_back({slots, slots + uint64_t{at.most} * at.slot_bytes});
     return records;
   } catch (const host::Error&) {
     return {{root_.at(0), root_.at(root_.root.engine_bytes)}};
