@@ -8,6 +8,7 @@
 
 #include "host/error.h"
 #include "walk/core_target.h"
+#include "walk/glibc_heap.h"
 #include "walk/live_target.h"
 #include "walk/tide_heap.h"
 
@@ -59,6 +60,7 @@ std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
       heaps.push_back(std::make_unique<TideHeap>(target, read_tide_header(target, header)));
     }
   }
+  if (auto glibc = find_glibc_heap(target)) heaps.push_back(std::move(glibc));
   if (!heaps.empty()) return heaps;
   throw host::Error(fmt::format(
       "{}: {}", target.name(),
