@@ -11,6 +11,7 @@ block for each may differ. Exit status: 0 all agree, 1 some do not, 77 nothing c
 """
 
 import argparse
+import json
 import os
 import pathlib
 import platform
@@ -31,11 +32,12 @@ def holder():
 
 
 def blocks_listed(what):
-    done = subprocess.run([TIDE, "heap", str(what), "list", "--binary"], capture_output=True,
+    done = subprocess.run([TIDE, "heap", str(what), "list", "--ndjson"], capture_output=True,
                           timeout=120, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"tide heap {what} list: {done.stderr.decode().strip()}")
-    return pairs(done.stdout), done.stderr.decode()
+    blocks = (json.loads(line) for line in done.stdout.splitlines())
+    return {int(b["address"], 16): b["size"] for b in blocks}, done.stderr.decode()
 
 
 def pairs(data):
