@@ -126,6 +126,22 @@ const Region* Arenas::region_of(uint64_t address) const {
   return after->range.contains(address) ? &*after : nullptr;
 }
 
+Unknown Arenas::missing() const {
+  Unknown missing;
+  std::vector<uint64_t> found(all.size());
+  for (const Region& region : regions) found[region.arena] += region.bytes();
+  for (size_t number = 0; number < all.size(); ++number) {
+    const uint64_t counted = all[number].state.system_bytes;
+    // What aligns the first chunk is counted too.
+    if (counted < found[number] + kPageBytes) continue;
+    ++missing.parts;
+    missing.bytes += counted - found[number];
+    missing.reason = fmt::format("arena {} has {} bytes by its own count, {} were found", number,
+                                 counted, found[number]);
+  }
+  return missing;
+}
+
 bool is_arena(const Memory& memory, uint64_t address, ArenaState& state) {
   if (address % 8 != 0 || !memory.read(address, &state, sizeof state)) return false;
   if (state.next == 0 || state.system_bytes > state.most_system_bytes) return false;

@@ -20,10 +20,11 @@ struct Arena {
 // Chunks from its start to its end, or to the arena's top if that lies in it.
 struct Region {
   Range range{};
-  uint32_t arena = 0;    // its number
-  uint64_t records = 0;  // where the allocator's own part before the chunks begins; 0: none
-  // Other memory may lie before the first chunk, and between chunks: who else moved the break.
-  bool is_shared = false;
+  uint32_t arena = 0;          // its number
+  uint64_t records = 0;        // where the allocator's own part before the chunks begins; 0: none
+  bool is_start_known = true;  // else other memory may lie before the first chunk
+
+  uint64_t bytes() const { return range.end - (records != 0 ? records : range.start); }
 };
 
 struct Arenas {
@@ -34,6 +35,8 @@ struct Arenas {
   std::vector<Problem> problems;
 
   const Region* region_of(uint64_t address) const;
+  // What arenas count as theirs beyond their regions.
+  Unknown missing() const;
 };
 
 // Empty: no arena was ever used.

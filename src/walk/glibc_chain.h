@@ -53,8 +53,8 @@ class ChainFinder {
   std::optional<uint64_t> find(uint64_t from, uint64_t end, uint64_t step, const Bounds& bounds,
                                const ChunkSet* known);
 
-  // The end of the row of chunks that `at` is the first of: behind the top or the fence. Nothing:
-  // they lead elsewhere.
+  // The end of the row of chunks that `at` is the first of: behind the top or the fence, over
+  // damage in between. Nothing: `at` is no such chunk.
   std::optional<uint64_t> end_of_row(uint64_t at, const Bounds& bounds);
 
  private:
@@ -62,6 +62,7 @@ class ChainFinder {
   struct Outcome {
     bool is_good;
     uint64_t end;
+    uint64_t count;
   };
   Outcome follow(uint64_t at, const Bounds& bounds, const ChunkSet* known, uint64_t most);
 

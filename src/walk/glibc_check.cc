@@ -54,6 +54,8 @@ void GlibcHeap::check_totals(const std::vector<uint64_t>& free_chunks,
         {arenas_.all[number].address, fmt::format("arena {} has {} free chunks, its bins hold {}",
                                                   number, free_chunks[number], in_bins)});
   }
+  const Unknown missing = arenas_.missing();
+  if (missing.parts != 0) problems.push_back({0, missing.reason});
   if (!arenas_.parameters.has_value()) return;
   const auto expected = static_cast<size_t>(arenas_.parameters->mapped_count);
   if (expected != mapped_.size()) {

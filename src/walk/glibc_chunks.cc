@@ -37,7 +37,7 @@ void ChunkWalk::begin(uint64_t at) {
     look_for_row(at, at, ChunkKind::kLost);
   } else if (is_fence(memory_, at, head_, bounds_)) {
     end_row(at);
-  } else if (region_.is_shared && at == region_.range.start) {
+  } else if (!region_.is_start_known && at == region_.range.start) {
     // Who moved the break first has what lies before the first chunk.
     look_for_row(at, at, ChunkKind::kForeign);
   } else if (!can_be_chunk(head_, at, bounds_)) {
@@ -106,7 +106,8 @@ void ChunkWalk::end_row(uint64_t fence) {
   add(fence, behind - fence, ChunkKind::kFence);
   at_ = 0;
   if (behind == region_.range.end) return;
-  if (region_.is_shared) {
+  if (bounds_.is_main) {
+    // Somebody else moved the break.
     look_for_row(behind, behind, ChunkKind::kForeign);
   } else {
     note(behind, "the chunks end before their heap does");

@@ -94,7 +94,7 @@ bool GlibcHeap::for_each_chunk(const Region& region, Unknown& unknown, VisitChun
 }
 
 Unknown GlibcHeap::for_each_block(const Visit& visit) const {
-  Unknown unknown;
+  Unknown unknown = arenas_.missing();
   std::vector<Block> blocks;
   blocks.reserve(kBatch);
   const auto add = [&](const Block& block) {
@@ -120,6 +120,7 @@ Unknown GlibcHeap::for_each_block(const Visit& visit) const {
 
 HeapSummary GlibcHeap::summary() const {
   HeapSummary summary;
+  summary.unknown = arenas_.missing();
   Rows rows;
   for (uint32_t number = 0; number < arenas_.all.size(); ++number) {
     summary.owners.push_back({number, 0, 0});
@@ -289,7 +290,7 @@ std::optional<Place> GlibcHeap::find(uint64_t address) const {
 }
 
 Unknown GlibcHeap::for_each_span(const VisitSpan& visit) const {
-  Unknown unknown;
+  Unknown unknown = arenas_.missing();
   for (const Region& region : arenas_.regions) {
     Span span;
     span.range = region.range;

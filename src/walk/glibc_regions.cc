@@ -31,7 +31,7 @@ void add_heap(const Memory& memory, const Range& area, uint64_t at, Arenas& aren
   const uint64_t start = is_first ? align_up(info->arena + sizeof(ArenaState), kAlignment)
                                   : at + arenas.variant.heap_info_bytes;
   const auto number = static_cast<uint32_t>(arena - arenas.all.begin());
-  arenas.regions.push_back({{start, at + info->bytes}, number, at, false});
+  arenas.regions.push_back({{start, at + info->bytes}, number, at, true});
 }
 
 void add_heaps(const Memory& memory, Arenas& arenas) {
@@ -55,7 +55,8 @@ void add_break(const Memory& memory, Arenas& arenas) {
   const Arena& arena = arenas.all[0];
   const std::vector<Segment>& segments = memory.target().segments();
   uint64_t start = arenas.parameters.has_value() ? arenas.parameters->break_start : 0;
-  const Range* area = start % kAlignment == 0 ? memory.area_of(start) : nullptr;
+  start = align_up(start, kAlignment);
+  const Range* area = memory.area_of(start);
   const bool is_exact = area != nullptr;
   if (!is_exact) {
     const auto named = std::find_if(segments.begin(), segments.end(),
@@ -66,15 +67,13 @@ void add_break(const Memory& memory, Arenas& arenas) {
   }
   uint64_t end = end_in(memory, *area, arena.state.top);
   if (start >= end) return;
-  bool is_whole = is_exact && end - start == arena.state.system_bytes;
+  const bool is_whole = end - start <= arena.state.system_bytes;
   if (is_exact && !is_whole && (arena.state.flags & ArenaState::kNotContiguous) != 0) {
     // Behind its row may be what is not the arena's at all.
-    const Bounds bounds{end, arena.state.top, true};
-    const auto row = ChainFinder(memory, end - start).end_of_row(start, bounds);
-    is_whole = row.has_value();
-    end = row.value_or(end);
+    ChainFinder finder(memory, end - start);
+    end = finder.end_of_row(start, {end, arena.state.top, true}).value_or(end);
   }
-  arenas.regions.push_back({{start, end}, 0, 0, !is_whole});
+  arenas.regions.push_back({{start, end}, 0, 0, is_exact});
 }
 
 bool is_covered(const Arenas& arenas, uint64_t address, uint64_t& end) {
@@ -103,7 +102,7 @@ void add_mapped_parts(const Memory& memory, uint32_t number, Arenas& arenas) {
       const auto end = head.has_value() && head->is_before_in_use() ? finder.end_of_row(at, bounds)
                                                                     : std::nullopt;
       if (end.has_value() && arenas.regions.size() < kMostRegions) {
-        arenas.regions.push_back({{at, *end}, number, 0, false});
+        arenas.regions.push_back({{at, *end}, number, 0, true});
       }
       if (end.has_value()) {
         at = align_up(*end, kPageBytes);
