@@ -57,7 +57,7 @@ void add_break(const Memory& memory, Arenas& arenas) {
   uint64_t start = arenas.parameters.has_value() ? arenas.parameters->break_start : 0;
   start = align_up(start, kAlignment);
   const Range* area = memory.area_of(start);
-  const bool is_exact = area != nullptr;
+  bool is_exact = area != nullptr;
   if (!is_exact) {
     const auto named = std::find_if(segments.begin(), segments.end(),
                                     [](const Segment& s) { return s.file == "[heap]"; });
@@ -67,8 +67,14 @@ void add_break(const Memory& memory, Arenas& arenas) {
   }
   uint64_t end = end_in(memory, *area, arena.state.top);
   if (start >= end) return;
-  const bool is_whole = end - start <= arena.state.system_bytes;
-  if (is_exact && !is_whole && (arena.state.flags & ArenaState::kNotContiguous) != 0) {
+  if (!is_exact && area->contains(arena.state.top) &&
+      (arena.state.flags & ArenaState::kNotContiguous) == 0 &&
+      end - start >= arena.state.system_bytes) {
+    // It counts all up to its end, also what others have of it.
+    start = align_up(end - arena.state.system_bytes, kAlignment);
+    is_exact = true;
+  }
+  if (is_exact && (arena.state.flags & ArenaState::kNotContiguous) != 0) {
     // Behind its row may be what is not the arena's at all.
     ChainFinder finder(memory, end - start);
     end = finder.end_of_row(start, {end, arena.state.top, true}).value_or(end);
