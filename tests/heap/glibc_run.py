@@ -1,13 +1,14 @@
 #!/usr/bin/python3
-"""The blocks that `tide heap` lists of a program on glibc's malloc are those that it holds: the same
-addresses, the same usable sizes, none missing, none extra.
+"""`tide heap` lists of a program on glibc's malloc what that holds: the same addresses, the same
+usable sizes, none missing, none extra.
 
-  tests/heap/glibc_run.py                     a few runs of each kind (ctest sets TIDE_BIN, TIDE_BUILD)
+  tests/heap/glibc_run.py             a few runs of each kind (ctest sets TIDE_BIN, TIDE_BUILD)
   tests/heap/glibc_run.py --runs 250 --seed 1000
 
 Kinds: of a live process; gcore of one; the kernel's core of one that aborts while all threads wait;
 and of one that aborts while all are at work, where each thread may be within a call: at most one
-block for each may differ, two where it is in realloc. Exit status: 0 all agree, 1 some do not, 77 nothing could be run.
+block for each may differ, two where it is in realloc. Exit status: 0 all agree, 1 some do not, 77
+nothing could be run.
 """
 
 import argparse
