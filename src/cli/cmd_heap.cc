@@ -91,13 +91,11 @@ int run(const Arguments& arguments) {
   const std::string notes = help_notes();
   help.notes = notes;
   VerbParser parser(kHeapCommand, help);
-  Arguments words;
   walk::OpenOptions options;
   bool as_json = false;
   bool no_stop = false;
   std::string sizes;
   size_t most = 0;
-  parser.add_option("words", words)->group("");
   parser.add_flag("--json", as_json, "Print JSON");
   parser.add_option("--binary", options.program, "The program's file, as PROGRAM")
       ->type_name("FILE");
@@ -107,8 +105,10 @@ int run(const Arguments& arguments) {
       ->type_name("N[-M]");
   parser.add_option("--top", most, "Rows to show, where only the largest are shown")
       ->type_name("N");
-  parser.allow_extras();  // the questions' own
+  // All else is the question's own, in its order.
+  parser.allow_extras();
   if (!parser.accept(arguments)) return host::kExitOk;
+  const Arguments words = parser.remaining();
   if (words.empty()) {
     throw host::Error("no process or core given; see: tide heap --help", host::kExitUsage);
   }
@@ -130,9 +130,7 @@ int run(const Arguments& arguments) {
     }
     ++next;
   }
-  Arguments rest(words.begin() + static_cast<long>(next), words.end());
-  const std::vector<std::string> extras = parser.remaining();
-  rest.insert(rest.end(), extras.begin(), extras.end());
+  const Arguments rest(words.begin() + static_cast<long>(next), words.end());
   options.stop = !no_stop;
   // Before the process is stopped: what was asked for wrongly should not cost it anything.
   const auto wanted = sizes.empty() ? std::nullopt : std::optional(parse_sizes(sizes));

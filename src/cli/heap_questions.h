@@ -11,14 +11,19 @@ extern const HeapQuestion kStatsQuestion;
 extern const HeapQuestion kListQuestion;
 extern const HeapQuestion kInfoQuestion;
 extern const HeapQuestion kWhereQuestion;
+extern const HeapQuestion kTypesQuestion;
+extern const HeapQuestion kAnalyzeQuestion;
+extern const HeapQuestion kExamineQuestion;
+extern const HeapQuestion kDumpQuestion;
 extern const HeapQuestion kFragQuestion;
 extern const HeapQuestion kCheckQuestion;
 extern const HeapQuestion kDiffQuestion;
 extern const HeapQuestion kThreadsQuestion;
 
 inline constexpr std::array kHeapQuestions = {
-    &kStatsQuestion, &kListQuestion,  &kInfoQuestion, &kWhereQuestion,
-    &kFragQuestion,  &kCheckQuestion, &kDiffQuestion, &kThreadsQuestion,
+    &kStatsQuestion, &kListQuestion,    &kInfoQuestion,    &kWhereQuestion,
+    &kTypesQuestion, &kAnalyzeQuestion, &kExamineQuestion, &kDumpQuestion,
+    &kFragQuestion,  &kCheckQuestion,   &kDiffQuestion,    &kThreadsQuestion,
 };
 extern const HeapQuestion kRefsQuestion;
 extern const HeapQuestion kPathQuestion;

@@ -68,7 +68,9 @@ Modules::Modules(const walk::Target& target) : target_(target) {
   }
   // The file that was named for the program may be elsewhere than where the target had it.
   const std::string program = target.program();
-  if (program.empty()) return;
+  const bool is_there = std::any_of(modules_.begin(), modules_.end(),
+                                    [&](const auto& module) { return module->path == program; });
+  if (program.empty() || is_there) return;
   for (const std::unique_ptr<Module>& module : modules_) {
     if (!module->has_code || is_library(module->path)) continue;
     module->path = program;
