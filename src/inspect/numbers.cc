@@ -67,7 +67,7 @@ bool is_random(Bytes bytes) {
   // by more for few; a little less is asked for.
   double expected = 8 - 255 / (2 * total * std::log(2.0));
   if (total < 1024) expected = total < 512 ? 7.17 : 7.58;
-  return bits >= expected - 0.12;
+  return bits >= expected - (total < 512 ? 0.2 : 0.12);
 }
 
 std::string_view packed_format(Bytes bytes) {

@@ -91,8 +91,8 @@ TEST_F(ContentsTest, ListNodes) {
   const walk::Block second = add(2, 32, {head, at(1), 12});
   EXPECT_EQ(kind_of(first), Kind::kListNode);
   EXPECT_EQ(kind_of(second), Kind::kListNode);
-  EXPECT_EQ(kind_of(add(3, 32, {at(2), head, 11})), Kind::kPointers);  // not pointed back to
-  EXPECT_NE(kind_of(add(4, 32, {at(4), at(4), 0})), Kind::kListNode);  // an empty list's head
+  EXPECT_EQ(kind_of(add(3, 32, {at(2), head, 11})), Kind::kStructure);  // not pointed back to
+  EXPECT_NE(kind_of(add(4, 32, {at(4), at(4), 0})), Kind::kListNode);   // an empty list's head
 }
 
 TEST_F(ContentsTest, HashTables) {
