@@ -64,15 +64,15 @@ std::string shares_text(const SizeContents& row, const Contents& contents) {
 }
 
 std::string size_text(const SizeContents& row) {
-  if (row.bytes <= Survey::kLargestExact && row.bytes != 0) return grouped_text(row.bytes);
-  return fmt::format("{}-{}", grouped_text(row.bytes), grouped_text(2 * row.bytes - 1));
+  if (row.least == row.largest) return grouped_text(row.least);
+  return fmt::format("{}-{}", grouped_text(row.least), grouped_text(row.largest));
 }
 
 Json size_json(const SizeContents& row, const Contents& contents) {
-  Json json = {{"size", row.bytes},        {"blocks", row.blocks},
+  Json json = {{"size", row.least},        {"blocks", row.blocks},
                {"bytes", row.total_bytes}, {"looked_at", row.looked_at},
                {"kinds", Json::object()},  {"classes", Json::object()}};
-  if (row.bytes > Survey::kLargestExact) json["largest_size"] = 2 * row.bytes - 1;
+  if (row.largest != row.least) json["largest_size"] = row.largest;
   for (size_t i = 0; i < inspect::kKinds; ++i) {
     if (row.kinds[i] == 0) continue;
     json["kinds"][std::string(kind_word(static_cast<Kind>(i)))] = row.kinds[i];
@@ -183,6 +183,7 @@ int run(HeapSession& session, const Arguments& arguments) {
                  {"bytes", survey.bytes},
                  {"looked_at", survey.looked_at},
                  {"owners_looked_for", survey.is_scanned},
+                 {"owners_estimated", survey.has_estimated_owners},
                  {"sizes", Json::array()}};
     for (const SizeContents& row : survey.sizes) json["sizes"].push_back(size_json(row, contents));
     if (session.sizes.has_value()) {

@@ -39,7 +39,7 @@ struct Type {
 void add_kinds(const Survey& survey, std::vector<Type>& types) {
   std::array<double, inspect::kKinds> blocks{};
   std::array<double, inspect::kKinds> bytes{};
-  bool is_estimate = false;
+  bool is_estimate = survey.has_estimated_owners;
   for (const SizeContents& row : survey.sizes) {
     const uint64_t objects = row.kinds[static_cast<size_t>(Kind::kObject)] +
                              row.kinds[static_cast<size_t>(Kind::kObjects)];
@@ -96,7 +96,8 @@ std::string types_text(const std::vector<Type>& types, const Survey& survey, siz
   text += fmt::format("\n{} blocks, {} bytes, {} types\n", grouped_text(survey.blocks),
                       grouped_text(survey.bytes), grouped_text(types.size()));
   if (has_estimates) {
-    text += "~: estimated from a sample of what is of no class; --all looks at all.\n";
+    text += "~: estimated from a sample of what is of no class";
+    text += survey.is_sampled ? "; --all looks at all.\n" : " and of who points to it.\n";
   }
   return text;
 }

@@ -24,7 +24,7 @@ constexpr std::array<KindName, kKinds> kNames = {{
     {"std::string characters", "string"},
     {"std::vector elements", "vector"},
     {"std::map or set node", "map-node"},
-    {"std::list node", "list-node"},
+    {"list node (std::list or alike)", "list-node"},
     {"std::unordered_map or set node", "unordered-map-node"},
     {"std::unordered_map or set buckets", "unordered-map-buckets"},
     {"std::deque map", "deque-map"},

@@ -8,13 +8,15 @@
 namespace tide::inspect {
 namespace {
 
-// With so many blocks to find the owners of, memory stays small.
+// Of so many blocks of a size, and in all, owners are looked for: memory stays small.
+constexpr uint64_t kMostOwnedPerSize = 10'000;
 constexpr size_t kMostOwned = 300'000;
 // An array of objects shows in as many bytes, if an object is smaller than half of them.
 constexpr size_t kObjectLook = 512;
 
-uint64_t row_bytes(uint64_t bytes) {
-  return bytes <= Survey::kLargestExact ? bytes : std::bit_floor(bytes);
+// Sizes of one row have the same; exact ones are even.
+uint64_t row_key(uint64_t bytes) {
+  return bytes <= Survey::kLargestExact ? 2 * bytes : std::bit_floor(bytes) + 1;
 }
 
 // Rows by size. Blocks of one size come in runs, so the last row is tried first.
@@ -23,13 +25,14 @@ class Rows {
   explicit Rows(std::vector<SizeContents>& rows) : rows_(rows) {}
 
   size_t number_of(uint64_t bytes) {
-    const uint64_t key = row_bytes(bytes);
-    if (last_ < rows_.size() && rows_[last_].bytes == key) return last_;
+    const uint64_t key = row_key(bytes);
+    if (last_key_ == key) return last_;
     const auto [entry, is_new] = numbers_.try_emplace(key, rows_.size());
     if (is_new) {
       rows_.emplace_back();
-      rows_.back().bytes = key;
+      rows_.back().least = bytes;
     }
+    last_key_ = key;
     last_ = entry->second;
     return last_;
   }
@@ -37,6 +40,7 @@ class Rows {
  private:
   std::vector<SizeContents>& rows_;
   std::unordered_map<uint64_t, size_t> numbers_;
+  uint64_t last_key_ = UINT64_MAX;
   size_t last_ = 0;
 };
 
@@ -66,7 +70,7 @@ class Surveyor {
     if (result_.is_scanned) add_owners();
     for (const SizeContents& row : result_.sizes) result_.looked_at += row.looked_at;
     std::sort(result_.sizes.begin(), result_.sizes.end(),
-              [](const SizeContents& a, const SizeContents& b) { return a.bytes < b.bytes; });
+              [](const SizeContents& a, const SizeContents& b) { return a.least < b.least; });
   }
 
  private:
@@ -85,6 +89,8 @@ class Surveyor {
           if (!is_wanted(block.bytes)) continue;
           SizeContents& row = result_.sizes[rows_.number_of(block.bytes)];
           ++row.blocks;
+          row.least = std::min(row.least, block.bytes);
+          row.largest = std::max(row.largest, block.bytes);
           row.total_bytes += block.bytes;
         }
         return true;
@@ -96,10 +102,19 @@ class Surveyor {
     for (const SizeContents& row : result_.sizes) {
       result_.blocks += row.blocks;
       result_.bytes += row.total_bytes;
-      const bool is_whole = options_.most_per_size == 0 || row.blocks <= options_.most_per_size;
-      limits_.push_back(is_whole ? UINT64_MAX : UINT64_MAX / row.blocks * options_.most_per_size);
-      if (!is_whole) result_.is_sampled = true;
+      limits_.push_back(limit_for(row.blocks, options_.most_per_size));
+      owned_limits_.push_back(limit_for(row.blocks, kMostOwnedPerSize));
+      if (limits_.back() != UINT64_MAX) result_.is_sampled = true;
     }
+  }
+
+  // Of mixed() addresses, so that about `most` of `blocks` are not above it; most 0: all.
+  static uint64_t limit_for(uint64_t blocks, uint64_t most) {
+    return most == 0 || blocks <= most ? UINT64_MAX : UINT64_MAX / blocks * most;
+  }
+  // A process that was not stopped may have sizes now that it did not have before: all of those.
+  static bool is_within(const std::vector<uint64_t>& limits, size_t row, uint64_t address) {
+    return row >= limits.size() || limits[row] == UINT64_MAX || mixed(address) <= limits[row];
   }
 
   void look() {
@@ -123,10 +138,7 @@ class Surveyor {
   }
 
   bool is_chosen(const walk::Block& block) {
-    const size_t row = rows_.number_of(block.bytes);
-    // A process that was not stopped may have sizes now that it did not have before.
-    return row >= limits_.size() || limits_[row] == UINT64_MAX ||
-           mixed(block.address) <= limits_[row];
+    return is_within(limits_, rows_.number_of(block.bytes), block.address);
   }
 
   void look_at(FirstBytes& reader, std::span<const walk::Block> blocks) {
@@ -158,19 +170,43 @@ class Surveyor {
     SizeContents& row = result_.sizes[number];
     ++row.looked_at;
     if (content.class_number != Vtables::kNone) ++row.classes[content.class_number];
-    if (result_.is_scanned && may_have_owner(content.kind) && owners_.count() < kMostOwned) {
+    ++row.kinds[static_cast<size_t>(content.kind)];
+    if (!result_.is_scanned || !may_have_owner(content.kind)) return;
+    if (owners_.count() < kMostOwned && is_within(owned_limits_, number, block.address)) {
       owners_.add(block.address, block.bytes);
       pending_.push_back({block.address, static_cast<uint32_t>(number), content.kind});
-    } else {
-      ++row.kinds[static_cast<size_t>(content.kind)];
     }
   }
 
+  // Moves blocks from what they looked like to what their owners say. Those of a size and kind that
+  // were looked for stand for all.
   void add_owners() {
     owners_.scan(target_);
+    struct Group {
+      uint64_t asked = 0;
+      std::map<Kind, uint64_t> found;
+    };
+    std::map<std::pair<uint32_t, Kind>, Group> groups;
     for (const Pending& one : pending_) {
+      Group& group = groups[{one.row, one.kind}];
+      ++group.asked;
       const Kind kind = kind_by_owner(one.kind, owners_.of(one.address));
-      ++result_.sizes[one.row].kinds[static_cast<size_t>(kind)];
+      if (kind != one.kind) ++group.found[kind];
+    }
+    std::vector<std::array<uint64_t, kKinds>> before;
+    for (const SizeContents& row : result_.sizes) before.push_back(row.kinds);
+    for (const auto& [key, group] : groups) {
+      const auto [row, from] = key;
+      const uint64_t all = before[row][static_cast<size_t>(from)];
+      if (group.asked != all) result_.has_estimated_owners = true;
+      const double factor = static_cast<double>(all) / static_cast<double>(group.asked);
+      for (const auto& [to, count] : group.found) {
+        auto& kinds = result_.sizes[row].kinds;
+        const auto moved = std::min(static_cast<uint64_t>(static_cast<double>(count) * factor),
+                                    kinds[static_cast<size_t>(from)]);
+        kinds[static_cast<size_t>(from)] -= moved;
+        kinds[static_cast<size_t>(to)] += moved;
+      }
     }
   }
 
@@ -181,6 +217,7 @@ class Surveyor {
   Survey& result_;
   Rows rows_;
   std::vector<uint64_t> limits_;  // of mixed(), by row: blocks above it are not looked at
+  std::vector<uint64_t> owned_limits_;
   std::pair<uint32_t, bool> last_key_;
   ClassTotal* last_total_ = nullptr;
   Owners owners_;

@@ -25,9 +25,10 @@ struct SurveyOptions {
   std::function<bool(uint64_t)> is_wanted;    // blocks of which usable sizes; empty: all
 };
 
-// Blocks of one size; above kLargestExact of sizes up to the next power of two.
+// Blocks of one size; of such as are larger than kLargestExact, of sizes up to twice the least.
 struct SizeContents {
-  uint64_t bytes = 0;  // the least
+  uint64_t least = 0;  // bytes
+  uint64_t largest = 0;
   uint64_t blocks = 0;
   uint64_t total_bytes = 0;
   uint64_t looked_at = 0;                // blocks whose kind was looked for
@@ -51,6 +52,8 @@ struct Survey {
   uint64_t looked_at = 0;
   bool is_sampled = false;  // not every block was looked at
   bool is_scanned = false;  // owners were looked for
+  // There were more blocks that may have one than were looked for: those that were stand for all.
+  bool has_estimated_owners = false;
   walk::Unknown unknown;
 };
 

@@ -26,10 +26,11 @@ size_t sequence_length(Bytes bytes, size_t i) {
   for (size_t k = 1; k < length; ++k) {
     if ((at(bytes, i + k) & 0xC0U) != 0x80) return 0;
   }
-  // Too long a form, halves of UTF-16 pairs, more than Unicode has.
+  // What moves the cursor, too long a form, halves of UTF-16 pairs, more than Unicode has.
   const uint8_t second = at(bytes, i + 1);
-  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-      (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
+  if ((lead == 0xC2 && second < 0xA0) || (lead == 0xE0 && second < 0xA0) ||
+      (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+      (lead == 0xF4 && second > 0x8F)) {
     return 0;
   }
   return length;

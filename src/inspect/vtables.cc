@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "host/terminal.h"
 
 namespace tide::inspect {
 namespace {
@@ -41,6 +44,7 @@ uint32_t Vtables::look_up(uint64_t word) {
   uint32_t number = kNone;
   if (std::optional<std::string> name = resolve(word)) {
     if (names_.size() >= kMostClasses) name = kTooMany;
+    *name = host::printable(std::move(*name));
     const auto [entry, is_new] = numbers_.try_emplace(*name, count());
     if (is_new) names_.push_back(std::move(*name));
     number = entry->second;

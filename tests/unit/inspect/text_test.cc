@@ -33,6 +33,7 @@ TEST(Text, IsLongEnoughAndPrintable) {
 
 TEST(Text, IsNoBrokenUtf8) {
   EXPECT_EQ(text_length(bytes_of("abcd\xc0\x80"sv)), 4U);      // too long a form of 0
+  EXPECT_EQ(text_length(bytes_of("abcd\xc2\x9b"sv)), 4U);      // moves the cursor
   EXPECT_EQ(text_length(bytes_of("abcd\xed\xa0\x80"sv)), 4U);  // half of a UTF-16 pair
   EXPECT_EQ(text_length(bytes_of("abcd\xf4\x90\x80\x80"sv)), 4U);
   EXPECT_EQ(text_length(bytes_of("abcd\xe2\x82"sv)), 4U);  // cut off
