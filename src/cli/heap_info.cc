@@ -9,6 +9,7 @@
 #include "cli/heap_questions.h"
 #include "host/byte_text.h"
 #include "host/error.h"
+#include "inspect/contents.h"
 
 namespace tide::cli {
 namespace {
@@ -91,6 +92,11 @@ std::string elsewhere_text(const HeapSession& session, uint64_t address) {
                      segment->is_writable ? "w" : "-", segment->is_executable ? "x" : "-");
 }
 
+std::string title_of(const HeapSession& session, const walk::Place& place) {
+  return inspect::block_title(*session.target, session.heaps,
+                              {place.address, place.bytes, place.owner});
+}
+
 std::string place_text(const HeapSession& session, const walk::Heap& heap, const walk::Place& place,
                        uint64_t address) {
   std::string text = fmt::format("{:#x}: {} block of {} bytes", place.address,
@@ -104,6 +110,9 @@ std::string place_text(const HeapSession& session, const walk::Heap& heap, const
   const auto bytes =
       session.target->view(place.address, std::min<uint64_t>(place.bytes, kShownBytes), buffer);
   text += dump_text(place.address, bytes);
+  if (place.state == walk::BlockState::kLive) {
+    text += fmt::format("it looks like: {}\n", title_of(session, place));
+  }
   const Neighbours neighbours = find_neighbours(heap, place);
   text += neighbour_text("before it", neighbours.before);
   text += neighbour_text("behind it", neighbours.after);
@@ -128,6 +137,7 @@ int run(HeapSession& session, const Arguments& arguments) {
     }
     Json json = place_json(*place);
     json["offset"] = address - place->address;
+    if (place->state == walk::BlockState::kLive) json["type"] = title_of(session, *place);
     const Neighbours neighbours = find_neighbours(*heap, *place);
     if (neighbours.before) json["before"] = place_json(*neighbours.before);
     if (neighbours.after) json["behind"] = place_json(*neighbours.after);

@@ -160,6 +160,11 @@ std::string Contents::excerpt(const walk::Block& block, const Content& content, 
   return is_string ? shown_text(bytes, most) : hex_and_text(bytes, most);
 }
 
+std::string block_title(const walk::Target& target, Heaps heaps, const walk::Block& block) {
+  Contents contents(target, heaps);
+  return contents.title(contents.classify(block));
+}
+
 std::string describe_block(const walk::Target& target, Heaps heaps, const walk::Block& block) {
   Contents contents(target, heaps);
   const Content content = contents.classify(block);

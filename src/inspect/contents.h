@@ -96,7 +96,9 @@ class Contents {
   walk::Buffer buffer_;
 };
 
-// One line about a block: what it is and how it begins.
+// What a block is, in a few words: "Foo", "text", "numbers".
+std::string block_title(const walk::Target& target, Heaps heaps, const walk::Block& block);
+// The same and how it begins, on one line.
 std::string describe_block(const walk::Target& target, Heaps heaps, const walk::Block& block);
 
 }  // namespace tide::inspect

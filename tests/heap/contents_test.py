@@ -80,7 +80,10 @@ def check_kinds(what, known):
 
 def check_blocks(what, known):
     for address, kind in known.blocks.items():
-        size = ask_json(what, "info", hex(address))["size"]
+        info = ask_json(what, "info", hex(address))
+        size = info["size"]
+        if kind == "text" and info["type"] != "text":
+            fail(f"{what}: info says {info['type']} of text")
         entries = ask_json(what, "analyze", str(size), "--top", "10000")["entries"]
         shown = [e["kind"] for e in entries if int(e["address"], 16) == address]
         if shown != [kind]:
