@@ -97,7 +97,7 @@ int run(const Arguments& arguments) {
   std::string sizes;
   size_t most = 0;
   parser.add_flag("--json", as_json, "Print JSON");
-  parser.add_option("--binary", options.program, "The program's file, as PROGRAM")
+  parser.add_option("--program", options.program, "The program's file, as PROGRAM")
       ->type_name("FILE");
   parser.add_flag("--no-stop", no_stop,
                   "Leave the process running; what it changes meanwhile may not fit together");

@@ -78,7 +78,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--ndjson") {
       format = Format::kNdjson;
-    } else if (argument == "--binary-records") {
+    } else if (argument == "--binary") {
       format = Format::kBinary;
     } else {
       const uint64_t bytes = parse_address("list", argument);
@@ -110,7 +110,7 @@ int run(HeapSession& session, const Arguments& arguments) {
 
 const HeapQuestion kListQuestion = {
     "list", "[SIZE]",
-    "Every block: address and usable bytes; --ndjson: as JSON, one a line; --binary-records: two "
+    "Every block: address and usable bytes; --ndjson: as JSON, one a line; --binary: two "
     "64-bit words each",
     "core.4711 list --ndjson", run};
 

@@ -15,22 +15,21 @@ extern const HeapQuestion kTypesQuestion;
 extern const HeapQuestion kAnalyzeQuestion;
 extern const HeapQuestion kExamineQuestion;
 extern const HeapQuestion kDumpQuestion;
-extern const HeapQuestion kFragQuestion;
-extern const HeapQuestion kCheckQuestion;
-extern const HeapQuestion kDiffQuestion;
-extern const HeapQuestion kThreadsQuestion;
-
-inline constexpr std::array kHeapQuestions = {
-    &kStatsQuestion, &kListQuestion,    &kInfoQuestion,    &kWhereQuestion,
-    &kTypesQuestion, &kAnalyzeQuestion, &kExamineQuestion, &kDumpQuestion,
-    &kFragQuestion,  &kCheckQuestion,   &kDiffQuestion,    &kThreadsQuestion,
-};
 extern const HeapQuestion kRefsQuestion;
 extern const HeapQuestion kPathQuestion;
 extern const HeapQuestion kLeaksQuestion;
 extern const HeapQuestion kRetainedQuestion;
-inline constexpr std::array kHeapQuestions = {&kStatsQuestion, &kListQuestion,    &kInfoQuestion,
-                                              &kWhereQuestion, &kRefsQuestion,    &kPathQuestion,
-                                              &kLeaksQuestion, &kRetainedQuestion};
+extern const HeapQuestion kFragQuestion;
+extern const HeapQuestion kCheckQuestion;
+extern const HeapQuestion kDiffQuestion;
+extern const HeapQuestion kDoctorQuestion;
+extern const HeapQuestion kThreadsQuestion;
+
+inline constexpr std::array kHeapQuestions = {
+    &kStatsQuestion,   &kListQuestion,     &kInfoQuestion, &kWhereQuestion, &kTypesQuestion,
+    &kAnalyzeQuestion, &kExamineQuestion,  &kDumpQuestion, &kRefsQuestion,  &kPathQuestion,
+    &kLeaksQuestion,   &kRetainedQuestion, &kFragQuestion, &kCheckQuestion, &kDiffQuestion,
+    &kDoctorQuestion,  &kThreadsQuestion,
+};
 
 }  // namespace tide::cli

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/heap_contents.h"
 #include "cli/heap_json.h"
 #include "cli/heap_question.h"
 #include "cli/heap_questions.h"
@@ -17,19 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using host::Align;
-
-// "12,345,678".
-std::string grouped(uint64_t number) {
-  std::string text = std::to_string(number);
-  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
-}
-
-std::string percent(uint64_t part, uint64_t all) {
-  return all == 0
-             ? "0.0 %"
-             : fmt::format("{:.1f} %", 100 * static_cast<double>(part) / static_cast<double>(all));
-}
 
 Json heap_json(const walk::Heap& heap, const walk::HeapSummary& summary,
                const HeapSession& session) {
@@ -76,13 +64,13 @@ std::string heap_text(const walk::Heap& heap, const walk::HeapSummary& summary,
   for (const walk::SizeRow& row : summary.rows) {
     if (!session.is_wanted(row.bytes)) continue;
     if (row.live_blocks + row.cached_blocks + row.free_blocks == 0) continue;
-    table.add_row({{grouped(row.bytes)},
-                   {grouped(row.live_blocks)},
-                   {percent(row.live_blocks, summary.live_blocks)},
-                   {grouped(row.live_bytes)},
-                   {percent(row.live_bytes, summary.live_bytes)},
-                   {grouped(row.cached_blocks)},
-                   {grouped(row.free_blocks)}});
+    table.add_row({{grouped_text(row.bytes)},
+                   {grouped_text(row.live_blocks)},
+                   {percent_text(row.live_blocks, summary.live_blocks)},
+                   {grouped_text(row.live_bytes)},
+                   {percent_text(row.live_bytes, summary.live_bytes)},
+                   {grouped_text(row.cached_blocks)},
+                   {grouped_text(row.free_blocks)}});
   }
   text += table.render(terminal);
   if (summary.owners.size() > 1) {
@@ -91,13 +79,13 @@ std::string heap_text(const walk::Heap& heap, const walk::HeapSummary& summary,
         {{"heap", Align::kLeft}, {"blocks", Align::kRight}, {"bytes", Align::kRight}});
     for (const walk::HeapSummary::Owner& owner : summary.owners) {
       owners.add_row({{owner.number == 0 ? "the process's" : fmt::format("heap {}", owner.number)},
-                      {grouped(owner.live_blocks)},
-                      {grouped(owner.live_bytes)}});
+                      {grouped_text(owner.live_blocks)},
+                      {grouped_text(owner.live_bytes)}});
     }
     text += owners.render(terminal);
   }
-  text += fmt::format("\nHeap: {} blocks ({} bytes, {})\n", grouped(summary.live_blocks),
-                      grouped(summary.live_bytes), host::byte_text(summary.live_bytes));
+  text += fmt::format("\nHeap: {} blocks ({} bytes, {})\n", grouped_text(summary.live_blocks),
+                      grouped_text(summary.live_bytes), host::byte_text(summary.live_bytes));
   text += fmt::format(
       "Mapped {}: live {}, cached {}, free and perhaps resident {}, returned {}, metadata {}\n",
       host::byte_text(summary.mapped_bytes), host::byte_text(summary.live_bytes),
@@ -105,7 +93,7 @@ std::string heap_text(const walk::Heap& heap, const walk::HeapSummary& summary,
       host::byte_text(summary.returned_bytes), host::byte_text(summary.metadata_bytes));
   if (summary.in_flight_blocks != 0) {
     text += fmt::format("{} blocks are in flight: a call was at them\n",
-                        grouped(summary.in_flight_blocks));
+                        grouped_text(summary.in_flight_blocks));
   }
   return text;
 }
@@ -142,7 +130,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   } else {
     if (session.heaps.size() > 1) {
       text += fmt::format("\nIn {} heaps: {} blocks ({} bytes)\n", session.heaps.size(),
-                          grouped(blocks), grouped(bytes));
+                          grouped_text(blocks), grouped_text(bytes));
     }
     print(text);
   }

@@ -10,6 +10,7 @@ namespace {
 
 void (*g_look)(uintptr_t address) = nullptr;
 struct sigaction g_previous;
+constexpr int kSignals = 64;  // of Linux
 
 void on_fault(int number, siginfo_t* info, void* context) {
   const ErrnoKeeper keeper;
@@ -32,7 +33,17 @@ void on_fault(int number, siginfo_t* info, void* context) {
 void watch_faults(void (*look)(uintptr_t address)) {
   const ErrnoKeeper keeper;
   g_look = look;
-  if (sigaction(SIGSEGV, nullptr, &g_previous) != 0) return;
+  struct sigaction previous;
+  if (sigaction(SIGSEGV, nullptr, &previous) != 0) return;
+  // The kernel fills in no more of the mask than it has signals; the C library leaves in the rest
+  // what its stack had. Who looks for pointers must not find any here.
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (int number = 1; number <= kSignals; ++number) {
+    if (sigismember(&previous.sa_mask, number) == 1) sigaddset(&mask, number);
+  }
+  previous.sa_mask = mask;
+  g_previous = previous;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   struct sigaction action = {};
   action.sa_sigaction = on_fault;

@@ -66,7 +66,7 @@ std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
       "{}: {}", target.name(),
       has_idle ? "Tide is in it, and has given out no block yet"
       : target.cut_bytes() != 0
-          ? "no heap of Tide in what there is of it; the file was cut off before its end"
+          ? "no heap of Tide or of glibc's malloc in what there is of it: it was cut off"
           : "no heap of Tide or of glibc's malloc in it"));
 }
 
