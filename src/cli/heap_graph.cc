@@ -50,12 +50,4 @@ nlohmann::ordered_json block_json(const inspect::BlockIndex& index, uint32_t blo
   return {{"address", hex_text(index.address_of(block))}, {"size", index.bytes_of(block)}};
 }
 
-std::string hex_text(uint64_t address) { return fmt::format("{:#x}", address); }
-
-std::string grouped_text(uint64_t number) {
-  std::string text = std::to_string(number);
-  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
-}
-
 }  // namespace tide::cli

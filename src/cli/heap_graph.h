@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/heap_contents.h"
 #include "cli/heap_question.h"
 #include "inspect/block_index.h"
 #include "inspect/reference_graph.h"
@@ -37,9 +38,5 @@ void warn_of_missing(const HeapSession& session, const walk::Unknown& unknown, u
 
 // {"address": "0x...", "size": ...}.
 nlohmann::ordered_json block_json(const inspect::BlockIndex& index, uint32_t block);
-
-std::string hex_text(uint64_t address);
-// "12,345,678".
-std::string grouped_text(uint64_t number);
 
 }  // namespace tide::cli

@@ -20,6 +20,19 @@ void require_inside(uint32_t offset, uint32_t bytes, uint32_t record_bytes) {
   require(bytes <= record_bytes && offset <= record_bytes - bytes);
 }
 
+void require_sane_guards(const layout::GuardsAt& guards) {
+  require(guards.most <= 1 << 16 && guards.slot_bytes <= 1 << 16);
+  require_inside(guards.block, 8, guards.slot_bytes);
+  require_inside(guards.size, 8, guards.slot_bytes);
+  require_inside(guards.state, 1, guards.slot_bytes);
+}
+
+void require_sane_hardening(const layout::HardeningAt& hardening) {
+  require(hardening.place_count <= 1 << 12 && hardening.queue_slots <= 1 << 12);
+  require(hardening.queue_slots != 0 && hardening.entry_bytes <= 1 << 12);
+  require_inside(hardening.entry_address, 8, hardening.entry_bytes);
+}
+
 }  // namespace
 
 void require_known_version(uint64_t magic, uint32_t version, uint32_t bytes) {
@@ -69,16 +82,10 @@ void require_sane_root(const layout::HeapRoot& root) {
   require_inside(root.huge.entry_address, 8, root.huge.entry_bytes);
   require_inside(root.huge.entry_size, 8, root.huge.entry_bytes);
   require_inside(root.huge.entry_owner, 2, root.huge.entry_bytes);
-  const layout::GuardsAt& guards = root.guard_pool;
-  require(guards.most <= 1 << 16 && guards.slot_bytes <= 1 << 16);
-  require_inside(guards.block, 8, guards.slot_bytes);
-  require_inside(guards.size, 8, guards.slot_bytes);
-  require_inside(guards.state, 1, guards.slot_bytes);
-  const layout::HardeningAt& hardening = root.hardening;
-  require(hardening.place_count <= 1 << 12 && hardening.queue_slots <= 1 << 12);
-  require(hardening.entry_bytes <= kMostRecordBytes);
-  require_inside(hardening.entry_address, 8, hardening.entry_bytes);
+  if (root.guards != nullptr) require_sane_guards(root.guard_pool);
+  if (root.hardening.level != nullptr) require_sane_hardening(root.hardening);
   require(root.caches.place_count <= 1 << 12 && root.caches.queue_slots <= 1 << 12);
+  require(root.caches.queue_slots != 0);
 }
 
 void require_sane_tables(const std::vector<layout::ClassRow>& classes,
