@@ -315,7 +315,7 @@ class Entries {
   }
   static void visit(Input& input) {
     int left = input.byte() + 1;
-    api::visit_blocks(count_block, &left);
+    api::heap_walk(count_block, &left);
     require(left >= 0);
   }
 

@@ -224,10 +224,39 @@ struct tide_block {
 /* Non-zero goes on, 0 stops. Must not allocate, free, or ask anything of the allocator. */
 typedef int (*tide_block_visitor)(const struct tide_block* block, void* argument);
 
-/* Calls `visit` for every live block of the process, in no particular order. Blocks that other
-   threads allocate or free meanwhile may be in it or not. Returns 1, or 0 when the visitor stopped.
- */
+/* Calls `visit` for every live block of the process, in no particular order: those of all threads,
+   of all heaps and of threads that have ended. Any thread may call it; blocks that others allocate
+   or free meanwhile may be in it or not. Returns 1, or 0 when the visitor stopped. */
+int tide_heap_walk(tide_block_visitor visit, void* argument);
+
+/* The former name of tide_heap_walk; do not use it any more. */
 int tide_visit_blocks(tide_block_visitor visit, void* argument);
+
+enum tide_block_state {
+  TIDE_NOT_OURS = 0,  /* not in the library's memory for blocks */
+  TIDE_LIVE = 1,      /* in a block that the program holds */
+  TIDE_CACHED = 2,    /* in a freed block that is at hand for a thread or for all */
+  TIDE_HELD_BACK = 3, /* in a freed block that is not used again for a while (hardened mode) */
+  TIDE_FREE = 4       /* in memory that is free, or was never used */
+};
+
+/* What is at an address. */
+struct tide_description {
+  uint32_t state;      /* of enum tide_block_state */
+  uint32_t reserved;   /* 0 */
+  void* block;         /* where the block begins; NULL: no block is there */
+  size_t usable_bytes; /* of a live block, in hardened mode of a large one at most; of another its
+                          whole bytes */
+  size_t class_bytes;  /* as in tide_block */
+  tide_heap_t* heap;   /* NULL: the process's own */
+};
+
+/* Says what is at `address`, which may be any value: the start or the middle of a block, a pointer
+   to something else, or no address at all. Reads nothing that it points to, so it never faults, and
+   changes nothing. Any thread may ask, but no signal handler: it may wait for a lock. Of a block
+   that another thread allocates or frees meanwhile it may say what was or what will be. Returns 1,
+   or 0 when the address is not ours. */
+int tide_describe(const void* address, struct tide_description* description) TIDE_NOTHROW;
 
 #define TIDE_STATS_VERSION 1
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <memory_resource>
 #include <new>
 #include <type_traits>
@@ -91,6 +92,24 @@ class heap {
 };
 
 inline void swap(heap& a, heap& b) noexcept { a.swap(b); }
+
+// Calls visit(const tide_block&) for every live block of the process until it returns false; then
+// false. It must not allocate, free, or ask anything of the allocator: see tide_heap_walk.
+template <class Visit>
+bool walk_heap(Visit&& visit) {
+  using Visitor = std::remove_reference_t<Visit>;
+  const tide_block_visitor call = [](const tide_block* block, void* argument) {
+    return (*static_cast<Visitor*>(argument))(*block) ? 1 : 0;
+  };
+  return tide_heap_walk(call, const_cast<std::remove_cv_t<Visitor>*>(std::addressof(visit))) != 0;
+}
+
+// What is at `address`, any value: see tide_describe.
+inline tide_description describe(const void* address) noexcept {
+  tide_description description{};
+  tide_describe(address, &description);
+  return description;
+}
 
 // The process's heap as an allocator for standard containers. Stateless: all are equal.
 template <class T>

@@ -19,7 +19,8 @@ tide_heap_stats heap_stats(tide_heap_t* heap);
 void heap_set_limit(tide_heap_t* heap, size_t limit);
 void heap_set_soft_limit(tide_heap_t* heap, size_t limit);
 
-int visit_blocks(tide_block_visitor visit, void* argument);
+int heap_walk(tide_block_visitor visit, void* argument);
+int describe(const void* address, tide_description& description);
 
 tide_mallinfo mallinfo();
 int stats_get(tide_stats* stats, size_t bytes);

@@ -1,4 +1,4 @@
-// First-class heaps and the visit of all blocks.
+// First-class heaps, the visit of all blocks, and what is at an address.
 #include "api/audit.h"
 #include "api/c_family.h"
 #include "api/control.h"
@@ -40,6 +40,20 @@ bool visit_one(const heap::BlockInfo& info, void* argument) {
                          info.size_class == 0 ? 0 : layout::class_bytes(info.size_class),
                          outer(heap)};
   return visit.visit(&block, visit.argument) != 0;
+}
+
+// By heap::BlockPlace::State.
+constexpr uint32_t kPublicStates[] = {TIDE_NOT_OURS, TIDE_LIVE, TIDE_CACHED, TIDE_HELD_BACK,
+                                      TIDE_FREE};
+
+int describe_guarded(const void* address, tide_description& description) {
+  using Found = probe::GuardPool::Found;
+  uintptr_t block = 0;
+  const Found found = g_guard_pool.find_around(address, block, description.usable_bytes);
+  if (found == Found::kElsewhere) return 0;
+  description.state = found == Found::kLive ? TIDE_LIVE : TIDE_FREE;
+  description.block = reinterpret_cast<void*>(block);
+  return 1;
 }
 
 bool visit_one_guarded(void* address, size_t bytes, void* argument) {
@@ -106,13 +120,37 @@ void heap_set_soft_limit(tide_heap_t* heap, size_t limit) {
   engine().heap_set_soft_limit(inner(heap), inner_limit(limit));
 }
 
-int visit_blocks(tide_block_visitor visit, void* argument) {
+int heap_walk(tide_block_visitor visit, void* argument) {
   RealEngine& started = engine();
   if (!started.started()) return 1;
   Visit context{visit, argument};
   const bool all =
       started.visit_blocks(visit_one, &context) && visit_guarded(visit_one_guarded, &context);
   return all ? 1 : 0;
+}
+
+int describe(const void* address, tide_description& description) {
+  using State = heap::BlockPlace::State;
+  description = {};
+  if (!g_engine.started()) return 0;
+  const heap::BlockPlace place = g_engine.locate(address);
+  if (place.state == State::kForeign) return describe_guarded(address, description);
+  void* const block = reinterpret_cast<void*>(place.block);
+  const bool is_large_live = place.state == State::kLive && place.size_class == 0;
+  const State state = is_large_live && in_quarantine(block) ? State::kRetired : place.state;
+  description.state = kPublicStates[static_cast<size_t>(state)];
+  description.block = block;
+  description.usable_bytes = place.block_bytes;
+  if (place.size_class != 0) description.class_bytes = layout::class_bytes(place.size_class);
+  if (place.heap_id != 0) {
+    description.heap = outer(g_engine.heap_by_id(static_cast<uint16_t>(place.heap_id)));
+  }
+  if (state == State::kLive && g_harden != 0) {
+    // The seal of a large block is not looked at: its pages may be denied at any moment.
+    description.usable_bytes = is_large_live ? room_of(block, place.block_bytes)
+                                             : hardened_bytes_at_most(block, place.block_bytes);
+  }
+  return 1;
 }
 
 }  // namespace tide::api

@@ -91,6 +91,8 @@ class Engine {
   // The first-class heap that the live block at `p` belongs to, or null.
   PrivateHeap<Vm>* heap_of(const void* p);
   PointerInfo describe(const void* p);
+  // The same for whoever asks of any address, blocks that are not live told apart.
+  BlockPlace locate(const void* p);
 
   // --- first-class heaps (engine_heaps.h) ------------------------------------------------------
 

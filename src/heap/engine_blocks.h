@@ -399,4 +399,48 @@ PointerInfo Engine<Vm>::describe(const void* p) {
   return {Kind::kForeign, false, 0, 0, 0};
 }
 
+template <sys::VmSource Vm>
+BlockPlace Engine<Vm>::locate(const void* p) {
+  using State = BlockPlace::State;
+  if (Zone<Vm>* zone = space_.zone_of(p)) {
+    const uint32_t index = zone->index_of_address(p);
+    layout::Slab& slab = zone->slab(index);
+    const uint32_t c = base::racy_load(slab.size_class);
+    if (c == 0) return {State::kFree, 0, 0, 0, 0};
+    const uint32_t heap_id = base::racy_load(slab.owner);
+    const size_t block_bytes = layout::kClassInfo[c].bytes;
+    const uintptr_t offset = base::address_of(p) - zone->slab_address(index);
+    const auto number = static_cast<uint32_t>(offset / block_bytes);
+    if (number < base::racy_load(slab.first) || number >= base::racy_load(slab.carved)) {
+      return {State::kFree, 0, heap_id, 0, 0};
+    }
+    const uintptr_t block = zone->slab_address(index) + number * block_bytes;
+    const uint8_t state = base::racy_load(zone->state_of_any(reinterpret_cast<void*>(block)));
+    const auto granule = static_cast<uint32_t>(
+        zone->granule_of_any(reinterpret_cast<void*>(block)) % layout::kGranulesPerSlab);
+    const State found = layout::is_live_state(state)        ? State::kLive
+                        : state == layout::kRetired         ? State::kRetired
+                        : zone->free_of(slab).test(granule) ? State::kFree
+                                                            : State::kCached;
+    return {found, c, heap_id, block, block_bytes};
+  }
+  if (large_.holds(p)) {
+    uintptr_t head = 0;
+    const layout::SpanEntry* entry = large_.head_before(p, head);
+    const size_t bytes = size_t{base::racy_load(entry->pages)} << layout::kSpanPageShift;
+    const layout::SpanState state = base::racy_load(entry->state);
+    const bool is_live = state == layout::SpanState::kLive;
+    if (is_live || state == layout::SpanState::kCached) {
+      const uint32_t heap_id = base::racy_load(entry->owner);
+      return {is_live ? State::kLive : State::kCached, 0, heap_id, head, bytes};
+    }
+    return {State::kFree, 0, 0, 0, 0};
+  }
+  typename HugeBlocks<Vm>::Entry entry;
+  if (huge_.lookup(p, true, entry)) {
+    return {State::kLive, 0, entry.owner, entry.address, entry.bytes};
+  }
+  return {huge_.keeps(p) ? State::kFree : State::kForeign, 0, 0, 0, 0};
+}
+
 }  // namespace tide::heap

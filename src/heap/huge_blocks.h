@@ -91,6 +91,15 @@ class HugeBlocks {
     return true;
   }
 
+  // Whether `p` lies in a mapping that is kept for reuse.
+  bool keeps(const void* p) {
+    const ds::LockGuard guard(lock_);
+    for (const Kept& kept : kept_) {
+      if (kept.address != 0 && base::address_of(p) - kept.address < kept.bytes) return true;
+    }
+    return false;
+  }
+
   // The bytes of a huge block that was at `p` and was freed not long ago, else 0. For messages.
   size_t freed_bytes(const void* p) {
     const ds::LockGuard guard(lock_);

@@ -79,4 +79,20 @@ struct PointerInfo {
   size_t block_bytes;
 };
 
+// Where an address lies.
+struct BlockPlace {
+  enum class State : uint8_t {
+    kForeign,  // not in memory of ours
+    kLive,
+    kCached,   // freed, and at hand: in a cache or a depot
+    kRetired,  // freed, and kept from being used again
+    kFree,     // freed, or never used
+  };
+  State state;
+  uint32_t size_class;  // 0: large or huge, or no block is there
+  uint32_t heap_id;     // 0: the process's heap
+  uintptr_t block;      // 0: no block is there
+  size_t block_bytes;
+};
+
 }  // namespace tide::heap

@@ -70,8 +70,16 @@ TIDE_EXPORT void tide_get_limits(size_t* soft, size_t* hard) noexcept {
   api::limits_get(soft, hard);
 }
 
+TIDE_EXPORT int tide_heap_walk(tide_block_visitor visit, void* argument) {
+  return api::heap_walk(visit, argument);
+}
+
 TIDE_EXPORT int tide_visit_blocks(tide_block_visitor visit, void* argument) {
-  return api::visit_blocks(visit, argument);
+  return api::heap_walk(visit, argument);
+}
+
+TIDE_EXPORT int tide_describe(const void* address, tide_description* description) noexcept {
+  return api::describe(address, *description);
 }
 
 TIDE_EXPORT int tide_stats_get(tide_stats* stats, size_t bytes) noexcept {

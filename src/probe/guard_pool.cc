@@ -105,6 +105,17 @@ GuardPool::Found GuardPool::find(const void* p, size_t& bytes) {
   return slot->state == State::kLive ? Found::kLive : Found::kFreed;
 }
 
+GuardPool::Found GuardPool::find_around(const void* p, uintptr_t& block, size_t& bytes) {
+  block = bytes = 0;
+  if (!holds(p)) return Found::kElsewhere;
+  const ds::LockGuard guard(lock_);
+  const Slot* const slot = slot_of(p);
+  if (slot == nullptr || slot->state == State::kUnused) return Found::kInside;
+  block = slot->block;
+  bytes = slot->bytes;
+  return slot->state == State::kLive ? Found::kLive : Found::kFreed;
+}
+
 void* GuardPool::next_live(uint32_t& slot, size_t& bytes) {
   const ds::LockGuard guard(lock_);
   while (slot < used_) {

@@ -45,6 +45,9 @@ class GuardPool {
   // `bytes`: what a live block was asked for with.
   Found find(const void* p, size_t& bytes);
 
+  // The block whose page `p` lies on: kLive or kFreed, else kInside with a `block` of 0.
+  Found find_around(const void* p, uintptr_t& block, size_t& bytes);
+
   // Ends a live block's life. Anything but kLive has changed nothing. kLive with `written` set: the
   // bytes between the block's end and its guard page were written to.
   Found release(void* p, bool& written);

@@ -69,14 +69,17 @@ static void call_heaps(void) {
 
 static void call_figures(void) {
   struct tide_stats stats;
+  struct tide_description description;
   struct tide_class_stats classes[4];
   char buffer[64];
   size_t bytes = 0;
   size_t length = 0;
   int options = 0;
   void* const p = tide_malloc(10);
-  EXPECT(tide_visit_blocks(count_block, &bytes) == 1);
+  EXPECT(tide_heap_walk(count_block, &bytes) == 1);
   EXPECT(bytes > 0);
+  EXPECT(tide_describe(p, &description) == 1);
+  EXPECT(description.state == TIDE_LIVE && description.block == p);
   tide_free(p);
   EXPECT(tide_stats_get(&stats, sizeof stats) == 0);
   EXPECT(stats.version == TIDE_STATS_VERSION);

@@ -253,7 +253,7 @@ TEST(VisitBlocks, SeesEachLiveBlockOnceAndNoOther) {
   }
   for (void* p : mine) gone.erase(p);
   Seen seen{room.data(), 0, kRoom};
-  EXPECT_EQ(tide_visit_blocks(note, &seen), 1);
+  EXPECT_EQ(tide_heap_walk(note, &seen), 1);
   std::map<void*, int> times;
   for (size_t i = 0; i < seen.count; ++i) {
     const tide_block& block = room[i];
@@ -269,7 +269,7 @@ TEST(VisitBlocks, SeesEachLiveBlockOnceAndNoOther) {
     EXPECT_EQ(gone.count(room[i].address), 0u) << room[i].usable_bytes;
   }
   Seen few{room.data(), 0, 3};
-  EXPECT_EQ(tide_visit_blocks(note, &few), 0);
+  EXPECT_EQ(tide_heap_walk(note, &few), 0);
   EXPECT_EQ(few.count, 3u);
   for (void* p : mine) free(p);
   tide_heap_destroy(heap);

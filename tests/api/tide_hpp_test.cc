@@ -106,4 +106,20 @@ TEST(MemoryResource, OverTheProcessAndOverAHeap) {
   EXPECT_THROW((void)resource.allocate(SIZE_MAX / 4), std::bad_alloc);
 }
 
+TEST(Walk, FindsABlockAndDescribesIt) {
+  tide::heap heap;
+  auto* const block = static_cast<char*>(heap.allocate(5000));
+  std::size_t found = 0;
+  EXPECT_TRUE(tide::walk_heap([&](const tide_block& seen) {
+    if (seen.address == block) found = seen.usable_bytes;
+    return true;
+  }));
+  EXPECT_GE(found, 5000u);
+  EXPECT_FALSE(tide::walk_heap([](const tide_block&) { return false; }));
+  const tide_description description = tide::describe(block + 4000);
+  EXPECT_EQ(description.block, block);
+  EXPECT_EQ(description.usable_bytes, found);
+  EXPECT_EQ(description.heap, heap.handle());
+}
+
 }  // namespace

@@ -19,7 +19,7 @@
 #pragma weak tide_heap_malloc
 #pragma weak tide_heap_realloc
 #pragma weak tide_heap_of
-#pragma weak tide_visit_blocks
+#pragma weak tide_heap_walk
 
 // operator new, new[], delete, delete[] and delete with a size, by their names in the C++ ABI.
 void* _Znwm(size_t bytes);
@@ -261,7 +261,7 @@ static void heaps_end(void) {
   exit(0);
 }
 
-// tide_visit_blocks() shows what is live, with its usable size, and nothing that was freed.
+// tide_heap_walk() shows what is live, with its usable size, and nothing that was freed.
 enum { kVisited = 300 };
 static unsigned char* g_blocks[kVisited];
 static size_t g_usable[kVisited];
@@ -291,11 +291,11 @@ static void blocks_visited(void) {
     g_usable[i] = malloc_usable_size(g_blocks[i]);
   }
   for (int i = 0; i < kVisited; i += 3) free(g_blocks[i]);
-  if (tide_visit_blocks(see, NULL) != 1) exit(5);
+  if (tide_heap_walk(see, NULL) != 1) exit(5);
   for (int i = 0; i < kVisited; ++i) {
     if (g_times_seen[i] != (i % 3 != 0)) exit(8);
   }
-  if (tide_visit_blocks(see_other, NULL) != 0 || g_visited_others != 1) exit(9);
+  if (tide_heap_walk(see_other, NULL) != 0 || g_visited_others != 1) exit(9);
   exit(0);
 }
 
