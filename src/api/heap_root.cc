@@ -12,6 +12,7 @@
 #include "heap/engine_map.h"
 #include "layout/heap_header.h"
 #include "layout/heap_root.h"
+#include "layout/heap_note.h"
 
 namespace tide::api {
 
@@ -46,6 +47,10 @@ constexpr layout::HeapRoot make_root(const layout::HeapRoot* self) {
 extern "C" {
 extern TIDE_EXPORT tide::layout::HeapRoot tide_heap_root;
 TIDE_KEPT constinit tide::layout::HeapRoot tide_heap_root = tide::api::make_root(&tide_heap_root);
+
+// The note (layout/heap_note.h) needs a name for it that no other file can take over.
+extern TIDE_KEPT tide::layout::HeapRoot tide_noted_root
+    __attribute__((alias("tide_heap_root"), visibility("hidden")));
 }
 
 namespace tide::api {
@@ -72,3 +77,14 @@ void describe_heap(void* page) {
 }
 
 }  // namespace tide::api
+__asm__(
+    ".pushsection .note.tide, \"a\", %note\n"
+    ".balign 4\n"
+    ".long 5, 12, 1\n"  // bytes of the owner and of the descriptor, kNoteType
+    ".asciz \"Tide\"\n"
+    ".balign 4\n"
+    "1: .quad tide_noted_root - 1b\n"
+    ".long 1\n"  // kNoteVersion
+    ".popsection\n");
+static_assert(sizeof tide::layout::kNoteOwner == 5 && tide::layout::kNoteAt.bytes == 12);
+static_assert(tide::layout::kNoteType == 1 && tide::layout::kNoteVersion == 1);

@@ -42,7 +42,7 @@ std::unique_ptr<Target> open_target(const std::string& what, const OpenOptions& 
 std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
   std::vector<std::unique_ptr<Heap>> heaps;
   bool has_idle = false;
-  for (const uint64_t root : scan_for_roots(target)) {
+  for (const uint64_t root : find_roots(target)) {
     std::unique_ptr<TideHeap> heap;
     try {
       heap = std::make_unique<TideHeap>(target, root);

@@ -1,20 +1,15 @@
 #include "walk/tide_root.h"
 
-#include <cstddef>
+#include <algorithm>
 #include <cstring>
 
 #include "walk/root_check.h"
+#include "walk/root_notes.h"
 
 namespace tide::walk {
 namespace {
 
 uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
-
-// A root says where it is: whatever else has its first word is a copy of one, or of its name.
-bool is_root(const Target& target, uint64_t address) {
-  const auto self = target.load<uint64_t>(address + offsetof(layout::HeapRoot, self));
-  return self == address;
-}
 
 void scan_segment(const Target& target, const Segment& segment, std::vector<uint64_t>& found) {
   constexpr size_t kStep = size_t{1} << 20;
@@ -100,11 +95,19 @@ std::vector<uint64_t> scan_for_headers(const Target& target) {
 }
 
 std::vector<uint64_t> scan_for_roots(const Target& target) {
+std::vector<uint64_t> find_roots(const Target& target) {
+  const std::vector<NotedRoot> noted = find_noted_roots(target);
   std::vector<uint64_t> found;
+  for (const NotedRoot& root : noted) found.push_back(root.address);
+  const auto has_note = [&](const Segment& segment) {
+    return std::any_of(noted.begin(), noted.end(),
+                       [&](const NotedRoot& root) { return root.file == segment.file; });
+  };
   bool has_files = false;
   for (const Segment& segment : target.segments()) {
-    has_files = has_files || segment.is_file();
-    if (segment.is_writable && segment.is_file()) scan_segment(target, segment, found);
+    if (!segment.is_file()) continue;
+    has_files = true;
+    if (segment.is_writable && !has_note(segment)) scan_segment(target, segment, found);
   }
   if (!found.empty() || has_files) return found;
   for (const Segment& segment : target.segments()) {

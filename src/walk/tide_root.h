@@ -39,9 +39,10 @@ T load_from(const MemorySource& memory, uint64_t address) {
   return value;
 }
 
-// The addresses of all roots in what a program's files have as data; where a core does not tell
-// files, in all that may be written. More than one: the library is there more than once.
-std::vector<uint64_t> scan_for_roots(const Target& target);
+// The addresses of all roots: those that files' notes lead to (root_notes.h), and those that a
+// search finds in the data of files without such a note; where a core tells no files and has no
+// notes, in all that may be written. More than one: the library is there more than once.
+std::vector<uint64_t> find_roots(const Target& target);
 
 // The addresses of all headers.
 std::vector<uint64_t> scan_for_headers(const Target& target);
