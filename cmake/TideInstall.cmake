@@ -1,4 +1,4 @@
-# Install rules: libraries, headers, the command, a CMake package and tide.pc.
+# Install rules: libraries, headers, the command, its script for GDB, a CMake package and tide.pc.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS tide_shared tide_static EXPORT tideTargets)
@@ -6,6 +6,14 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tide TYPE INCLUDE)
 if(TARGET tide_command)
   install(TARGETS tide_command)
 endif()
+
+# GDB loads the script with the library: from <data>/gdb/auto-load and the library's full name,
+# which is that of the configured prefix. The other one is for `source`.
+set(gdb_script ${PROJECT_SOURCE_DIR}/gdb/tide-heap.py)
+install(FILES ${gdb_script} DESTINATION ${CMAKE_INSTALL_DATADIR}/tide)
+install(FILES ${gdb_script}
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/gdb/auto-load${CMAKE_INSTALL_FULL_LIBDIR}
+        RENAME libtide.so.${PROJECT_VERSION}-gdb.py)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tide)
 install(EXPORT tideTargets NAMESPACE tide:: DESTINATION ${package_dir})

@@ -14,6 +14,7 @@
 #include "walk/core_target.h"
 #include "walk/live_target.h"
 #include "walk/open_target.h"
+#include "walk/remote_target.h"
 
 namespace tide::cli {
 namespace {
@@ -86,6 +87,24 @@ HeapSession open_session(const std::string& what, const walk::OpenOptions& optio
   return session;
 }
 
+// "8,9": descriptors that answers come from and questions go to. For gdb/tide-heap.py.
+HeapSession open_reader(const std::string& text) {
+  int answers = 0;
+  int questions = 0;
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, answers);
+  const bool has_second = first.ec == std::errc() && first.ptr != end && *first.ptr == ',';
+  const auto second = std::from_chars(first.ptr + (has_second ? 1 : 0), end, questions);
+  if (!has_second || second.ec != std::errc() || second.ptr != end) {
+    throw host::Error(fmt::format("'{}' are no two descriptors for --reader", text),
+                      host::kExitUsage);
+  }
+  HeapSession session;
+  session.target = std::make_unique<walk::RemoteTarget>(answers, questions);
+  session.heaps = walk::find_heaps(*session.target);
+  return session;
+}
+
 int run(const Arguments& arguments) {
   HelpText help = kHelp;
   const std::string notes = help_notes();
@@ -96,6 +115,9 @@ int run(const Arguments& arguments) {
   bool no_stop = false;
   std::string sizes;
   size_t most = 0;
+  parser.add_option("words", words)->group("");
+  std::string reader;
+  parser.add_option("--reader", reader)->group("");
   parser.add_flag("--json", as_json, "Print JSON");
   parser.add_option("--program", options.program, "The program's file, as PROGRAM")
       ->type_name("FILE");
@@ -110,12 +132,13 @@ int run(const Arguments& arguments) {
   if (!parser.accept(arguments)) return host::kExitOk;
   const Arguments words = parser.remaining();
   if (words.empty()) {
+  if (words.empty() && reader.empty()) {
     throw host::Error("no process or core given; see: tide heap --help", host::kExitUsage);
   }
-  const std::string what = words[0];
-  size_t next = 1;
+  const std::string what = reader.empty() ? words[0] : "";
+  size_t next = reader.empty() ? 1 : 0;
   const HeapQuestion* question = kHeapQuestions.front();
-  if (next < words.size() && find_question(words[next]) == nullptr &&
+  if (next < words.size() && reader.empty() && find_question(words[next]) == nullptr &&
       access(words[next].c_str(), R_OK) == 0) {
     options.program = words[next++];
   }
@@ -134,7 +157,7 @@ int run(const Arguments& arguments) {
   options.stop = !no_stop;
   // Before the process is stopped: what was asked for wrongly should not cost it anything.
   const auto wanted = sizes.empty() ? std::nullopt : std::optional(parse_sizes(sizes));
-  HeapSession session = open_session(what, options);
+  HeapSession session = reader.empty() ? open_session(what, options) : open_reader(reader);
   session.as_json = as_json;
   session.sizes = wanted;
   session.most = most;

@@ -77,8 +77,9 @@ LiveTarget::~LiveTarget() = default;
 
 std::string LiveTarget::name() const { return fmt::format("process {}", pid_); }
 
-void LiveTarget::read_segments() {
-  for (const host::Mapping& mapping : host::parse_maps(proc_.read(pid_, "maps"))) {
+std::vector<Segment> segments_of(std::string_view maps) {
+  std::vector<Segment> segments;
+  for (const host::Mapping& mapping : host::parse_maps(maps)) {
     // The kernel's own pages can't be read by others.
     if (mapping.name == "[vvar]" || mapping.name == "[vsyscall]") continue;
     Segment segment;
@@ -90,8 +91,13 @@ void LiveTarget::read_segments() {
     segment.file = mapping.name;
     segment.offset = mapping.offset;
     segment.present = mapping.is_readable ? mapping.size() : 0;
-    segments_.push_back(std::move(segment));
+    segments.push_back(std::move(segment));
   }
+  return segments;
+}
+
+void LiveTarget::read_segments() {
+  segments_ = segments_of(proc_.read(pid_, "maps"));
   if (segments_.empty()) {
     throw host::Error(
         fmt::format("process {} has no memory: it has ended or is the kernel's", pid_));

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/proc.h"
@@ -31,6 +32,9 @@ class StoppedThreads {
   int pid_;
   std::vector<int> ids_;
 };
+
+// Of the text of /proc/PID/maps.
+std::vector<Segment> segments_of(std::string_view maps);
 
 class LiveTarget : public Target {
  public:
