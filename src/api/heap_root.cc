@@ -11,8 +11,8 @@
 #include "base/compiler.h"
 #include "heap/engine_map.h"
 #include "layout/heap_header.h"
-#include "layout/heap_root.h"
 #include "layout/heap_note.h"
+#include "layout/heap_root.h"
 
 namespace tide::api {
 
@@ -77,6 +77,7 @@ void describe_heap(void* page) {
 }
 
 }  // namespace tide::api
+
 __asm__(
     ".pushsection .note.tide, \"a\", %note\n"
     ".balign 4\n"

@@ -115,7 +115,6 @@ int run(const Arguments& arguments) {
   bool no_stop = false;
   std::string sizes;
   size_t most = 0;
-  parser.add_option("words", words)->group("");
   std::string reader;
   parser.add_option("--reader", reader)->group("");
   parser.add_flag("--json", as_json, "Print JSON");
@@ -131,7 +130,6 @@ int run(const Arguments& arguments) {
   parser.allow_extras();
   if (!parser.accept(arguments)) return host::kExitOk;
   const Arguments words = parser.remaining();
-  if (words.empty()) {
   if (words.empty() && reader.empty()) {
     throw host::Error("no process or core given; see: tide heap --help", host::kExitUsage);
   }

@@ -21,6 +21,16 @@ bool parse_pid(const std::string& text, int& pid) {
   return fault == std::errc() && end == text.data() + text.size();
 }
 
+// Of a core that was cut off before the library's data: by what their tables begin with.
+void add_heaps_without_data(const Target& target, const std::vector<uint64_t>& known,
+                            std::vector<std::unique_ptr<Heap>>& heaps) {
+  for (const uint64_t address : scan_for_headers(target)) {
+    const layout::HeapHeader header = read_tide_header(target, address);
+    if (std::find(known.begin(), known.end(), header.root_address) != known.end()) continue;
+    heaps.push_back(std::make_unique<TideHeap>(target, header));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Target> open_target(const std::string& what, const OpenOptions& options) {
@@ -41,6 +51,7 @@ std::unique_ptr<Target> open_target(const std::string& what, const OpenOptions& 
 
 std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
   std::vector<std::unique_ptr<Heap>> heaps;
+  std::vector<uint64_t> known;
   bool has_idle = false;
   for (const uint64_t root : find_roots(target)) {
     std::unique_ptr<TideHeap> heap;
@@ -49,17 +60,14 @@ std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {
     } catch (const host::NotPermitted&) {
       throw;
     } catch (const host::Error& error) {
+      if (target.cut_bytes() != 0) continue;  // perhaps its tables are there
       throw host::Error(fmt::format("{}: {}", target.name(), error.what()));
     }
+    known.push_back(root);
     has_idle = has_idle || !heap->is_started();
     if (heap->is_started()) heaps.push_back(std::move(heap));
   }
-  // A core that was cut off before the library's data.
-  if (heaps.empty() && !has_idle) {
-    for (const uint64_t header : scan_for_headers(target)) {
-      heaps.push_back(std::make_unique<TideHeap>(target, read_tide_header(target, header)));
-    }
-  }
+  if (target.cut_bytes() != 0) add_heaps_without_data(target, known, heaps);
   if (auto glibc = find_glibc_heap(target)) heaps.push_back(std::move(glibc));
   if (!heaps.empty()) return heaps;
   throw host::Error(fmt::format(

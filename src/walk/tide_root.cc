@@ -94,7 +94,6 @@ std::vector<uint64_t> scan_for_headers(const Target& target) {
   return found;
 }
 
-std::vector<uint64_t> scan_for_roots(const Target& target) {
 std::vector<uint64_t> find_roots(const Target& target) {
   const std::vector<NotedRoot> noted = find_noted_roots(target);
   std::vector<uint64_t> found;
