@@ -287,7 +287,7 @@ def tide_run(words, output):
         child = TideChild([command, "heap", *words], output, inferior)
     else:
         program = gdb.current_progspace().filename
-        extra = ["--binary", program] if program else []
+        extra = ["--program", program] if program else []
         child = TideChild([command, "heap", core, *words, *extra], output)
     try:
         if head is not None:

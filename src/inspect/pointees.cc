@@ -50,6 +50,9 @@ Pointees::Pointees(const walk::Target& target, Heaps heaps) : heaps_(heaps) {
   if (areas_.empty()) areas_.push_back({0, 0, Pointee::kNothing});
   lowest_ = areas_.front().start;
   extent_ = areas_.back().end - lowest_;
+  const bool is_quick = std::all_of(heaps.begin(), heaps.end(),
+                                    [](const auto& heap) { return heap->finds_quickly(); });
+  if (!is_quick) index_ = std::make_unique<BlockIndex>(heaps);
 }
 
 Pointee Pointees::look_up(uint64_t word) const {
@@ -64,6 +67,11 @@ Pointee Pointees::look_up(uint64_t word) const {
 
 std::optional<walk::Block> Pointees::live_block(uint64_t word) const {
   if (of(word) != Pointee::kHeap) return std::nullopt;
+  if (index_ != nullptr) {
+    const uint32_t block = index_->find(word);
+    if (block == BlockIndex::kNone) return std::nullopt;
+    return walk::Block{index_->address_of(block), index_->bytes_of(block), 0};
+  }
   for (const auto& heap : heaps_) {
     const std::optional<walk::Place> place = heap->find(word);
     if (!place.has_value()) continue;

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "inspect/block_index.h"
 #include "walk/heap.h"
 #include "walk/target.h"
 
@@ -42,7 +43,8 @@ class Pointees {
   Pointee look_up(uint64_t word) const;
 
   Heaps heaps_;
-  std::vector<Area> areas_;  // ascending, without overlaps
+  std::unique_ptr<BlockIndex> index_;  // where a heap's own search is slow
+  std::vector<Area> areas_;            // ascending, without overlaps
   uint64_t lowest_ = 0;
   uint64_t extent_ = 0;
   mutable size_t last_ = 0;  // the area of the last pointer: the next one is often in it too

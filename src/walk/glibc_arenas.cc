@@ -108,7 +108,7 @@ std::optional<Parameters> find_parameters(const Memory& memory, uint64_t arena) 
       const auto found = memory.load<Parameters>(page + i - offsetof(Parameters, cache_bins));
       if (found.has_value() && found->cache_bins == ThreadCache::kBins &&
           found->cache_most == 1032 && found->cache_count <= UINT16_MAX &&
-          found->mapped_count >= 0 && found->mapped_bytes <= found->most_mapped_bytes) {
+          found->mapped_bytes <= found->most_mapped_bytes) {
         return found;
       }
     }

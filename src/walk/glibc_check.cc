@@ -57,12 +57,12 @@ void GlibcHeap::check_totals(const std::vector<uint64_t>& free_chunks,
   const Unknown missing = arenas_.missing();
   if (missing.parts != 0) problems.push_back({0, missing.reason});
   if (!arenas_.parameters.has_value()) return;
-  const auto expected = static_cast<size_t>(arenas_.parameters->mapped_count);
-  if (expected != mapped_.size()) {
+  const auto expected = glibc::mapped_count(*arenas_.parameters);
+  if (expected.has_value() && *expected != mapped_.size()) {
     problems.push_back(
         {0, fmt::format("malloc counts {} blocks with a mapping of their own, {} were "
                         "found",
-                        expected, mapped_.size())});
+                        *expected, mapped_.size())});
   }
 }
 

@@ -26,6 +26,7 @@ class GlibcHeap : public Heap {
   Unknown for_each_block(const Visit& visit) const override;
   HeapSummary summary() const override;
   std::optional<Place> find(uint64_t address) const override;
+  bool finds_quickly() const override { return false; }
   std::vector<Range> ranges() const override;
   std::vector<Range> records() const override;
   std::vector<HeapThread> threads() const override { return lists_.threads(); }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace tide::walk::glibc {
 
@@ -82,10 +83,9 @@ inline constexpr uint64_t kThreadCacheChunk = 656;
 
 // The end of malloc_par, `mp_`: the last words are the defaults by which it is found.
 struct Parameters {
-  int32_t mapped_count;
-  int32_t most_mapped;
-  int32_t most_mapped_ever;
-  int32_t keeps_threshold;
+  // Blocks with mappings of their own, the most that there may be, ...; from 2.35 on four bytes
+  // earlier, since a field came before them.
+  int32_t counts[6];
   uint64_t mapped_bytes;
   uint64_t most_mapped_bytes;
   uint64_t break_start;  // where the main arena begins
@@ -93,6 +93,19 @@ struct Parameters {
   uint64_t cache_most;   // 1032
   uint64_t cache_count;  // 7
 };
+
+inline constexpr int32_t kMostMapped = 65536;  // unless somebody has set it
+
+// How many blocks have mappings of their own; nothing when the place is not to be told.
+inline std::optional<uint64_t> mapped_count(const Parameters& parameters) {
+  for (const size_t at : {1, 2}) {
+    const int32_t count = parameters.counts[at];
+    if (parameters.counts[at + 1] == kMostMapped && count >= 0 && count <= kMostMapped) {
+      return static_cast<uint64_t>(count);
+    }
+  }
+  return std::nullopt;
+}
 
 // What differs.
 struct Variant {

@@ -88,8 +88,7 @@ void search(const Memory& memory, const Range& gap, bool all_pages,
 bool are_all(const std::vector<MappedChunk>& chunks, const Parameters& parameters) {
   uint64_t bytes = 0;
   for (const MappedChunk& chunk : chunks) bytes += chunk.end() - chunk.start;
-  return chunks.size() == static_cast<size_t>(parameters.mapped_count) &&
-         bytes == parameters.mapped_bytes;
+  return chunks.size() == mapped_count(parameters) && bytes == parameters.mapped_bytes;
 }
 
 }  // namespace

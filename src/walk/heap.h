@@ -135,6 +135,9 @@ class Heap {
   // The block that `address` lies in, or nothing: it is none of this heap's.
   virtual std::optional<Place> find(uint64_t address) const = 0;
 
+  // Whether find() takes a few steps, or a walk through neighbours.
+  virtual bool finds_quickly() const { return true; }
+
   // Where blocks may lie, ascending, without overlaps; at least all that for_each_block() shows.
   virtual std::vector<Range> ranges() const = 0;
 

@@ -86,7 +86,7 @@ def compare(table, blocks, at_rest):
 def start(args, folder, seed, mode):
     table = os.path.join(folder, "table")
     environment = dict(os.environ, **args.environment)
-    if args.preload:
+    if args.preload != "none":
         environment["LD_PRELOAD"] = args.preload
     limit = resource.RLIM_INFINITY
     return table, subprocess.Popen(
@@ -136,7 +136,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.environ.get("TIDE_BUILD", "build/release"))
     parser.add_argument("--holder", help="the program; else of the build")
-    parser.add_argument("--preload", help="the library; else of the build; '' for glibc")
+    parser.add_argument("--preload", help="the library; else of the build; 'none' for none")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--steps", type=int, default=20000)

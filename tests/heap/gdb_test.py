@@ -156,7 +156,7 @@ def main():
         return 77
     args.build = os.path.abspath(args.build)
     args.script = os.path.abspath(args.script)
-    args.holder = f"{args.build}/tests/heap_holder"
+    args.holder = f"{args.build}/bin/heap_holder"
     args.preload = f"{args.build}/lib/libtide.so"
     args.environment = {}
     args.steps = 5000

@@ -161,7 +161,7 @@ def main():
     parser.add_argument("--preload")
     parser.add_argument("--modes", default="live,gcore,core")
     args = parser.parse_args()
-    args.holder = os.path.abspath(args.holder or f"{args.build}/tests/heap/heap_graph_holder")
+    args.holder = os.path.abspath(args.holder or f"{args.build}/bin/heap_graph_holder")
     if args.preload is None:
         args.preload = f"{args.build}/lib/libtide.so"
     failed = done = 0

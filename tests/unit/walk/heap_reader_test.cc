@@ -25,6 +25,7 @@ class OwnMemory : public walk::MemorySource {
 
 class HeapReaderTest : public testing::Test {
  protected:
+  HeapReaderTest() { root_.library_version = TIDE_VERSION; }
   walk::HeapReader reader() const { return {memory_, reinterpret_cast<uint64_t>(&root_)}; }
 
   void expect_same() {
