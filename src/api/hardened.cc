@@ -39,7 +39,8 @@ size_t page_bytes() { return g_page_bytes; }
 
 // Whether the last page of a large block is set apart, to be a guard page if there may be more.
 bool has_guard(const void* p) {
-  return g_harden >= kGuardLevel && !is_of_class(p) && base::is_aligned(base::address_of(p), page_bytes());
+  return g_harden >= kGuardLevel && !is_of_class(p) &&
+         base::is_aligned(base::address_of(p), page_bytes());
 }
 
 // The guard page, or the whole freed block.

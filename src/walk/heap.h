@@ -51,8 +51,8 @@ struct Place {
   uint64_t bytes = 0;        // its usable bytes
   uint64_t class_bytes = 0;  // of its size class; 0: it has pages or a mapping of its own
   uint32_t owner = 0;
-  Range span{};              // the slab, span or mapping that it is in
-  std::string where;         // for people: "in the cache of thread 4711"; may be empty
+  Range span{};       // the slab, span or mapping that it is in
+  std::string where;  // for people: "in the cache of thread 4711"; may be empty
   CallStack allocated;
   CallStack freed;
 };
@@ -61,9 +61,9 @@ struct Place {
 struct SizeRow {
   uint64_t bytes = 0;  // of the class; of larger blocks: what all of the row have
   uint64_t live_blocks = 0;
-  uint64_t live_bytes = 0;    // usable
-  uint64_t cached_blocks = 0; // freed and at hand
-  uint64_t free_blocks = 0;   // freed or never used, in slabs of the class
+  uint64_t live_bytes = 0;     // usable
+  uint64_t cached_blocks = 0;  // freed and at hand
+  uint64_t free_blocks = 0;    // freed or never used, in slabs of the class
 };
 
 // What could not be read.
@@ -105,10 +105,10 @@ struct Span {
   Range range{};
   uint64_t block_bytes = 0;  // 0: it is one block, or free as a whole
   uint32_t owner = 0;
-  bool is_free = false;      // no block is in it
-  uint32_t blocks = 0;       // that it can hold
+  bool is_free = false;  // no block is in it
+  uint32_t blocks = 0;   // that it can hold
   uint32_t live_blocks = 0;
-  uint64_t returned_bytes = 0;  // of its pages
+  uint64_t returned_bytes = 0;     // of its pages
   std::span<const uint64_t> live;  // a bit per block, its number in the span; empty for one block
 };
 

@@ -123,13 +123,15 @@ static size_t draw_size(uint64_t* seed) {
 static void* draw_block(uint64_t* seed) {
   const size_t bytes = draw_size(seed);
   switch (draw(seed) % 8) {
-    case 0: return calloc(1, bytes);
+    case 0:
+      return calloc(1, bytes);
     case 1: {
       void* block = NULL;
       if (posix_memalign(&block, (size_t)16 << draw(seed) % 12, bytes) != 0) return NULL;
       return block;
     }
-    case 2: return realloc(malloc(bytes / 2), bytes + 1);
+    case 2:
+      return realloc(malloc(bytes / 2), bytes + 1);
     default: {
       /* Contents that look like chunks. */
       uint64_t* const block = malloc(bytes);
@@ -174,8 +176,8 @@ int main(int count, char** words) {
   if (count != 6) return 2;
   const int file = open(words[1], O_RDWR | O_CREAT | O_TRUNC, 0600);
   if (ftruncate(file, kSlots * sizeof(struct Slot)) != 0) return 1;
-  struct Slot* const all = mmap(NULL, kSlots * sizeof(struct Slot), PROT_READ | PROT_WRITE,
-                                MAP_SHARED, file, 0);
+  struct Slot* const all =
+      mmap(NULL, kSlots * sizeof(struct Slot), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (all == MAP_FAILED) return 1;
   for (size_t i = 0; i < slots; ++i) {
     if (early[i].address > 1) note_in(all, kSlots, early[i].address, early[i].bytes);

@@ -31,9 +31,9 @@ static void write_all(const char* text, size_t length) {
 
 static void say(const char* what, struct node* block, unsigned blocks, unsigned long bytes) {
   char line[160];
-  const int length = snprintf(line, sizeof line, "%s 0x%lx %zu %u %lu\n", what,
-                              (unsigned long)(uintptr_t)block, malloc_usable_size(block), blocks,
-                              bytes);
+  const int length =
+      snprintf(line, sizeof line, "%s 0x%lx %zu %u %lu\n", what, (unsigned long)(uintptr_t)block,
+               malloc_usable_size(block), blocks, bytes);
   write_all(line, (size_t)length);
 }
 

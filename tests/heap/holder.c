@@ -33,8 +33,8 @@ struct Slot {
 
 struct Table {
   uint64_t slots;
-  uint64_t others;          // blocks that are not the threads': before they began
-  uint64_t visited;         // at rest, by tide_visit_blocks
+  uint64_t others;   // blocks that are not the threads': before they began
+  uint64_t visited;  // at rest, by tide_visit_blocks
   uint64_t visited_bytes;
   uint64_t other[kMostOthers];
   struct Slot slot[kThreads * kSlots];
@@ -69,15 +69,19 @@ static size_t random_size(uint64_t* state) {
 
 static void* allocate(uint64_t* random, size_t size) {
   switch (next_random(random) % 12) {
-    case 0: return calloc(1, size);
-    case 1: return aligned_alloc(64, (size + 63) / 64 * 64);
+    case 0:
+      return calloc(1, size);
+    case 1:
+      return aligned_alloc(64, (size + 63) / 64 * 64);
     case 2: {
       void* block = NULL;
       const size_t alignment = (size_t)16 << next_random(random) % 10;
       return posix_memalign(&block, alignment, size) == 0 ? block : NULL;
     }
-    case 3: return own_heap != NULL ? tide_heap_malloc(own_heap, size) : malloc(size);
-    default: return malloc(size);
+    case 3:
+      return own_heap != NULL ? tide_heap_malloc(own_heap, size) : malloc(size);
+    default:
+      return malloc(size);
   }
 }
 
@@ -139,7 +143,8 @@ static void* work(void* argument) {
 
 static int note_other(const struct tide_block* block, void* argument) {
   (void)argument;
-  if (table->others < kMostOthers) table->other[table->others++] = (uint64_t)(uintptr_t)block->address;
+  if (table->others < kMostOthers)
+    table->other[table->others++] = (uint64_t)(uintptr_t)block->address;
   return 1;
 }
 
