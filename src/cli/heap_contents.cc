@@ -33,9 +33,7 @@ std::vector<walk::Block> first_blocks(const HeapSession& session, size_t most) {
       }
       return true;
     });
-    unknown.parts += here.parts;
-    unknown.bytes += here.bytes;
-    if (unknown.reason.empty()) unknown.reason = here.reason;
+    unknown.add(here);
   }
   warn_of_unknown(session, unknown);
   return found;

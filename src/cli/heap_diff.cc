@@ -48,9 +48,7 @@ Totals add_rows(const HeapSession& session, bool is_before, std::map<uint64_t, C
     }
     totals.blocks += summary.live_blocks;
     totals.bytes += summary.live_bytes;
-    unknown.parts += summary.unknown.parts;
-    unknown.bytes += summary.unknown.bytes;
-    if (unknown.reason.empty()) unknown.reason = summary.unknown.reason;
+    unknown.add(summary.unknown);
   }
   warn_of_unknown(session, unknown);
   return totals;

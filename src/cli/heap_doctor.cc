@@ -42,12 +42,6 @@ struct Page {
   std::vector<Finding> findings;
 };
 
-void add_unknown(Page& page, const walk::Unknown& unknown) {
-  page.unknown.parts += unknown.parts;
-  page.unknown.bytes += unknown.bytes;
-  if (page.unknown.reason.empty()) page.unknown.reason = unknown.reason;
-}
-
 void add_heap(const walk::Heap& heap, Page& page) {
   const walk::HeapSummary summary = heap.summary();
   page.live_blocks += summary.live_blocks;
@@ -56,7 +50,7 @@ void add_heap(const walk::Heap& heap, Page& page) {
   page.free_bytes += summary.free_bytes;
   page.metadata_bytes += summary.metadata_bytes;
   page.sizes.insert(page.sizes.end(), summary.rows.begin(), summary.rows.end());
-  add_unknown(page, summary.unknown);
+  page.unknown.add(summary.unknown);
   heap.for_each_span([&](const walk::Span& span) {
     if (span.is_free || span.live_blocks == 0 || span.block_bytes == 0) return true;
     page.span_bytes += span.range.end - span.range.start - span.returned_bytes;

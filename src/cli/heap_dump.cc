@@ -85,9 +85,7 @@ int run(HeapSession& session, const Arguments& arguments) {
         }
         return true;
       });
-      unknown.parts += here.parts;
-      unknown.bytes += here.bytes;
-      if (unknown.reason.empty()) unknown.reason = here.reason;
+      unknown.add(here);
     }
     files.finish();
   }

@@ -197,9 +197,7 @@ int run(HeapSession& session, const Arguments& arguments) {
       if (session.is_wanted(span.block_bytes)) survey.add(span);
       return true;
     });
-    unknown.parts += here.parts;
-    unknown.bytes += here.bytes;
-    if (unknown.reason.empty()) unknown.reason = here.reason;
+    unknown.add(here);
   }
   const FragMap map = survey.take();
   if (!file.empty()) {

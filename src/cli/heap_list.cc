@@ -97,9 +97,7 @@ int run(HeapSession& session, const Arguments& arguments) {
       is_first = false;
       return true;
     });
-    unknown.parts += here.parts;
-    unknown.bytes += here.bytes;
-    if (unknown.reason.empty()) unknown.reason = here.reason;
+    unknown.add(here);
   }
   lines.flush();
   warn_of_unknown(session, unknown);

@@ -113,9 +113,7 @@ int run(HeapSession& session, const Arguments& arguments) {
     const walk::HeapSummary summary = heap->summary();
     blocks += summary.live_blocks;
     bytes += summary.live_bytes;
-    if (unknown.reason.empty()) unknown.reason = summary.unknown.reason;
-    unknown.parts += summary.unknown.parts;
-    unknown.bytes += summary.unknown.bytes;
+    unknown.add(summary.unknown);
     if (session.as_json) {
       json["heaps"].push_back(heap_json(*heap, summary, session));
     } else {

@@ -24,11 +24,12 @@ struct AddressPlan {
   size_t window_bytes = 0;  // of each zone; the tables share one more of the same size
 
   // The tables come first: cores are written by ascending addresses, and of one that was cut off
-  // they say more than what they are about.
+  // they say more than what they are about. The small zone comes last: what is mapped at the start
+  // lies at both ends, so that whoever has reserved a large part of the place is noticed then.
   uintptr_t header() const { return base; }
-  uintptr_t small_zone() const { return base + window_bytes; }
-  uintptr_t mid_zone() const { return base + 2 * window_bytes; }
-  uintptr_t large_zone() const { return base + 3 * window_bytes; }
+  uintptr_t mid_zone() const { return base + window_bytes; }
+  uintptr_t large_zone() const { return base + 2 * window_bytes; }
+  uintptr_t small_zone() const { return base + 3 * window_bytes; }
   // Below each state map is the room for its zone's class map.
   uintptr_t small_states() const { return base + layout::kHeaderRoom + layout::kClassMapBytes; }
   uintptr_t mid_states() const {

@@ -22,9 +22,7 @@ BlockIndex::BlockIndex(std::span<const std::unique_ptr<walk::Heap>> heaps) {
       }
       return count < kNone;
     });
-    unknown_.parts += unknown.parts;
-    unknown_.bytes += unknown.bytes;
-    if (unknown_.reason.empty()) unknown_.reason = unknown.reason;
+    unknown_.add(unknown);
   }
   if (count >= kNone) throw host::Error("the heap has more than 4,294,967,293 blocks: too many");
   number_pages();

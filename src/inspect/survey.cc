@@ -95,9 +95,7 @@ class Surveyor {
         }
         return true;
       });
-      result_.unknown.parts += unknown.parts;
-      result_.unknown.bytes += unknown.bytes;
-      if (result_.unknown.reason.empty()) result_.unknown.reason = unknown.reason;
+      result_.unknown.add(unknown);
     }
     for (const SizeContents& row : result_.sizes) {
       result_.blocks += row.blocks;

@@ -184,8 +184,8 @@ struct HeapsAt {
   uint32_t by_id;  // word for each number: the heap's record
 };
 
-// The windows in which zones grow, one behind the other: one for their tables, then small, mid and
-// large.
+// The windows in which zones grow, one behind the other: one for their tables, then mid, large and
+// small.
 struct WindowsAt {
   uint32_t base;          // word
   uint32_t window_bytes;  // word

@@ -71,6 +71,12 @@ struct Unknown {
   uint64_t parts = 0;  // slabs, tables, chunks
   uint64_t bytes = 0;  // of addresses whose blocks are not known
   std::string reason;  // for people; empty: nothing is unknown
+
+  void add(const Unknown& more) {
+    parts += more.parts;
+    bytes += more.bytes;
+    if (reason.empty()) reason = more.reason;
+  }
 };
 
 struct HeapSummary {

@@ -39,12 +39,6 @@ class Batch {
   bool goes_on_ = true;
 };
 
-void add_unknown(Unknown& sum, const Unknown& more) {
-  sum.parts += more.parts;
-  sum.bytes += more.bytes;
-  if (sum.reason.empty()) sum.reason = more.reason;
-}
-
 }  // namespace
 
 TideHeap::TideHeap(const Target& target, uint64_t root_address)
@@ -243,7 +237,7 @@ Unknown TideHeap::for_each_block(const Visit& visit) const {
       }
       return true;
     });
-    add_unknown(unknown, here);
+    unknown.add(here);
     if (!goes_on) return unknown;
   }
   const auto add_large = [&](const Large& large) {
@@ -251,7 +245,7 @@ Unknown TideHeap::for_each_block(const Visit& visit) const {
     goes_on = batch.add({large.address, usable(large.address, large.bytes, false), large.owner});
     return goes_on;
   };
-  add_unknown(unknown, for_each_large(add_large));
+  unknown.add(for_each_large(add_large));
   if (!goes_on || !is_started_) return unknown;
   try {
     if (!has_engine_) {
@@ -292,7 +286,7 @@ HeapSummary TideHeap::summary() const {
   uint64_t live_in_slabs = 0;
   for (const TideZone& zone : zones_) {
     TideZone::Bits bits;
-    add_unknown(summary.unknown, zone.for_each_slab([&](const Slab& slab) {
+    summary.unknown.add(zone.for_each_slab([&](const Slab& slab) {
       if (slab.size_class == 0) return true;
       SizeRow& row = classes[slab.size_class];
       const uint64_t bytes = root_.classes[slab.size_class].block_bytes;
@@ -327,7 +321,7 @@ HeapSummary TideHeap::summary() const {
     count_for(span.owner, 1, bytes);
     return true;
   };
-  add_unknown(summary.unknown, for_each_large(add_large));
+  summary.unknown.add(for_each_large(add_large));
   if (!is_started_) return summary;
   try {
     if (!has_engine_) throw host::Error("the library's own data are not in it");

@@ -139,7 +139,7 @@ std::vector<Range> TideHeap::ranges() const {
     ranges.push_back({large_base_, large_base_ + large_pages_ * root_.root.large.page_bytes});
   }
   try {
-    if (!has_engine_) return ranges;
+    if (!has_engine_) throw host::Error("the library's own data are not in it");
     for (const Large& block : huge_blocks()) {
       ranges.push_back({block.address, block.address + block.bytes});
     }
@@ -209,9 +209,7 @@ Unknown TideHeap::for_each_span(const VisitSpan& visit) const {
       goes_on = visit(span);
       return goes_on;
     });
-    unknown.parts += here.parts;
-    unknown.bytes += here.bytes;
-    if (unknown.reason.empty()) unknown.reason = here.reason;
+    unknown.add(here);
     if (!goes_on) return unknown;
   }
   const auto add = [&](const Large& large) {
@@ -227,9 +225,7 @@ Unknown TideHeap::for_each_span(const VisitSpan& visit) const {
     return goes_on;
   };
   const Unknown large = for_each_large(add);
-  unknown.parts += large.parts;
-  unknown.bytes += large.bytes;
-  if (unknown.reason.empty()) unknown.reason = large.reason;
+  unknown.add(large);
   if (!goes_on || !is_started_) return unknown;
   if (!has_engine_) {
     lose_lists(unknown);
