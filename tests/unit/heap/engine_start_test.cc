@@ -64,6 +64,24 @@ TEST(EngineStart, AnotherPlaceWhenTheFirstIsTaken) {
   }
 }
 
+// As sanitizers and runtimes with heaps of their own have it: a reservation as long as all windows,
+// over some of them.
+TEST(EngineStart, AnotherPlaceWhenAReservationCoversSomeOfIt) {
+  for (int windows = -3; windows <= 3; ++windows) {
+    EngineBox box;
+    heap::AddressPlan plan;
+    ASSERT_TRUE(heap::plan_addresses(box.engine->space().vm, 0, plan));
+    const uintptr_t covered = plan.base + static_cast<uintptr_t>(windows) * plan.window_bytes;
+    box.os.take_place(covered, 4 * plan.window_bytes);
+    ASSERT_TRUE(box.start()) << windows;
+    Client client(*box.engine);
+    for (const size_t bytes : {100u, 10'000u, 1'000'000u}) {
+      EXPECT_NE(client.allocate(bytes), nullptr) << windows << ", " << bytes << " bytes";
+    }
+    box.engine->verify();
+  }
+}
+
 TEST(EngineStart, NoMemoryNowMayBeMemoryLater) {
   for (const VmCall call : {VmCall::kMapAt, VmCall::kFindFree}) {
     EngineBox box;
