@@ -158,7 +158,18 @@ std::vector<Range> TideHeap::records() const {
   try {
     const HeapRanges known =
         HeapReader(target_, reinterpret_cast<uint64_t>(root_.root.self)).ranges();
-    std::vector<Range> records = known.records;
+    // Not the tables' whole window, which is some TiB long: others may have mapped something in it,
+    // as the kernel a program. Where the tables are is known.
+    std::vector<Range> records;
+    for (const Range& range : known.records) {
+      const bool is_window = range.contains(large_entries_);
+      records.push_back(is_window ? Range{range.start, range.start + layout::kHeaderRoom} : range);
+    }
+    for (const TideZone& zone : zones_) {
+      for (const Range& range : zone.records()) records.push_back(range);
+    }
+    records.push_back(
+        {large_entries_, large_entries_ + large_pages_ * root_.root.large.entry_bytes});
     // Blocks that were freed and kept as mappings: nothing in them means anything.
     records.insert(records.end(), known.kept.begin(), known.kept.end());
     const auto guards = reinterpret_cast<uint64_t>(root_.root.guards);
