@@ -193,15 +193,25 @@ uint64_t parse_address(std::string_view question, const std::string& text) {
   return address;
 }
 
+namespace {
+
+[[noreturn]] void fail_unexpected(const HeapQuestion& question, const std::string& argument) {
+  throw host::Error(
+      fmt::format("{}: unexpected argument '{}'; see: tide heap --help", question.name, argument),
+      host::kExitUsage);
+}
+
+}  // namespace
+
 std::optional<std::string> only_argument(const HeapQuestion& question, const Arguments& arguments) {
   if (arguments.empty()) return std::nullopt;
-  const std::string& odd = arguments.size() > 1 ? arguments[1] : arguments[0];
-  if (arguments.size() > 1 || odd.starts_with("--")) {
-    throw host::Error(
-        fmt::format("{}: unexpected argument '{}'; see: tide heap --help", question.name, odd),
-        host::kExitUsage);
-  }
+  if (arguments.size() > 1) fail_unexpected(question, arguments[1]);
+  if (arguments[0].starts_with("--")) fail_unexpected(question, arguments[0]);
   return arguments[0];
+}
+
+void require_no_argument(const HeapQuestion& question, const Arguments& arguments) {
+  if (const auto odd = only_argument(question, arguments)) fail_unexpected(question, *odd);
 }
 
 void warn_of_unknown(const HeapSession& session, const walk::Unknown& unknown) {

@@ -165,13 +165,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   parser.add_option("--samples", options.most_per_size)->check(CLI::PositiveNumber);
   if (!parser.accept(arguments)) return host::kExitOk;
   take_size(session, kAnalyzeQuestion, size);
-  if (is_for_all) {
-    options.most_per_size = 0;
-    options.most_scanned = UINT64_MAX;
-  }
-  if (session.sizes.has_value()) {
-    options.is_wanted = [&](uint64_t bytes) { return session.is_wanted(bytes); };
-  }
+  limit_survey(session, is_for_all, options);
 
   Contents contents(*session.target, session.heaps);
   const Survey survey = inspect::survey(*session.target, session.heaps, contents, options);

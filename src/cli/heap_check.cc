@@ -15,10 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 int run(HeapSession& session, const Arguments& arguments) {
-  if (const auto odd = only_argument(kCheckQuestion, arguments)) {
-    throw host::Error(fmt::format("check: unexpected argument '{}'; see: tide heap --help", *odd),
-                      host::kExitUsage);
-  }
+  require_no_argument(kCheckQuestion, arguments);
   const size_t most = session.most == 0 ? 20 : session.most;
   Json json = {{"target", session.target->name()}, {"problems", Json::array()}};
   std::string text;

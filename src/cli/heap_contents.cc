@@ -21,6 +21,16 @@ void take_size(HeapSession& session, const HeapQuestion& question, const std::st
   session.sizes = walk::Range{bytes, bytes + 1};
 }
 
+void limit_survey(const HeapSession& session, bool is_for_all, inspect::SurveyOptions& options) {
+  if (is_for_all) {
+    options.most_per_size = 0;
+    options.most_scanned = UINT64_MAX;
+  }
+  if (session.sizes.has_value()) {
+    options.is_wanted = [&session](uint64_t bytes) { return session.is_wanted(bytes); };
+  }
+}
+
 std::vector<walk::Block> first_blocks(const HeapSession& session, size_t most) {
   std::vector<walk::Block> found;
   walk::Unknown unknown;

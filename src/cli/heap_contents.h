@@ -5,11 +5,16 @@
 #include <string>
 
 #include "cli/heap_question.h"
+#include "inspect/survey.h"
 
 namespace tide::cli {
 
 // The question's own SIZE, as --size; empty: none was given.
 void take_size(HeapSession& session, const HeapQuestion& question, const std::string& size);
+
+// To the sizes that are wanted; with `is_for_all` every block is looked at, however many there are.
+// `options` holds on to the session.
+void limit_survey(const HeapSession& session, bool is_for_all, inspect::SurveyOptions& options);
 
 // Live blocks that are wanted, at most `most` of them, those of the first heap first.
 std::vector<walk::Block> first_blocks(const HeapSession& session, size_t most);

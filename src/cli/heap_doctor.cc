@@ -199,10 +199,7 @@ Json page_json(const HeapSession& session, const Page& page) {
 }
 
 int run(HeapSession& session, const Arguments& arguments) {
-  if (const auto odd = only_argument(kDoctorQuestion, arguments)) {
-    throw host::Error(fmt::format("doctor: unexpected argument '{}'; see: tide heap --help", *odd),
-                      host::kExitUsage);
-  }
+  require_no_argument(kDoctorQuestion, arguments);
   const Page page = make_page(session);
   print(session.as_json ? json_line(page_json(session, page)) : page_text(session, page));
   warn_of_unknown(session, page.unknown);

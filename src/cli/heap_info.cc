@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/heap_contents.h"
 #include "cli/heap_json.h"
 #include "cli/heap_question.h"
 #include "cli/heap_questions.h"
@@ -17,8 +18,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kShownBytes = 64;
-
-std::string hex(uint64_t address) { return fmt::format("{:#x}", address); }
 
 // "0x... 48 65 6c 6c 6f ...  |Hello...|", 16 bytes a line.
 std::string dump_text(uint64_t address, std::span<const std::byte> bytes) {
@@ -46,7 +45,7 @@ std::string stack_text(const char* what, const walk::CallStack& stack) {
 
 Json stack_json(const walk::CallStack& stack) {
   Json frames = Json::array();
-  for (const uint64_t frame : stack.frames) frames.push_back(hex(frame));
+  for (const uint64_t frame : stack.frames) frames.push_back(hex_text(frame));
   return {{"thread", stack.thread}, {"frames", frames}};
 }
 
@@ -70,12 +69,12 @@ std::string neighbour_text(const char* where, const std::optional<walk::Place>& 
 }
 
 Json place_json(const walk::Place& place) {
-  Json json = {{"address", hex(place.address)},
+  Json json = {{"address", hex_text(place.address)},
                {"size", place.bytes},
                {"state", walk::state_name(place.state)},
                {"class_size", place.class_bytes},
                {"heap", place.owner},
-               {"span", {hex(place.span.start), hex(place.span.end)}},
+               {"span", {hex_text(place.span.start), hex_text(place.span.end)}},
                {"where", place.where}};
   if (!place.allocated.frames.empty()) json["allocated"] = stack_json(place.allocated);
   if (!place.freed.frames.empty()) json["freed"] = stack_json(place.freed);
@@ -153,7 +152,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   }
   const std::string text = elsewhere_text(session, address);
   if (session.as_json) {
-    print(json_line({{"address", hex(address)}, {"state", "none"}, {"where", text}}));
+    print(json_line({{"address", hex_text(address)}, {"state", "none"}, {"where", text}}));
   } else {
     print(fmt::format("{:#x}: {}\n", address, text));
   }

@@ -49,6 +49,9 @@ uint64_t parse_address(std::string_view question, const std::string& text);
 // The one argument of a question, or nothing. Throws when there are more.
 std::optional<std::string> only_argument(const HeapQuestion& question, const Arguments& arguments);
 
+// For questions that take none: throws when there is one.
+void require_no_argument(const HeapQuestion& question, const Arguments& arguments);
+
 // One line on standard error when not all of the heap could be read.
 void warn_of_unknown(const HeapSession& session, const walk::Unknown& unknown);
 

@@ -49,10 +49,7 @@ std::vector<Row> find_rows(const HeapSession& session) {
 }
 
 int run(HeapSession& session, const Arguments& arguments) {
-  if (const auto odd = only_argument(kThreadsQuestion, arguments)) {
-    throw host::Error(fmt::format("threads: unexpected argument '{}'; see: tide heap --help", *odd),
-                      host::kExitUsage);
-  }
+  require_no_argument(kThreadsQuestion, arguments);
   const std::vector<Row> rows = find_rows(session);
   if (session.as_json) {
     Json json = {{"target", session.target->name()}, {"threads", Json::array()}};

@@ -109,13 +109,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   parser.add_flag("--all", is_for_all);
   if (!parser.accept(arguments)) return host::kExitOk;
   options.with_every_object = true;
-  if (is_for_all) {
-    options.most_per_size = 0;
-    options.most_scanned = UINT64_MAX;
-  }
-  if (session.sizes.has_value()) {
-    options.is_wanted = [&](uint64_t bytes) { return session.is_wanted(bytes); };
-  }
+  limit_survey(session, is_for_all, options);
   Contents contents(*session.target, session.heaps);
   const Survey survey = inspect::survey(*session.target, session.heaps, contents, options);
   const std::vector<Type> types = types_of(survey, contents);

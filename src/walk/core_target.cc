@@ -51,13 +51,6 @@ MappedFile::MappedFile(const std::string& path) {
 
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
-bool CoreTarget::looks_like_core(const std::string& path) {
-  const MappedFile file(path);
-  std::span<const std::byte> bytes = file.bytes();
-  Elf64_Ehdr header{};
-  return begins_with(bytes, ELFMAG) && take(bytes, header) && header.e_type == ET_CORE;
-}
-
 CoreTarget::CoreTarget(const std::string& path, const std::string& program)
     : path_(path), given_program_(program), core_(std::make_unique<MappedFile>(path)) {
   read_headers();

@@ -47,9 +47,6 @@ class CoreTarget : public Target {
   void read(const std::vector<Piece>& pieces) const override;
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
 
-  // Whether the file is a core at all, without opening it as one.
-  static bool looks_like_core(const std::string& path);
-
  private:
   // Where a segment's bytes are in the core; parallel to segments_.
   struct Contents {

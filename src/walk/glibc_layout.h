@@ -98,7 +98,7 @@ inline constexpr int32_t kMostMapped = 65536;  // unless somebody has set it
 
 // How many blocks have mappings of their own; nothing when the place is not to be told.
 inline std::optional<uint64_t> mapped_count(const Parameters& parameters) {
-  for (const size_t at : {1, 2}) {
+  for (const size_t at : {size_t{1}, size_t{2}}) {
     const int32_t count = parameters.counts[at];
     if (parameters.counts[at + 1] == kMostMapped && count >= 0 && count <= kMostMapped) {
       return static_cast<uint64_t>(count);

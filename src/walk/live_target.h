@@ -51,9 +51,6 @@ class LiveTarget : public Target {
   void read(const std::vector<Piece>& pieces) const override { memory_.read(pieces); }
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
 
-  // Lets the process go on; what is read from now on may not fit together.
-  void resume() { stopped_.reset(); }
-
  private:
   void read_segments();
   void read_threads();

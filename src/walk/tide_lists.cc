@@ -21,15 +21,6 @@ std::vector<uint64_t> TideLists::caches() const {
   return addresses;
 }
 
-uint64_t TideLists::in_flight() const {
-  uint64_t count = 0;
-  for (const uint64_t cache : caches()) {
-    const auto here = load_from<int32_t>(target_, cache + root_.root.caches.in_flight);
-    if (here > 0) count += static_cast<uint64_t>(here);
-  }
-  return count;
-}
-
 void TideLists::add_cache(uint64_t cache, uint64_t large_base, std::vector<Listed>& all) const {
   const layout::CachesAt& where = root_.root.caches;
   const size_t count = root_.stacks.size();

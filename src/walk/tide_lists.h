@@ -30,9 +30,6 @@ class TideLists {
   // Freed blocks whose span or mapping still counts as live, by address (hardened mode).
   std::vector<uint64_t> read_quarantine() const;
 
-  // Calls that are at a block right now, all threads together.
-  uint64_t in_flight() const;
-
   // The addresses of all thread caches.
   std::vector<uint64_t> caches() const;
 
