@@ -1,0 +1,59 @@
+// What stands in a chunk of events.tide: records of one thread, cut into columns and compressed.
+// Both directions, and nothing but this file and its .cc knows how; the layout is in
+// docs/formats.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/record_reader.h"
+#include "format/trace_file.h"
+
+namespace tide::trace {
+
+// The records of a packet as the program wrote them. The memory is the caller's.
+struct PacketView {
+  uint64_t first_tick;
+  std::span<const uint8_t> records;
+};
+
+// Makes chunks. One for each thread that compresses; not thread-safe.
+class ChunkEncoder {
+ public:
+  ChunkEncoder();
+  ~ChunkEncoder();
+
+  // Appends the payload of a chunk with these packets, in their order, to `stored`, and fills in
+  // `head`: stored_bytes, plain_bytes, packets, records, record_bytes, first_tick, last_tick,
+  // payload_crc. A packet that breaks off in the middle of a record is taken up to there.
+  void encode(std::span<const PacketView> packets, std::vector<uint8_t>& stored,
+              format::ChunkHead& head);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Reads chunks back, record by record. Every byte may be hostile.
+class ChunkDecoder {
+ public:
+  ChunkDecoder();
+  ~ChunkDecoder();
+
+  // Throws host::Error, which says what is wrong with the payload but not where the file is. The
+  // memory of `stored` is not needed afterwards.
+  void open(const format::ChunkHead& head, std::span<const uint8_t> stored);
+
+  // The next record of the chunk; false at its end. Texts and frames stay until the next open().
+  // Throws host::Error.
+  bool next(format::Record& record);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tide::trace
