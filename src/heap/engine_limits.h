@@ -54,15 +54,12 @@ size_t Engine<Vm>::purge_reserves_to(size_t target_bytes) {
 // is held.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_news(size_t target_bytes, size_t most_visits) {
-  const uint32_t small_slabs = space_.small.slabs_seen();
-  const uint32_t all = small_slabs + space_.mid.slabs_seen();
+  const uint32_t all = space_.small.slabs_seen() + space_.mid.slabs_seen();
   if (most_visits > all) most_visits = all;
   size_t total = 0;
   for (size_t visit = 0; visit < most_visits; ++visit) {
     if (space_.limits.excess(target_bytes) <= held_.bytes) break;
     if (++news_cursor_ >= all) news_cursor_ = 0;
-    // From here on slabs have lower addresses, or are another zone's.
-    if (news_cursor_ == 0 || news_cursor_ == small_slabs) total += flush_held();
     uint32_t index = news_cursor_;
     Zone<Vm>& zone = zone_of_number(index);
     layout::Slab& slab = zone.slab(index);

@@ -85,15 +85,18 @@ uint32_t Engine<Vm>::take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t l
 }
 
 // Takes the free runs of one slab into held_; what was held goes back to the system on the way when
-// it is much. A slab without any block in use goes to the zone's pool instead. Slabs of one zone
-// come in ascending order, with flush_held() after the last. Returns the bytes given back.
+// it is much. A slab without any block in use goes to the zone's pool instead. Best with slabs of
+// one zone in ascending order; flush_held() after the last. Returns the bytes given back.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::purge_slab(Zone<Vm>& zone, uint32_t index, uint16_t owner, size_t least_bytes) {
   layout::Slab& slab = zone.slab(index);
   const uint32_t c = base::published_load(slab.size_class);
   if (c == 0) return 0;
-  held_.in_mid = &zone == &space_.mid;
-  size_t total = 0;
+  const bool in_mid = &zone == &space_.mid;
+  // What is held is of one zone, in ascending order.
+  const bool goes_on = held_.count == 0 || (held_.in_mid == in_mid && held_.last().slab < index);
+  size_t total = goes_on ? 0 : flush_held();
+  held_.in_mid = in_mid;
   for (;;) {
     {
       const ds::LockGuard guard(lock_of_slab(c, owner));

@@ -265,5 +265,43 @@ TEST_F(EnginePurge, AllocationsMeanwhileKeepTheirContents) {
   here.engine->verify();
 }
 
+// New slabs of the small zone come between it and the mid zone while the purge is on its way from
+// one to the other.
+TEST_F(EnginePurge, AZoneThatGrowsMeanwhileIsNotTakenForTheOther) {
+  StartedBox here;
+  Client other(*here.engine, false);
+  std::vector<unsigned char*> live;
+  const auto fill = [&](size_t bytes, size_t count) {
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < count; ++i) {
+      blocks.push_back(other.allocate(bytes));
+      memset(blocks.back(), 0xcd, bytes);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (i % 8 != 0) {
+        other.release(blocks[i]);
+      } else {
+        live.push_back(static_cast<unsigned char*>(blocks[i]));
+      }
+    }
+  };
+  fill(1000, 3000);
+  fill(20'000, 4000);
+  bool has_grown = false;
+  here.os.set_hook([&](const FakeOs::Event& event) {
+    if (event.call != VmCall::kPurge || has_grown) return;
+    has_grown = true;
+    fill(1000, 3000);
+  });
+  here.engine->purge_to(here.client.cache(), 0);
+  here.os.set_hook(nullptr);
+  EXPECT_TRUE(has_grown);
+  for (const unsigned char* block : live) {
+    const size_t bytes = here.engine->usable_bytes(block) < 20'000 ? 1000 : 20'000;
+    for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(block[i], 0xcd);
+  }
+  here.engine->verify();
+}
+
 }  // namespace
 }  // namespace tide::tests
