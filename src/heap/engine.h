@@ -194,6 +194,8 @@ class Engine {
   size_t least_span() const;
   size_t collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
+  // Free memory that was given back is left out of cores from now on.
+  void leave_out_free() TIDE_REQUIRES(purge_lock_);
   Purger<Vm> purger() { return {space_.vm, purge_figures_, base::racy_load(config_.purge_lazily)}; }
   // In slabs, live or cached, and in spans and mappings.
   size_t used_bytes() {
@@ -282,6 +284,7 @@ class Engine {
   size_t used_at_look_ TIDE_GUARDED_BY(purge_lock_) = 0;
   bool much_freed_ = false;  // since the last time that all was given back
   HeldRuns held_ TIDE_GUARDED_BY(purge_lock_){};
+  DumpSteps::Table dump_tables_[3] = {};  // of the small, mid and large zone
 };
 
 extern template class Engine<sys::LinuxVm>;

@@ -30,6 +30,9 @@ bool Engine<Vm>::start(const Config& config) {
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.limits, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);
+  space_.small.dump_steps().start(dump_tables_[0]);
+  space_.mid.dump_steps().start(dump_tables_[1]);
+  large_.dump_steps().start(dump_tables_[2]);
   const uintptr_t header = space_.plan.header();
   if (config_.describe != nullptr &&
       space_.vm.map_at(header, space_.vm.page_size()) == sys::MapResult::kOk) {
@@ -71,6 +74,7 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   if (bytes == 0) bytes = 1;
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
     void* const block = large_.allocate(space_.vm, bytes, alignment, owner, zeroed);
+    large_.bring_back(space_.vm);
     if (block != nullptr) return block;
   }
   base::racy_store(has_grown_, true);
@@ -316,6 +320,7 @@ void* Engine<Vm>::resize_big(void* p, size_t usable, size_t bytes, uint16_t owne
   }
   if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
       large_.resize(p, bytes)) {
+    large_.bring_back(space_.vm);
     return p;
   }
   if (bytes <= usable || usable < config_.remap_threshold_bytes) return nullptr;
@@ -333,6 +338,8 @@ void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uin
   }
   void* const detached = space_.vm.detach_pages(p, usable);
   if (detached == nullptr) return nullptr;
+  // It inherits what another thread may only be about to undo.
+  if (large_.dump_steps().any()) space_.vm.set_dumped(detached, usable, true);
   void* const grown = huge_.adopt(space_.vm, metadata_, detached, usable, bytes, owner);
   if (grown == nullptr) {
     // No memory for the larger mapping: the pages go back by copy, the block stays as it was.

@@ -84,6 +84,7 @@ size_t Engine<Vm>::purge_reserves(bool all) {
   const size_t kept = huge_.kept_bytes();
   const size_t unneeded = all ? kept : huge_.low_water().close_slot(kept);
   if (unneeded != 0) total += huge_.purge(purger, kept - unneeded);
+  leave_out_free();
   return total;
 }
 

@@ -36,6 +36,7 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
   if (block == nullptr && space_.limits.may_refuse(bytes) && make_room(nullptr, bytes)) {
     block = try_heap_allocate(heap, bytes, alignment, known_zero);
   }
+  space_.bring_back();
   note_growth();
   if (block != nullptr && zeroed && !known_zero) make_zero(block, bytes);
   return block;

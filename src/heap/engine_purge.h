@@ -9,7 +9,9 @@
 
 #include "heap/engine.h"
 #include "heap/huge_pages.h"
+#include "heap/large_zone_dump.h"
 #include "heap/large_zone_purge.h"
+#include "heap/zone_dump.h"
 #include "heap/zone_purge.h"
 
 namespace tide::heap {
@@ -236,6 +238,13 @@ bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
 }
 
 template <sys::VmSource Vm>
+void Engine<Vm>::leave_out_free() {
+  space_.small.leave_out_free(space_.vm);
+  space_.mid.leave_out_free(space_.vm);
+  large_.leave_out_free(space_.vm);
+}
+
+template <sys::VmSource Vm>
 size_t Engine<Vm>::purge(ThreadCache* cache) {
   if (!started()) return 0;
   const CacheUse use(cache);
@@ -252,6 +261,7 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   }
   total += large_.purge(purger);
   total += huge_.purge(purger, 0);
+  leave_out_free();
   return total;
 }
 

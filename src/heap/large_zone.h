@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/racy.h"
 #include "ds/lock.h"
+#include "heap/dump_steps.h"
 #include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/purge_batch.h"
@@ -71,6 +72,7 @@ class LargeZone {
       insert_free(page, kind);
       return nullptr;
     }
+    steps_.want(offset_of(page), offset_of(page + pages));
     // Not before what is left over is back.
     if (kind == State::kDirty) low_water_.note(dirty_bytes());
     Entry& entry = entries_[page];
@@ -184,6 +186,7 @@ class LargeZone {
       lists_of(kind).remove(neighbour);
       next.state = State::kBusy;
       trim_tail(neighbour, pages - before, kind);
+      steps_.want(offset_of(neighbour), offset_of(page + pages));
       base::racy_store(entry->pages, pages);
       base::racy_store(entries_[neighbour].state, State::kInside);
     } else if (pages < before) {
@@ -198,6 +201,14 @@ class LargeZone {
   // most; the lock is not held meanwhile. Returns bytes.
   size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX,
                size_t least_bytes = layout::kSpanPageBytes);
+
+  // After allocate() and resize(), and before what is in the pages matters: cores have them.
+  void bring_back(Vm& vm) {
+    if (TIDE_UNLIKELY(steps_.has_wanted())) bring_steps_back(vm, lock_, steps_, base_, zone_.end());
+  }
+  DumpSteps& dump_steps() { return steps_; }
+  // Leaves what is free and given back out of cores. One caller at a time, that of purge().
+  void leave_out_free(Vm& vm);
 
   // Unmaps free spans, so that their share of the address-space limit can be used elsewhere.
   // Returns bytes.
@@ -284,6 +295,7 @@ class LargeZone {
   uint32_t page_index(const void* p) const {
     return static_cast<uint32_t>((base::address_of(p) - base_) >> layout::kSpanPageShift);
   }
+  static size_t offset_of(uint32_t page) { return size_t{page} << layout::kSpanPageShift; }
   static size_t bytes_of(uint32_t pages) { return size_t{pages} << layout::kSpanPageShift; }
   // Before pages of a free span are used; what is dirty counts already.
   bool admit(uint32_t pages, State kind) {
@@ -402,12 +414,17 @@ class LargeZone {
     return state_of(head) == state && entries_[head].pages == last.pages ? head : layout::kNoPage;
   }
 
+  uint32_t claim_clean_steps(uint32_t least_steps, DumpSteps::Range& range);
+
   bool grow(Vm& vm, uint32_t pages) TIDE_REQUIRES(lock_) {
     constexpr uint32_t kLeast = (size_t{1} << 20) >> layout::kSpanPageShift;
-    constexpr uint32_t kMost = (size_t{64} << 20) >> layout::kSpanPageShift;
-    uint32_t usual = page_count() / 8;
+    // What is mapped ahead is in cores.
+    constexpr uint32_t kMost = (size_t{8} << 20) >> layout::kSpanPageShift;
+    uint32_t usual = page_count() / 16;
     usual = usual < kLeast ? kLeast : usual > kMost ? kMost : usual;
-    const uint32_t wanted = pages > usual ? pages : usual;
+    const size_t end =
+        DumpSteps::rounded_end(offset_of(page_count() + (pages > usual ? pages : usual)));
+    const auto wanted = static_cast<uint32_t>(end >> layout::kSpanPageShift) - page_count();
     return grow_by(vm, wanted) || (wanted != pages && grow_by(vm, pages));
   }
 
@@ -447,6 +464,7 @@ class LargeZone {
   size_t unmapped_bytes_ = 0;
   size_t clean_taken_ = 0;
   LowWater low_water_;
+  DumpSteps steps_;
   bool clean_is_zero_ = true;  // until pages were given back lazily
   Window<Vm> zone_;
   Window<Vm> entries_window_;

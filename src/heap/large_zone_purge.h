@@ -59,6 +59,7 @@ size_t LargeZone<Vm>::purge(Purger<Vm>& purger, size_t most_bytes, size_t least_
 template <sys::VmSource Vm>
 size_t LargeZone<Vm>::unmap_free(Vm& vm) {
   const ds::LockGuard guard(lock_);
+  if (!bring_all_steps_back(vm, steps_, base_, zone_.end())) return 0;
   size_t total = 0;
   for (const State state : {State::kDirty, State::kClean}) {
     // Longest first; a span that the kernel does not want to unmap ends it.

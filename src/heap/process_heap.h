@@ -65,6 +65,7 @@ class ProcessHeap {
         if (!adopt_from_others(zone, c, home, true)) break;
       }
     }
+    zone.bring_back(space.vm);
     if (adopted != layout::kNoSlab) zone.prepare_states(space.vm, adopted);
     if (grown != layout::kNoSlab) populate(space.vm, zone, grown, own.slab_count());
     if (TIDE_UNLIKELY(taken != count)) memmove(out, out + count - taken, taken * sizeof *out);

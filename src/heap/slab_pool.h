@@ -29,6 +29,15 @@ class SlabPool {
     base::racy_store(count_, count_ + 1);
   }
 
+  // It is used after all others.
+  void push_oldest(layout::Slab* slabs, uint32_t index) {
+    slabs[index].next = layout::kNoSlab;
+    slabs[index].previous = oldest_;
+    (oldest_ == layout::kNoSlab ? youngest_ : slabs[oldest_].next) = index;
+    oldest_ = index;
+    base::racy_store(count_, count_ + 1);
+  }
+
   // Not empty.
   uint32_t pop(layout::Slab* slabs) {
     const uint32_t index = youngest_;

@@ -37,6 +37,12 @@ struct Space {
     return nullptr;
   }
 
+  // After slabs were taken, without a lock: cores have them.
+  void bring_back() {
+    small.bring_back(vm);
+    mid.bring_back(vm);
+  }
+
   // Finds a place and maps the first slabs of the small zone. False: no memory; may be tried again.
   bool start() {
     for (unsigned attempt = 0; plan_addresses(vm, attempt, plan); ++attempt) {

@@ -80,6 +80,18 @@ class SpanLists {
     return layout::kNoPage;
   }
 
+  // The first span, of those in bins of no fewer than `pages`, the longest before others, that
+  // `is_good` says yes to; or kNoPage.
+  template <class Predicate>
+  uint32_t find_long(uint32_t pages, Predicate is_good) const {
+    for (uint32_t bin = kBins; bin-- != bin_of(pages);) {
+      for (uint32_t page = head(bin); page != layout::kNoPage; page = entries_[page].next) {
+        if (is_good(page)) return page;
+      }
+    }
+    return layout::kNoPage;
+  }
+
   uint64_t pages() const { return base::racy_load(pages_); }
 
  private:

@@ -16,6 +16,7 @@
 #include "ds/bitmap4096.h"
 #include "ds/lock.h"
 #include "heap/address_plan.h"
+#include "heap/dump_steps.h"
 #include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/purge_batch.h"
@@ -175,9 +176,7 @@ class Zone {
       count_clean(slab_bytes());
       if (untouched_ != slab_count()) return untouched_++;
       if (map_again(vm)) return pop(clean_);
-      const uint32_t usual = first_growth() > slab_count() / 8 ? first_growth() : slab_count() / 8;
-      const uint32_t most = static_cast<uint32_t>((size_t{32} << 20) / slab_bytes());
-      if (!grow(vm, usual < most ? usual : most) && !grow(vm, 1)) return layout::kNoSlab;
+      if (!grow(vm, usual_growth()) && !grow(vm, 1)) return layout::kNoSlab;
       return untouched_++;
     }
     const uint32_t index = pop(clean_);
@@ -186,8 +185,13 @@ class Zone {
       push(index, true);
       return layout::kNoSlab;
     }
+    steps_.want(offset_of(index), offset_of(index + 1));
     count_clean(slab_bytes());
     return index;
+  }
+  // After acquire(), without a lock, and before what is on the slabs matters: cores have them.
+  void bring_back(Vm& vm) {
+    if (TIDE_UNLIKELY(steps_.has_wanted())) bring_steps_back(vm, lock_, steps_, base_, zone_.end());
   }
 
   // After acquire() gave out slab `index`: up to `most` slabs behind it that nobody has touched
@@ -281,10 +285,8 @@ class Zone {
   // Bytes of free blocks in slabs that are given back now.
   size_t returned() const { return returned_.load(std::memory_order_relaxed); }
 
-  // --- what counts for the footprint: of a slab of a class the pages of carved blocks, or all when
-  // it was used before or made resident, without what is given back; of the pool the dirty slabs
-  // ---
-
+  // What counts for the footprint: of a slab of a class the pages of carved blocks, or all when it
+  // was used before or made resident, without what is given back; of the pool the dirty slabs.
   Limits& limits() { return *limits_; }
   size_t page_bytes() const { return page_bytes_; }
   // Whether all of the slab may be resident, carved or not.
@@ -315,7 +317,9 @@ class Zone {
   // Gives the memory of up to `most` pooled slabs back, those first that have been there longest.
   // Returns bytes. One caller at a time.
   size_t purge_pool(Purger<Vm>& purger, uint32_t most);
-
+  // Leaves what is free out of cores (zone_dump.h). One caller at a time, that of purge_pool().
+  void leave_out_free(Vm& vm);
+  DumpSteps& dump_steps() { return steps_; }
   // Unmaps the slabs in the pools, so that their share of the address-space limit can be used
   // elsewhere. Returns bytes.
   size_t unmap_pools(Vm& vm);
@@ -353,8 +357,15 @@ class Zone {
  private:
   friend struct EngineMap;
 
-  // Small at first: a process that allocates little maps little.
-  uint32_t first_growth() const { return shift_ == layout::kSmallGranuleShift ? 16 : 4; }
+  // Small at first: a process that allocates little maps little. What is mapped ahead is in cores.
+  uint32_t usual_growth() const {
+    const uint32_t least = shift_ == layout::kSmallGranuleShift ? 16 : 4;
+    const auto most = static_cast<uint32_t>((size_t{8} << 20) >> slab_shift());
+    uint32_t count = slab_count() / 16 < most ? slab_count() / 16 : most;
+    count = slab_count() + (count < least ? least : count);
+    return static_cast<uint32_t>(DumpSteps::rounded_end(offset_of(count)) >> slab_shift()) -
+           slab_count();
+  }
 
   static constexpr uint32_t kMostCounted = 512;
 
@@ -367,8 +378,12 @@ class Zone {
 
   void push(uint32_t index, bool clean) TIDE_REQUIRES(lock_) {
     slabs_[index].pool = clean ? layout::Pool::kClean : layout::Pool::kDirty;
+    if (clean && steps_.is_left_out(offset_of(index))) return clean_.push_oldest(slabs_, index);
     (clean ? clean_ : dirty_).push(slabs_, index);
   }
+  size_t offset_of(uint32_t index) const { return size_t{index} << slab_shift(); }
+  bool is_free_step(uint32_t step) const TIDE_REQUIRES(lock_);
+  bool claim_free_steps(uint32_t& cursor, uint32_t least_steps, DumpSteps::Range& range);
   uint32_t pop(SlabPool& pool) TIDE_REQUIRES(lock_) {
     const uint32_t index = pool.pop(slabs_);
     slabs_[index].pool = layout::Pool::kNone;
@@ -469,6 +484,7 @@ class Zone {
   std::atomic<size_t> clean_taken_{0};
   std::atomic<size_t> returned_{0};
   SlabPool clean_ TIDE_GUARDED_BY(lock_);
+  DumpSteps steps_;
   uint32_t unmapped_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t untouched_ TIDE_GUARDED_BY(lock_) = 0;
   size_t unmapped_bytes_ = 0;

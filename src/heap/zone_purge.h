@@ -42,6 +42,7 @@ template <sys::VmSource Vm>
 size_t Zone<Vm>::unmap_pools(Vm& vm) {
   const ds::LockGuard guard(lock_);
   push_untouched();
+  if (!bring_all_steps_back(vm, steps_, base_, zone_.end())) return 0;
   ahead_ = 0;
   size_t total = 0;
   for (SlabPool* pool : {&dirty_, &clean_}) {

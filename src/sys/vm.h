@@ -46,6 +46,9 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   { vm.remap(pointer, bytes, bytes) } -> std::same_as<void*>;
   // Takes the access to the pages away, for good. Only a hint.
   vm.deny(pointer, bytes);
+  // Whether cores have the pages. False: nothing has changed, or only for some of them; the system
+  // splits mappings for it, and may refuse.
+  { vm.set_dumped(pointer, bytes, bool{}) } -> std::same_as<bool>;
   // Moves the pages of part of a mapping to a new mapping, which is returned; the part stays mapped
   // and reads as zero. Null: not possible, nothing has changed.
   { vm.detach_pages(pointer, bytes) } -> std::same_as<void*>;
@@ -67,6 +70,7 @@ class LinuxVm {
   bool is_sparse(void* address, size_t bytes);
   void* remap(void* address, size_t old_bytes, size_t new_bytes);
   void deny(void* address, size_t bytes);
+  bool set_dumped(void* address, size_t bytes, bool dumped);
   void* detach_pages(void* from, size_t bytes);
 };
 

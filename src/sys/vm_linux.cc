@@ -143,6 +143,11 @@ void LinuxVm::deny(void* address, size_t bytes) {
   mprotect(address, bytes, PROT_NONE);
 }
 
+bool LinuxVm::set_dumped(void* address, size_t bytes, bool dumped) {
+  const ErrnoKeeper keeper;
+  return madvise(address, bytes, dumped ? MADV_DODUMP : MADV_DONTDUMP) == 0;
+}
+
 void* LinuxVm::detach_pages(void* from, size_t bytes) {
   const ErrnoKeeper keeper;
   void* const result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);

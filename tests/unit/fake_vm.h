@@ -78,12 +78,21 @@ class Ranges {
   Map ranges_;
 };
 
-enum class VmCall : uint8_t { kMapAt, kMap, kFindFree, kUnmap, kPurge, kRemap, kDetach };
-inline constexpr size_t kVmCalls = 7;
+enum class VmCall : uint8_t {
+  kMapAt,
+  kMap,
+  kFindFree,
+  kUnmap,
+  kPurge,
+  kRemap,
+  kDetach,
+  kSetDumped
+};
+inline constexpr size_t kVmCalls = 8;
 
 inline const char* name_of(VmCall call) {
-  constexpr const char* kNames[kVmCalls] = {"map_at", "map",   "find_free",   "unmap",
-                                            "purge",  "remap", "detach_pages"};
+  constexpr const char* kNames[kVmCalls] = {"map_at", "map",   "find_free",    "unmap",
+                                            "purge",  "remap", "detach_pages", "set_dumped"};
   return kNames[static_cast<size_t>(call)];
 }
 
@@ -164,6 +173,11 @@ class FakeOs {
       for (const unsigned char page : pages) total += (page & 1) != 0 ? kPage : 0;
     }
     return total;
+  }
+  // What cores do not have.
+  Ranges left_out() {
+    const std::lock_guard guard(mutex_);
+    return left_out_;
   }
   bool is_mapped(const void* p, size_t bytes) {
     const std::lock_guard guard(mutex_);
@@ -276,6 +290,20 @@ class FakeOs {
     return result;
   }
 
+  bool set_dumped(void* p, size_t bytes, bool dumped) {
+    const uintptr_t begin = base::address_of(p);
+    const Verdict verdict = enter({VmCall::kSetDumped, begin, bytes});
+    const std::lock_guard guard(mutex_);
+    require_ours(p, bytes, "set_dumped");
+    if (verdict == Verdict::kFail) return false;
+    if (dumped) {
+      left_out_.remove(begin, begin + bytes);
+    } else {
+      left_out_.add(begin, begin + bytes);
+    }
+    return true;
+  }
+
   void* detach_pages(void* p, size_t bytes) {
     const Verdict verdict = enter({VmCall::kDetach, base::address_of(p), bytes});
     const std::lock_guard guard(mutex_);
@@ -354,11 +382,13 @@ class FakeOs {
       reserved_.remove(begin, begin + bytes);
     }
     mapped_.remove(begin, begin + bytes);
+    left_out_.remove(begin, begin + bytes);
   }
 
   const Options options_;
   std::mutex mutex_;
   Ranges mapped_;
+  Ranges left_out_;
   Ranges reserved_;  // held with PROT_NONE for find_free()
   Ranges taken_;
   std::function<void(const Event&)> hook_;
@@ -390,6 +420,7 @@ class FakeVm {
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
     return os_->remap(p, old_bytes, new_bytes);
   }
+  bool set_dumped(void* p, size_t bytes, bool dumped) { return os_->set_dumped(p, bytes, dumped); }
   void* detach_pages(void* p, size_t bytes) { return os_->detach_pages(p, bytes); }
 
  private:
