@@ -4,8 +4,8 @@
 //   core_size TABLE MIB MODE
 //
 // MODE: `peak` frees all but the first quarter, `groups` blocks that were allocated together, as a
-// request's, `scattered` any. The table is a file that is mapped and so in no core: counts, then address, bytes and checksum of
-// each live block.
+// request's, `scattered` any. The table is a file that is mapped and so in no core: counts, then
+// address, bytes and checksum of each live block.
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 """Example: TIDE_BUILD=build/release tests/heap/core_size.py --mib 400
 
 A program (tests/heap/core_size.c) fills its heap and frees most of it in random order; once it has
-rested, its core must be small, and have all that is live: every block's contents are checked against a
-checksum that the program wrote beside it.
+rested, its core must be small, and have all that is live: every block's contents are checked
+against a checksum that the program wrote beside it.
 """
 import argparse
 import os
@@ -131,7 +131,8 @@ def run(args, mib, mode):
         check_contents(core, rows)
         status = os.stat(core)
         return {"size": status.st_size, "disk": status.st_blocks * 512, "live": live_bytes,
-                "metadata": metadata, "floor": len(pages) * PAGE, "steps": len(steps) * STEP, "left_out": left_out,
+                "metadata": metadata, "floor": len(pages) * PAGE,
+                "steps": len(steps) * STEP, "left_out": left_out,
                 "blocks": len(rows), "mappings": mappings}
 
 
@@ -154,7 +155,8 @@ def main():
         size, disk = got["size"] - empty["size"], got["disk"] - empty["disk"]
         floor = got["floor"] + got["metadata"]
         print(f"{mode}: live {got['live'] / MIB:.1f} MiB in {got['blocks']} blocks, all whole; "
-              f"metadata {got['metadata'] / MIB:.1f}; steps {got['steps'] / MIB:.1f}; core {size / MIB:.1f} = {size / used:.3f}x, "
+              f"metadata {got['metadata'] / MIB:.1f}; steps {got['steps'] / MIB:.1f}; "
+              f"core {size / MIB:.1f} = {size / used:.3f}x, "
               f"on disk {disk / MIB:.1f}; {got['left_out']:.0f} MiB left out with "
               f"{got['mappings'] - empty['mappings']} mappings more")
         # What stays of a peak is all that the core has. Free blocks between live ones are too fine
