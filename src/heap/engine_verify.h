@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "heap/engine.h"
+#include "heap/zone_repair.h"
 
 namespace tide::heap {
 
@@ -146,9 +147,9 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   broken = huge_.lock().release_in_child() || broken;
   if (!huge_.lock().is_mine()) huge_.repair_in_child();
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
-    if (!zone->lock().is_mine()) zone->dump_steps().settle_in_child();
+    if (!zone->lock().is_mine()) zone->settle_in_child(space_.vm);
   }
-  if (!large_.lock().is_mine()) large_.dump_steps().settle_in_child();
+  if (!large_.lock().is_mine()) large_.settle_in_child(space_.vm);
   const bool was_purging = purge_lock_.release_in_child();
   if (repair_classes(was_purging)) broken = true;
   for (uint32_t id = 1; id <= heaps_.count(); ++id) {

@@ -223,6 +223,12 @@ class LargeZone {
     return true;
   }
 
+  // In a forked child, before anything else: what vanished threads had half done without a list.
+  void settle_in_child(Vm& vm) {
+    steps_.settle_in_child();
+    entries_window_.settle_in_child(vm);
+  }
+
   // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
   void rebuild() TIDE_NO_THREAD_SAFETY_ANALYSIS {
     for (SpanLists& lists : lists_) lists.reset();

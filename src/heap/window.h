@@ -1,6 +1,7 @@
 // A range of addresses that is mapped from its lower end upwards. The owner's lock protects it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,7 +23,7 @@ class Window {
     if (end_ != 0 && !vm.unmap(reinterpret_cast<void*>(base_), end_)) return false;
     base_ = base;
     capacity_ = capacity;
-    end_ = mapped_ = 0;
+    end_ = mapped_ = coming_ = 0;
     return true;
   }
 
@@ -32,12 +33,21 @@ class Window {
     if (bytes <= end_) return sys::MapResult::kOk;
     const size_t wanted = base::align_up(bytes, vm.page_size());
     if (wanted > capacity_) return sys::MapResult::kNoMemory;
+    coming_ = wanted;
+    std::atomic_signal_fence(std::memory_order_release);
     const sys::MapResult result = vm.map_at(base_ + end_, wanted - end_);
-    if (result == sys::MapResult::kOk) {
-      base::racy_store(mapped_, mapped_ + (wanted - end_));
-      end_ = wanted;
-    }
+    if (result == sys::MapResult::kOk) grow_to(wanted);
+    coming_ = 0;
     return result;
+  }
+
+  // In a forked child: what a vanished thread was mapping is there. Taken can only mean by that
+  // thread: of records none may be missing, or the window could never grow again.
+  void settle_in_child(Vm& vm) {
+    if (coming_ > end_ && vm.map_at(base_ + end_, coming_ - end_) != sys::MapResult::kNoMemory) {
+      grow_to(coming_);
+    }
+    coming_ = 0;
   }
 
   // The same for records, which count for the footprint as soon as they are mapped.
@@ -67,10 +77,16 @@ class Window {
  private:
   friend struct EngineMap;
 
+  void grow_to(size_t end) {
+    base::racy_store(mapped_, mapped_ + (end - end_));
+    end_ = end;
+  }
+
   uintptr_t base_ = 0;
   size_t capacity_ = 0;
   size_t end_ = 0;
   size_t mapped_ = 0;
+  size_t coming_ = 0;  // the end to be, while it is being mapped
 };
 
 }  // namespace tide::heap

@@ -70,7 +70,7 @@ class Zone {
   // Maps the first slabs. False when the place is no good.
   bool start(Vm& vm) {
     const ds::LockGuard guard(lock_);
-    return grow(vm, 1);
+    return grow(vm, 1, true);
   }
 
   // --- read by the fast path -------------------------------------------------------------------
@@ -243,8 +243,10 @@ class Zone {
     } else {
       limits_->admit_always(slab_bytes() - counted);
     }
+    // In this order, and with a class to the end: a child that is forked in between must find
+    // counts that agree (I-SLAB-1).
     if (slab.free_summary != 0) free_of(index).reset();
-    base::racy_store(slab.carved, 0u);
+    base::racy_store(slab.carved, uint32_t{slab.first});
     base::racy_store(slab.used, 0u);
     slab.used_before = !clean;
     slab.resident = false;
@@ -324,23 +326,11 @@ class Zone {
   // elsewhere. Returns bytes.
   size_t unmap_pools(Vm& vm);
 
-  // In a forked child whose parent may have been in here: the pools are made anew from the records.
-  void rebuild_pools() TIDE_NO_THREAD_SAFETY_ANALYSIS {
-    forget_pools();
-    for (uint32_t index = untouched_; index-- != 0;) {
-      layout::Slab& slab = slabs_[index];
-      if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
-      if (slab.slot == layout::Slot::kMapped) {
-        slab.used_before = is_whole(slab);
-        slab.resident = false;
-        push(index, !slab.used_before);
-      } else {
-        slab.pool = layout::Pool::kNone;
-        slab.next = unmapped_;
-        unmapped_ = index;
-      }
-    }
-  }
+  // In a forked child (zone_repair.h). Before anything else: what vanished threads had half done
+  // and is in no list.
+  void settle_in_child(Vm& vm);
+  // The pools are made anew from the records, where the parent may have been in here.
+  void rebuild_pools() TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
   // Bytes in slabs of no class; `dirty`: those that may be resident.
   size_t pool_bytes(bool dirty) {
@@ -435,7 +425,8 @@ class Zone {
            base::align_down(slab.first * block_bytes, page_bytes_);
   }
 
-  bool grow(Vm& vm, uint32_t slabs) TIDE_REQUIRES(lock_) {
+  // What others have mapped is passed over, but at the start: better to plan another place.
+  bool grow(Vm& vm, uint32_t slabs, bool is_start = false) TIDE_REQUIRES(lock_) {
     constexpr unsigned kMostDetours = 4096;
     for (unsigned detour = 0; detour < kMostDetours; ++detour) {
       const uint32_t first = slab_count();
@@ -449,7 +440,7 @@ class Zone {
       const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
       if (result == sys::MapResult::kNoMemory) return false;
       const bool taken = result == sys::MapResult::kTaken;
-      if (taken && first == 0) return false;  // better to plan another place
+      if (taken && is_start) return false;
       if (taken && !zone_.skip(slabs * slab_bytes())) return false;
       if (taken) {
         // New records are all zero: mapped and clean. Those before the hole must not be stranded.

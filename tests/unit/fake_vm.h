@@ -9,6 +9,7 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -185,6 +186,8 @@ class FakeOs {
     return mapped_.covers(begin, begin + bytes);
   }
   const Options& options() const { return options_; }
+  // Whether a thread is in here with the lock, or about to be.
+  bool is_busy() const { return mutex_.is_wanted(); }
   // A fork at which no other thread is in here.
   pid_t fork_unlocked() {
     const std::lock_guard guard(mutex_);
@@ -319,6 +322,24 @@ class FakeOs {
  private:
   enum class Verdict : uint8_t { kDo, kFail, kTaken };
 
+  // Says so from before it is locked until after it is unlocked.
+  class Mutex {
+   public:
+    void lock() {
+      wanted_.fetch_add(1);
+      mutex_.lock();
+    }
+    void unlock() {
+      mutex_.unlock();
+      wanted_.fetch_sub(1);
+    }
+    bool is_wanted() const { return wanted_.load() != 0; }
+
+   private:
+    std::mutex mutex_;
+    std::atomic<int> wanted_{0};
+  };
+
   static constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
   static void* at(uintptr_t address) { return base::pointer_to<void>(address); }
@@ -386,7 +407,7 @@ class FakeOs {
   }
 
   const Options options_;
-  std::mutex mutex_;
+  Mutex mutex_;
   Ranges mapped_;
   Ranges left_out_;
   Ranges reserved_;  // held with PROT_NONE for find_free()

@@ -95,6 +95,18 @@ TEST_F(EngineDump, GrowthTakesACallForEachStepAtMost) {
   EXPECT_LE(box.os.calls(VmCall::kSetDumped) - before, 72 * kMiB / DumpSteps::kStepBytes);
 }
 
+// Little is mapped ahead, for it is in cores, and yet the calls are few.
+TEST_F(EngineDump, GrowthMapsSeldom) {
+  for (const size_t bytes : {size_t{1000}, size_t{16'000}, size_t{500'000}}) {
+    const uint64_t before = box.os.calls();
+    fill(bytes, 64 * kMiB);
+    EXPECT_LE(box.os.calls() - before, 110u) << bytes;
+    const uint64_t at_64 = box.os.calls();
+    fill(bytes, 128 * kMiB);
+    EXPECT_LE(box.os.calls() - at_64, 80u) << bytes << ": 4 to 8 MiB at a time, and records";
+  }
+}
+
 TEST_F(EngineDump, SmallHeapsAreLeftAlone) {
   for (const size_t bytes : {size_t{1000}, size_t{16'000}, size_t{500'000}}) {
     for (void* block : fill(bytes, kMiB)) release(block);

@@ -1,4 +1,5 @@
 #include "heap/zone_purge.h"
+#include "heap/zone_repair.h"
 
 #include <sys/mman.h>
 
