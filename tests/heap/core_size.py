@@ -2,12 +2,13 @@
 """Example: TIDE_BUILD=build/release tests/heap/core_size.py --mib 400
 
 A program (tests/heap/core_size.c) fills its heap and frees most of it in random order; once it has
-rested, its core must be small, and have all that is live: every block's contents are checked
-against a checksum that the program wrote beside it.
+rested, its core must be small, and have all that is live: every block is listed, and its contents
+are checked against a checksum that the program wrote beside it. The same for a core of gcore.
 """
 import argparse
 import os
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -100,6 +101,23 @@ def check_contents(core, rows):
                 exact.fail(f"the block at {address:#x}, {size} bytes, is not whole in the core")
 
 
+def check_core(args, core, rows):
+    listed = exact.listed(args.build, core)
+    for address, size, _ in rows:
+        if listed.pop(address, 0) < size:
+            exact.fail(f"{core}: the block at {address:#x}, {size} bytes, is not listed")
+    if listed:
+        exact.fail(f"{core}: {len(listed)} blocks are listed that nobody holds")
+    check_contents(core, rows)
+
+
+def check_gcore(args, folder, pid, table):
+    core = f"{folder}/by_gcore"
+    subprocess.run(["gcore", "-o", core, str(pid)], check=True, capture_output=True)
+    check_core(args, f"{core}.{pid}", read_table(table)[2])
+    os.unlink(f"{core}.{pid}")
+
+
 def run(args, mib, mode):
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         table = f"{folder}/table"
@@ -115,6 +133,8 @@ def run(args, mib, mode):
             left_out = wait_for_rest(process)
             with open(f"/proc/{process.pid}/maps", encoding="ascii", errors="replace") as maps:
                 mappings = len(maps.readlines())
+            if shutil.which("gcore") is not None:
+                check_gcore(args, folder, process.pid, table)
             process.send_signal(signal.SIGABRT)
             process.wait(timeout=120)
         finally:
@@ -128,7 +148,7 @@ def run(args, mib, mode):
         for address, size, _ in rows:
             pages.update(range(address // PAGE, (address + size - 1) // PAGE + 1))
             steps.update(range(address // STEP, (address + size - 1) // STEP + 1))
-        check_contents(core, rows)
+        check_core(args, core, rows)
         status = os.stat(core)
         return {"size": status.st_size, "disk": status.st_blocks * 512, "live": live_bytes,
                 "metadata": metadata, "floor": len(pages) * PAGE,
