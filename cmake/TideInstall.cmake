@@ -3,6 +3,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS tide_shared tide_static EXPORT tideTargets)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tide TYPE INCLUDE)
+install(TARGETS tide_trace_shared)
 if(TARGET tide_command)
   install(TARGETS tide_command)
 endif()

@@ -1,7 +1,7 @@
 #include "api/operator_new.h"
 
-#include "api/cxx_runtime.h"
 #include "base/align.h"
+#include "sys/cxx_runtime.h"
 
 namespace tide::api {
 
@@ -18,22 +18,22 @@ void* try_new(size_t bytes, size_t alignment, Origin origin) {
 
 TIDE_COLD void* new_failed(size_t bytes, size_t alignment, Origin origin) {
   for (;;) {
-    const NewHandler handler = current_new_handler();
-    if (handler == nullptr) throw_bad_alloc();
+    const sys::NewHandler handler = sys::current_new_handler();
+    if (handler == nullptr) sys::throw_bad_alloc();
     handler();
     if (void* const block = try_new(bytes, alignment, origin)) return block;
   }
 }
 
 TIDE_COLD void* new_failed_nothrow(size_t bytes, size_t alignment, Origin origin) {
-  if (current_new_handler() == nullptr) return nullptr;
+  if (sys::current_new_handler() == nullptr) return nullptr;
   if (alignment == 0) {
-    if (const NothrowNew again = runtime_nothrow_new()) return again(bytes, &kNothrowTag);
-  } else if (const AlignedNothrowNew again = runtime_aligned_nothrow_new()) {
+    if (const sys::NothrowNew again = sys::runtime_nothrow_new()) return again(bytes, &kNothrowTag);
+  } else if (const sys::AlignedNothrowNew again = sys::runtime_aligned_nothrow_new()) {
     return again(bytes, alignment, &kNothrowTag);
   }
   // A static program: the handler runs, and what it throws reaches the caller.
-  while (const NewHandler handler = current_new_handler()) {
+  while (const sys::NewHandler handler = sys::current_new_handler()) {
     handler();
     if (void* const block = try_new(bytes, alignment, origin)) return block;
   }
@@ -53,7 +53,7 @@ TIDE_NOINLINE void* new_nothrow_slow(size_t bytes, Origin origin) {
 }
 
 void* new_aligned(size_t bytes, size_t alignment, Origin origin) {
-  if (TIDE_UNLIKELY(!base::is_power_of_two(alignment))) throw_bad_alloc();
+  if (TIDE_UNLIKELY(!base::is_power_of_two(alignment))) sys::throw_bad_alloc();
   void* const block = allocate_aligned(alignment, bytes, origin);
   return TIDE_LIKELY(block != nullptr) ? block : new_failed(bytes, alignment, origin);
 }

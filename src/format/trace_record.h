@@ -27,12 +27,15 @@
 //   kCalloc            count (the size is that of one element)
 //   kRealloc           none: pointer is the old block, size what is wanted
 //   kReallocarray      count
-//   kReallocDone       none: pointer and slack of the new block; null: it failed, the old one lives
+//   kReallocDone       none: pointer of the new block and its slack over the size that was wanted
+//                      (kReallocarray: of one element); null: it failed, the old one lives, or 0
+//                      was wanted and it is gone
 //   kAlignedAlloc, kMemalign, kFreeAlignedSized   alignment
 //   kPosixMemalign     alignment, the call's result (0 or an errno)
 //   kNewForm           NewForm, then the alignment if kFormAligned
 //   kDeleteForm        likewise; the size is given if kFormSized
 //   kMmap              protection, flags, descriptor + 1, offset; pointer null: it failed
+//   kBrk               none: pointer is the end of the data afterwards; null: it failed
 //   kMremap            the new length, flags; the size is the old length
 //   kMadvise           advice
 //   kThread            ThreadNote, number (the system's), text (a name, or empty)
@@ -151,5 +154,8 @@ TIDE_INLINE void put_record(RecordCursor& cursor, Call call, uint64_t tick, uint
   memcpy(head, &bits, 2);
   cursor.at = at;
 }
+
+// Says in a kDelete or kDeleteArray that was written at `head` that the program gave the size.
+TIDE_INLINE void mark_sized(uint8_t* head) { head[1] |= uint8_t{1u << (kSlackShift - 8)}; }
 
 }  // namespace tide::format

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/text.h"
+
 namespace tide::sys {
 
 // As it is before the C library has set `environ`, too: malloc is called earlier. May be null.
@@ -14,6 +16,11 @@ const char* const* environment();
 bool is_secure_execution();
 
 int process_id();
+int parent_process_id();
+// False when it is there but not ours to signal, too.
+bool process_is_gone(int process);
+// Appends the path of the program that the process runs. False: not known.
+bool program_path(base::TextWriter& path);
 // CPUs that the calling thread may run on, at least 1.
 unsigned cpu_count();
 

@@ -2,6 +2,7 @@
 #include "sys/process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -54,6 +55,22 @@ unsigned cpu_count() {
 }
 
 int process_id() { return getpid(); }
+
+int parent_process_id() { return getppid(); }
+
+bool process_is_gone(int process) {
+  const ErrnoKeeper keeper;
+  return kill(process, 0) != 0 && errno == ESRCH;
+}
+
+bool program_path(base::TextWriter& path) {
+  const ErrnoKeeper keeper;
+  char buffer[4096];
+  const ssize_t length = readlink("/proc/self/exe", buffer, sizeof buffer);
+  if (length <= 0) return false;
+  path.text({buffer, static_cast<size_t>(length)});
+  return true;
+}
 
 int open_for_append(const char* path) {
   const ErrnoKeeper keeper;

@@ -11,7 +11,7 @@
 
 #include <cstddef>
 
-namespace tide::api {
+namespace tide::sys {
 
 using NewHandler = void (*)();
 
@@ -28,4 +28,4 @@ using AlignedNothrowNew = void* (*)(size_t bytes, size_t alignment, const void* 
 NothrowNew runtime_nothrow_new();
 AlignedNothrowNew runtime_aligned_nothrow_new();
 
-}  // namespace tide::api
+}  // namespace tide::sys

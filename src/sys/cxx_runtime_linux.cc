@@ -1,4 +1,4 @@
-#include "api/cxx_runtime.h"
+#include "sys/cxx_runtime.h"
 
 #include <dlfcn.h>
 
@@ -8,14 +8,14 @@
 extern "C" {
 [[noreturn]] void tide_weak_throw_bad_alloc() __asm__("_ZSt17__throw_bad_allocv")
     __attribute__((weak));
-tide::api::NewHandler tide_weak_get_new_handler() __asm__("_ZSt15get_new_handlerv")
+tide::sys::NewHandler tide_weak_get_new_handler() __asm__("_ZSt15get_new_handlerv")
     __attribute__((weak));
 // Weak for static programs, most of which have no dynamic linker in them.
 void* tide_weak_dlopen(const char*, int) __asm__("dlopen") __attribute__((weak));
 void* tide_weak_dlsym(void*, const char*) __asm__("dlsym") __attribute__((weak));
 }
 
-namespace tide::api {
+namespace tide::sys {
 
 namespace {
 
@@ -60,7 +60,7 @@ void throw_bad_alloc() {
     raise = as_function<ThrowBadAlloc>(find_in_loaded_runtime("_ZSt17__throw_bad_allocv"));
   }
   if (raise != nullptr) raise();
-  sys::fatal(
+  fatal(
       "operator new found no memory, and no C++ runtime is loaded that could throw "
       "std::bad_alloc");
 }
@@ -73,4 +73,4 @@ AlignedNothrowNew runtime_aligned_nothrow_new() {
   return as_function<AlignedNothrowNew>(find_in_loaded_runtime(kAlignedNothrowNew));
 }
 
-}  // namespace tide::api
+}  // namespace tide::sys

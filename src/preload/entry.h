@@ -1,0 +1,101 @@
+// How a call of the program comes in: whether it is recorded, and the thread's stream if so.
+#pragma once
+
+#include <atomic>
+
+#include "base/compiler.h"
+#include "preload/next.h"
+#include "probe/recorder.h"
+
+namespace tide::preload {
+
+using probe::Call;
+using probe::ThreadStream;
+
+// The frame of the exported function that this stands in.
+#define TIDE_FRAME __builtin_frame_address(0)
+// Where it returns to.
+#define TIDE_CALLER __builtin_return_address(0)
+
+// Where nothing is recorded: `frame` is nested in a call that is, or a signal handler's, or the
+// thread has no stream yet. Opens one if it can. Null: the call passes unrecorded.
+ThreadStream* enter_aside(const void* frame);
+
+TIDE_INLINE ThreadStream* enter(const void* frame) {
+  ThreadStream* const stream = probe::t_stream;
+  if (TIDE_LIKELY(stream->busy == probe::kIdle)) return stream;
+  return enter_aside(frame);
+}
+
+// The compiler must not move records out of what signal handlers see as such.
+TIDE_INLINE void set_busy(ThreadStream& stream, uintptr_t busy) {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  stream.busy = busy;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+// Next's malloc_usable_size, if the trace is to have such sizes.
+using UsableSize = size_t(void*);
+extern constinit UsableSize* g_usable_size;
+
+TIDE_INLINE uint64_t slack_of(void* p, size_t bytes) {
+  if (g_usable_size == nullptr || p == nullptr) return 0;
+  const size_t usable = g_usable_size(p);
+  return usable > bytes ? usable - bytes : 0;
+}
+
+TIDE_INLINE uint64_t number(const void* p) { return reinterpret_cast<uintptr_t>(p); }
+
+// A call that gives a block and has no extras. `serve` makes it.
+template <class Serve>
+TIDE_INLINE void* giving(const void* frame, Call call, size_t bytes, Serve serve) {
+  ThreadStream* const stream = enter(frame);
+  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
+  set_busy(*stream, probe::kInCall);
+  void* const p = serve();
+  const uint64_t slack = slack_of(p, bytes);
+  set_busy(*stream, probe::kWriting);
+  probe::record(*stream, frame, call, number(p), bytes, slack);
+  set_busy(*stream, probe::kIdle);
+  return p;
+}
+
+// The same with one extra.
+template <class Serve>
+TIDE_INLINE void* giving_with(const void* frame, Call call, size_t bytes, uint64_t extra,
+                              Serve serve) {
+  ThreadStream* const stream = enter(frame);
+  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
+  set_busy(*stream, probe::kInCall);
+  void* const p = serve();
+  const uint64_t slack = slack_of(p, bytes);
+  set_busy(*stream, probe::kWriting);
+  probe::record_with(*stream, frame, call, number(p), bytes, slack, extra);
+  set_busy(*stream, probe::kIdle);
+  return p;
+}
+
+// A call that takes a block: `write` records it, `serve` does it.
+template <class Write, class Serve>
+TIDE_INLINE void taking(const void* frame, Write write, Serve serve) {
+  ThreadStream* const stream = enter(frame);
+  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
+  set_busy(*stream, probe::kWriting);
+  write(*stream);
+  set_busy(*stream, probe::kInCall);
+  serve();
+  set_busy(*stream, probe::kIdle);
+}
+
+// Something about the process that is worth a record, outside of all calls: `write` records it if
+// the process is being recorded.
+template <class Write>
+TIDE_INLINE void remark(const void* frame, Write write) {
+  ThreadStream* const stream = enter(frame);
+  if (stream == nullptr) return;
+  set_busy(*stream, probe::kWriting);
+  write(*stream);
+  set_busy(*stream, probe::kIdle);
+}
+
+}  // namespace tide::preload

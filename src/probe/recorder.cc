@@ -1,0 +1,297 @@
+#include "probe/recorder.h"
+
+#include "probe/module_notes.h"
+#include "probe/packets.h"
+#include "probe/recorded_process.h"
+#include "probe/stack_numbers.h"
+#include "sys/background.h"
+#include "sys/frames.h"
+#include "sys/process.h"
+#include "sys/stack.h"
+#include "sys/thread_end.h"
+
+namespace tide::probe {
+
+constinit Recording g_recording{};
+
+namespace {
+
+using format::Control;
+using format::StackKind;
+
+constexpr ThreadStream standing_in(uintptr_t busy) {
+  ThreadStream stream{};
+  stream.busy = busy;
+  return stream;
+}
+
+constinit ThreadStream g_closed = standing_in(kClosed);
+// While a thread is given its own: signal handlers must not.
+constinit ThreadStream g_opening = standing_in(kWriting);
+constinit const std::atomic<Control> g_paused{Control::kPause};
+constinit const std::atomic<Control> g_stopped{Control::kStop};
+
+// Of a packet's memory: a plain record, the low bits before it, what writing runs over.
+constexpr size_t kEventBytes = format::kMostPlainRecord + 32;
+constexpr uint64_t kLowBits = (1u << format::kPointerGrain) - 1;
+constexpr uint64_t kMillisecond = 1'000'000;
+
+constexpr uint64_t number_of(auto value) { return static_cast<uint64_t>(value); }
+
+}  // namespace
+
+constinit thread_local ThreadStream* t_stream = &g_closed;
+constinit const std::atomic<Control>* g_control = &g_stopped;
+
+namespace {
+
+// A record of any kind, for which there is room.
+void write(ThreadStream& stream, const Event& event, uint64_t tick, uint64_t detail) {
+  format::RecordCursor& cursor = stream.cursor;
+  if (const uint64_t bits = event.pointer & kLowBits) {
+    format::put_record(cursor, Call::kLowBits, tick, 0, 0, 0, 0);
+    cursor.at = format::put_varint(cursor.at, bits);
+  }
+  uint8_t* const head = cursor.at;
+  format::put_record(cursor, event.call, tick, event.pointer & ~kLowBits, event.size, event.slack,
+                     detail);
+  if (event.is_sized) format::mark_sized(head);
+  for (uint32_t i = 0; i < event.extra_count; ++i) {
+    cursor.at = format::put_varint(cursor.at, event.extras[i]);
+  }
+}
+
+// The same with a text after the extras; cut to what the packet holds.
+void write_text(ThreadStream& stream, const Event& event, std::string_view text) {
+  write(stream, event, now(), 0);
+  constexpr size_t kLengthBytes = 4;
+  const auto left = static_cast<size_t>(stream.end - stream.cursor.at) - kLengthBytes;
+  if (text.size() > left) text.remove_suffix(text.size() - left);
+  uint8_t* at = format::put_varint(stream.cursor.at, text.size());
+  for (const char c : text) *at++ = static_cast<uint8_t>(c);
+  stream.cursor.at = at;
+  publish(stream);
+}
+
+void write_note(ThreadStream& stream, format::Note note, uint64_t number, uint64_t second,
+                std::string_view text) {
+  write_text(stream, {Call::kNote, 0, 0, 0, {number_of(note), number, second}, 3, false}, text);
+}
+
+bool make_room(ThreadStream& stream, size_t bytes);
+
+// Who this is, at the start of the thread's first packet.
+void introduce(ThreadStream& stream) {
+  if (g_recording.stacks == StackKind::kFramePointers) {
+    stream.stack = sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+  }
+  write_text(stream,
+             {Call::kThread,
+              0,
+              0,
+              0,
+              {number_of(format::ThreadNote::kStart), number_of(stream.tid)},
+              2,
+              false},
+             {});
+  if (!is_first_to_introduce()) return;
+  base::TextBuffer<1024> path;
+  sys::program_path(path);
+  record_process(stream, format::ProcessNote::kStart, number_of(sys::parent_process_id()),
+                 path.view());
+  record_note(stream, format::Note::kAllocator, 0, 0, g_recording.allocator);
+  record_modules(stream);
+}
+
+bool begin_packet(ThreadStream& stream) {
+  if (stream.number == 0 && !register_thread(stream)) return false;
+  format::ProcessSlot* const slot = own_slot();
+  if (slot == nullptr || !next_packet(*g_recording.arena, *slot, stream, now())) return false;
+  if (g_recording.stacks == StackKind::kNone) stream.limit = stream.end - kEventBytes;
+  if (stream.sequence == 1) introduce(stream);
+  if (stream.lost != 0) {
+    write_note(stream, format::Note::kLost, stream.lost, 0, {});
+    stream.lost = 0;
+  }
+  if (has_module_work()) record_modules(stream);
+  return true;
+}
+
+bool has_room(const ThreadStream& stream, size_t bytes) {
+  return stream.head != nullptr && static_cast<size_t>(stream.end - stream.cursor.at) >= bytes;
+}
+
+// False: what was to be recorded is lost, and counted.
+bool make_room(ThreadStream& stream, size_t bytes) {
+  if (has_room(stream, bytes)) return true;
+  // What a new packet begins with may fill it.
+  if (begin_packet(stream) && (has_room(stream, bytes) || begin_packet(stream)) &&
+      has_room(stream, bytes)) {
+    return true;
+  }
+  count_lost(stream);
+  return false;
+}
+
+uint64_t stack_number(ThreadStream& stream, const void* frame, uint64_t tick) {
+  uintptr_t frames[kMostFrames];
+  const size_t count = g_recording.stacks == StackKind::kFramePointers
+                           ? sys::walk_frames(frame, stream.stack, frames, g_recording.stack_depth)
+                           : sys::capture_stack(frames, g_recording.stack_depth);
+  return count == 0 ? 0 : number_stack(stream, frames, count, tick);
+}
+
+void thread_ended(void* argument) {
+  auto& stream = *static_cast<ThreadStream*>(argument);
+  // A forked child in which the thread has done nothing.
+  if (stream.number == 0) return;
+  stream.busy = kWriting;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (is_recording() && make_room(stream, kEventBytes)) {
+    write_text(stream,
+               {Call::kThread,
+                0,
+                0,
+                0,
+                {number_of(format::ThreadNote::kExit), number_of(stream.tid)},
+                2,
+                false},
+               {});
+  }
+  thread_ends(stream);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  stream.busy = kIdle;
+}
+
+}  // namespace
+
+bool start_recording(format::TraceArena* arena, std::string_view allocator) {
+  g_recording.by_processor = arena->clock == format::Clock::kTsc;
+  g_recording.tick_shift = arena->tick_shift;
+  g_recording.stacks = arena->stack_depth == 0 ? StackKind::kNone : arena->stacks;
+  g_recording.stack_depth = arena->stack_depth < kMostFrames ? arena->stack_depth : kMostFrames;
+  g_recording.stack_table_bytes = g_recording.stacks == StackKind::kNone ? 0 : kStackTableBytes;
+  g_recording.allocator = allocator;
+  if (!join_arena(arena) || !prepare_module_notes()) return false;
+  sys::watch_thread_ends(thread_ended);
+  g_control = &arena->control;
+  return true;
+}
+
+ThreadStream* open_stream() {
+  t_stream = &g_opening;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  reap_ended_threads();
+  ThreadStream* const stream = take_stream();
+  if (stream == nullptr) {
+    g_recording.arena->lost.fetch_add(1, std::memory_order_relaxed);
+    t_stream = &g_closed;
+    return nullptr;
+  }
+  sys::watch_this_thread(stream);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return t_stream = stream;
+}
+
+ThreadStream* prepare_thread(void* (*routine)(void*), void* argument) {
+  reap_ended_threads();
+  ThreadStream* const stream = take_stream();
+  if (stream == nullptr) return nullptr;
+  stream->routine = routine;
+  stream->argument = argument;
+  return stream;
+}
+
+void begin_thread(ThreadStream* stream) {
+  stream->busy = kWriting;
+  t_stream = stream;
+  sys::watch_this_thread(stream);
+  if (is_recording()) make_room(*stream, kEventBytes);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  stream->busy = kIdle;
+}
+
+TIDE_NOINLINE void record_slow(ThreadStream& stream, const void* frame, const Event& event) {
+  if (!is_recording()) return;
+  const bool with_stack = g_recording.stacks != StackKind::kNone;
+  if (!make_room(stream, with_stack ? kMostStackRecord + kEventBytes : kEventBytes)) return;
+  const uint64_t tick = now();
+  const uint64_t detail =
+      with_stack && frame != nullptr ? stack_number(stream, frame, tick) << 3 : 0;
+  write(stream, event, tick, detail);
+  publish(stream);
+}
+
+namespace detail {
+
+TIDE_NOINLINE void record_aside(ThreadStream& stream, const void* frame, Call call,
+                                uint64_t pointer, uint64_t size, uint64_t slack) {
+  record_slow(stream, frame, {call, pointer, size, slack, {}, 0, false});
+}
+
+TIDE_NOINLINE void record_aside_with(ThreadStream& stream, const void* frame, Call call,
+                                     uint64_t pointer, uint64_t size, uint64_t slack,
+                                     uint64_t extra) {
+  record_slow(stream, frame, {call, pointer, size, slack, {extra}, 1, false});
+}
+
+}  // namespace detail
+
+void record_note(ThreadStream& stream, format::Note note, uint64_t number, uint64_t second,
+                 std::string_view text) {
+  if (is_recording() && make_room(stream, kEventBytes + text.size())) {
+    write_note(stream, note, number, second, text);
+  }
+}
+
+void record_process(ThreadStream& stream, format::ProcessNote note, uint64_t number,
+                    std::string_view text) {
+  if (!is_recording() || !make_room(stream, kEventBytes + text.size())) return;
+  write_text(stream, {Call::kProcess, 0, 0, 0, {number_of(note), number}, 2, false}, text);
+}
+
+void count_lost(ThreadStream& stream) {
+  ++stream.lost;
+  format::ProcessSlot* const slot = known_slot();
+  (slot != nullptr ? slot->lost : g_recording.arena->lost).fetch_add(1, std::memory_order_relaxed);
+}
+
+ControlResult pause_recording(ThreadStream& stream) {
+  if (!is_recording()) return ControlResult::kNotRecording;
+  record_note(stream, format::Note::kPause, 0, 0, {});
+  g_control = &g_paused;
+  return ControlResult::kDone;
+}
+
+ControlResult resume_recording(ThreadStream& stream) {
+  if (g_control == &g_stopped) return ControlResult::kNotRecording;
+  g_control = &g_recording.arena->control;
+  record_note(stream, format::Note::kResume, 0, 0, {});
+  return ControlResult::kDone;
+}
+
+ControlResult stop_recording() {
+  if (g_control == &g_stopped) return ControlResult::kNotRecording;
+  g_control = &g_stopped;
+  return ControlResult::kDone;
+}
+
+ControlResult sync_recording(ThreadStream& stream) {
+  format::ProcessSlot* const slot = own_slot();
+  if (slot == nullptr || g_control == &g_stopped) return ControlResult::kNotRecording;
+  format::TraceArena& arena = *g_recording.arena;
+  reap_ended_threads();
+  hand_in(arena, stream);
+  const uint64_t request = slot->requests.fetch_add(1) + 1;
+  wake_collector(arena);
+  for (uint32_t tries = 0; slot->answers.load(std::memory_order_acquire) < request; ++tries) {
+    constexpr uint32_t kLookAfter = 100;
+    if (tries % kLookAfter == kLookAfter - 1 && sys::process_is_gone(arena.collector)) {
+      return ControlResult::kNoAnswer;
+    }
+    sys::sleep_for(tries < kLookAfter ? kMillisecond / 10 : kMillisecond);
+  }
+  return ControlResult::kDone;
+}
+
+}  // namespace tide::probe

@@ -1,0 +1,54 @@
+// What a thread needs to record: where its next record goes. One for each thread, in memory that
+// reads as zero in a forked child: there `cursor` has reached `limit`, so that the first event
+// takes the slow path, which sees by `number` that this is a new process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "format/trace_arena.h"
+#include "format/trace_record.h"
+#include "sys/frames.h"
+
+namespace tide::probe {
+
+// ThreadStream::busy. Any other value is the frame of a call that may end by an exception: the
+// thread is in it as long as its frames are below.
+enum Busy : uintptr_t {
+  kIdle = 0,
+  kWriting = 1,  // a record is in the making: who comes now is a signal handler
+  kInCall = 2,   // in a call that is recorded: calls inside of it are not
+  kClosed = 3,   // nothing can be recorded here yet, or ever
+};
+
+struct ThreadStream {
+  format::RecordCursor cursor;
+  // A record without texts fits as long as the cursor is below. Null when every record needs the
+  // slow path: for want of a packet, or because call stacks belong to it.
+  uint8_t* limit;
+  uint8_t* records;  // of the packet, after its head
+  format::PacketHead* head;
+  uintptr_t busy;
+
+  // Only the slow path looks at what follows.
+  uint8_t* end;     // of the packet
+  uint32_t packet;  // its index
+  uint32_t number;  // of the thread; 0: not registered
+  int32_t tid;
+  uint32_t sequence;    // of the next packet
+  uint64_t lost;        // events that are in no record yet
+  uint32_t full_since;  // TraceArena::freed when no packet was to be had
+  bool is_full;         // since then
+  ThreadStream* next;   // in the list that it is in
+  sys::StackBounds stack;
+
+  // Call stacks that have numbers: see stack_numbers.h.
+  uint64_t stacks_before;  // numbers given before the table was emptied last
+  uint32_t stacks_here;
+
+  // What a thread that is being made will run.
+  void* (*routine)(void*);
+  void* argument;
+};
+
+}  // namespace tide::probe

@@ -1,0 +1,46 @@
+// Call stacks by frame pointers: a chain of pairs {frame of the caller, return address} that code
+// compiled with -fno-omit-frame-pointer leaves on the stack.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/compiler.h"
+
+namespace tide::sys {
+
+// Where the calling thread's stack is, as far as all of it may be read.
+struct StackBounds {
+  uintptr_t low;
+  uintptr_t high;
+};
+
+// Reads the list of mappings: slow, but without allocation and locks. `inside` lies on the stack.
+StackBounds stack_bounds(uintptr_t inside);
+
+// Writes the return addresses found from `frame` on, the innermost first; at most `most`, which is
+// not 0. Reads nothing but the pair at `frame`, which is the caller's own, what `bounds` contain
+// above it, and, on a stack that is not between them, the rest of its page.
+TIDE_INLINE size_t walk_frames(const void* frame, StackBounds bounds, uintptr_t* frames,
+                               size_t most) {
+  constexpr uintptr_t kPair = 2 * sizeof(uintptr_t);
+  constexpr uintptr_t kSmallestPage = 4096;
+  auto at = reinterpret_cast<uintptr_t>(frame);
+  uintptr_t high = bounds.high;
+  if (TIDE_UNLIKELY(at < bounds.low || at >= high)) high = (at | (kSmallestPage - 1)) + 1;
+  high -= kPair;
+  size_t count = 0;
+  for (;;) {
+    const auto* const pair = reinterpret_cast<const uintptr_t*>(at);
+    const uintptr_t caller = pair[0];
+    const uintptr_t address = pair[1];
+    if (address < kSmallestPage) return count;
+    frames[count++] = address;
+    if (count == most || caller <= at || caller > high || caller % sizeof(uintptr_t) != 0) {
+      return count;
+    }
+    at = caller;
+  }
+}
+
+}  // namespace tide::sys
