@@ -8,14 +8,13 @@
 //     symbols.json          what the addresses in its call stacks are; written at the end
 //
 // events.tide only grows. A chunk is a ChunkHead and its payload: packets of one thread, one after
-// the other in the thread's order, their records cut into columns and compressed with zstd. What
+// the other in the thread's order, their records cut into columns and compressed. What
 // follows the last whole chunk is cut off by readers that were told to, else an error. All numbers
 // low byte first, all structures as they lie in memory on a 64-bit little-endian machine.
 //
-// The payload, once decompressed:
-//   uint32 packets; then for each: uint32 records, uint32 first tick less ChunkHead::first_tick
-//   uint32 bytes of each of the columns, then the columns: heads (2 bytes a record: first all low
-//   ones, then all high ones), times, pointers, sizes (with slacks), details and extras
+// The payload is a table of columns, {uint32 plain bytes, uint32 stored bytes} each, and then the
+// columns as they are stored: with zstd, or as they are where both numbers are the same. What
+// stands in the columns is the business of trace/chunk_codec.h, and of docs/formats.md.
 #pragma once
 
 #include <cstddef>
@@ -26,6 +25,9 @@ namespace tide::format {
 inline constexpr char kTraceMagic[8] = {'t', 'i', 'd', 'e', 't', 'r', 'c', '1'};
 inline constexpr uint32_t kTraceVersion = 1;
 inline constexpr uint32_t kChunkMagic = 0x6b6e6863;  // "chnk", low byte first
+inline constexpr uint32_t kChunkCodec = 1;
+// No chunk stands for more bytes of records; how much memory it takes to read one.
+inline constexpr uint32_t kMostRecordBytes = 4 << 20;
 
 inline constexpr char kTraceFile[] = "trace.json";
 inline constexpr char kProcessFile[] = "process.json";
@@ -52,7 +54,7 @@ struct ChunkHead {
   uint32_t magic;
   uint32_t head_bytes;
   uint32_t stored_bytes;  // of the payload, as it is in the file
-  uint32_t plain_bytes;   // once decompressed
+  uint32_t plain_bytes;   // of its columns once decompressed
   uint32_t thread;
   int32_t tid;
   uint32_t sequence;  // of the first packet
@@ -63,11 +65,13 @@ struct ChunkHead {
   uint64_t last_tick;
   // When the collector took it: the two clocks at one moment.
   uint64_t seen_tick;
-  uint64_t seen_ns;      // CLOCK_MONOTONIC
-  uint64_t lost;         // events of the process that were lost until then
+  uint64_t seen_ns;  // CLOCK_MONOTONIC
+  uint64_t lost;     // events of the process that were lost until then
+  uint32_t codec;    // how the records stand in the columns: kChunkCodec
+  uint32_t reserved;
   uint32_t payload_crc;  // CRC-32 as zlib's, of the stored bytes
   uint32_t head_crc;     // of all before it
 };
-static_assert(sizeof(ChunkHead) == 88);
+static_assert(sizeof(ChunkHead) == 96);
 
 }  // namespace tide::format

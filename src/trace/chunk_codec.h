@@ -1,5 +1,5 @@
 // What stands in a chunk of events.tide: records of one thread, cut into columns and compressed.
-// Both directions, and nothing but this file and its .cc knows how; the layout is in
+// Both directions, and nothing but chunk_*.h and .cc knows how; the layout is in
 // docs/formats.md.
 #pragma once
 

@@ -1,0 +1,287 @@
+#include <fmt/format.h>
+
+#include <array>
+
+#include "host/error.h"
+#include "trace/chunk_codec.h"
+#include "trace/chunk_columns.h"
+#include "trace/chunk_model.h"
+
+namespace tide::trace {
+
+using format::Call;
+using format::Record;
+
+// Each function undoes what that of the same name in chunk_encoder.cc does.
+struct ChunkDecoder::State {
+  ChunkModel model;
+  std::array<ColumnReader, kColumns> columns;
+  ColumnUnpacker unpacker;
+  uint64_t last_tick = 0;
+  uint32_t left = 0;
+
+  void read(Record& record);
+
+ private:
+  uint64_t number() { return columns[kNumbers].number(); }
+  void detail(Record& record, bool differs);
+  void has_size(Record& record, bool differs);
+  uint32_t request(Record& record);
+  void sizes(Record& record, uint64_t size_guess, uint64_t slack_guess, bool differs);
+  uint64_t distance(uint64_t from) { return from + unfold(columns[kAddresses].number()); }
+  uint32_t slot();
+  uint32_t steps(uint32_t from);
+  uint32_t which(unsigned code);
+  uint32_t come(unsigned code, uint32_t request, uint64_t usable);
+  void finish(unsigned code, Record& record);
+  void other(unsigned code, Record& record);
+  void extras(Record& record) {
+    for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = number();
+  }
+
+  // A slot that is none: the model of the encoder was another one.
+  [[noreturn]] static void fail() { throw host::Error("the chunk names a block that it has not"); }
+  uint32_t existing(uint64_t index) const {
+    if (index >= model.slots()) fail();
+    return static_cast<uint32_t>(index);
+  }
+  uint64_t pointer_of(uint32_t index) { return index == kNoSlot ? 0 : model.slot(index).pointer; }
+};
+
+void ChunkDecoder::State::detail(Record& record, bool differs) {
+  bool& has = model.has_detail(record.call);
+  has = has != differs;
+  if (!has) return;
+  uint64_t& guess = model.next_detail();
+  const uint64_t given = columns[kDetails].number();
+  const uint64_t detail = given == 0 ? guess : given;
+  model.detailed(guess, detail);
+  record.stack = detail >> 3;
+  record.path = static_cast<format::Path>(detail & 7);
+}
+
+void ChunkDecoder::State::has_size(Record& record, bool differs) {
+  if (record.call != Call::kDelete && record.call != Call::kDeleteArray) return;
+  bool& has = model.has_size(record.call);
+  has = has != differs;
+  record.has_size = has;
+}
+
+void ChunkDecoder::State::sizes(Record& record, uint64_t size_guess, uint64_t slack_guess,
+                                bool differs) {
+  record.size = differs ? number() : size_guess;
+  record.usable = record.size + (differs ? number() : slack_guess);
+}
+
+uint32_t ChunkDecoder::State::request(Record& record) {
+  uint32_t& guess = model.guess(record.stack << 3 | static_cast<uint64_t>(record.path));
+  uint64_t found;
+  if (columns[kSizes].skip(kLong)) {
+    record.size = number();
+    extras(record);
+    found = model.add_request({record.size, {record.extras[0], record.extras[1]}, 0});
+  } else {
+    found = columns[kSizes].split(columns[kSizesLow], columns[kNumbers]);
+    if (found == 0) found = guess;
+    if (found >= model.requests()) throw host::Error("the chunk names a size that it has not");
+    const ChunkModel::Request& known = model.request(static_cast<uint32_t>(found));
+    record.size = known.size;
+    for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = known.extras[i];
+  }
+  model.requested(guess, static_cast<uint32_t>(found));
+  return static_cast<uint32_t>(found);
+}
+
+uint32_t ChunkDecoder::State::slot() {
+  const uint64_t difference = columns[kSlots].split(columns[kSlotsLow], columns[kNumbers]);
+  return existing(model.last_slot() + format::unzigzag(difference));
+}
+
+uint32_t ChunkDecoder::State::steps(uint32_t from) {
+  for (uint32_t left_to_go = columns[kDepths].byte(); left_to_go > 0; --left_to_go) {
+    if (from == kNoSlot) fail();
+    from = model.slot(from).older;
+  }
+  return from;
+}
+
+uint32_t ChunkDecoder::State::which(unsigned code) {
+  switch (code) {
+    case kGoNewest:
+      return existing(model.newest_live());
+    case kGoNewer:
+      return existing(model.newer());
+    case kGoOlder:
+      return existing(model.older());
+    case kGoRealloc:
+      return existing(model.realloc_slot());
+    case kGoDepth:
+      return existing(steps(model.newest_live()));
+    case kKnown:
+      return slot();
+    case kDistance:
+      return model.add_slot(distance(model.last_address()));
+    default:
+      return kNoSlot;
+  }
+}
+
+uint32_t ChunkDecoder::State::come(unsigned code, uint32_t request, uint64_t usable) {
+  const uint32_t in = ChunkModel::class_of(usable);
+  uint32_t found;
+  switch (code) {
+    case kTop:
+      found = existing(model.newest_free(in));
+      break;
+    case kSpecial:
+      found = existing(model.newest_free(ChunkModel::kNoClass));
+      break;
+    case kDepth:
+      found = existing(steps(model.newest_free(in)));
+      break;
+    case kKnown:
+      found = slot();
+      break;
+    case kAdjacent:
+      found = model.add_slot(model.adjacent_guess());
+      break;
+    case kStride:
+      found = model.add_slot(model.stride_guess(in));
+      break;
+    case kDistance:
+      found = model.add_slot(distance(model.last_fresh(in)));
+      break;
+    default:
+      return kNoSlot;
+  }
+  const bool is_fresh = code == kAdjacent || code == kStride || code == kDistance;
+  model.come(found, in, request, usable, is_fresh);
+  return found;
+}
+
+void ChunkDecoder::State::finish(unsigned code, Record& record) {
+  const uint32_t request = model.pending_request();
+  const uint64_t usable = model.pending_size() + record.usable;
+  uint32_t result;
+  if (code == kSpecial) {
+    result = existing(model.pending());
+    model.come(result, ChunkModel::class_of(usable), request, usable, false);
+  } else {
+    result = come(code, request, usable);
+  }
+  model.finish(result);
+  record.pointer = pointer_of(result);
+}
+
+void ChunkDecoder::State::other(unsigned code, Record& record) {
+  const uint64_t slack = record.usable - record.size;
+  record.size = number();
+  record.usable = record.size + slack;
+  extras(record);
+  if (has_text(record.call)) {
+    const uint64_t bytes = number();
+    record.text = {columns[kTexts].text(bytes), static_cast<size_t>(bytes)};
+  }
+  if (record.call == Call::kStack) {
+    const uint64_t bytes = number();
+    record.frames = {columns[kTexts].text(bytes), static_cast<size_t>(bytes)};
+  }
+  if (code == kNull) return;
+  record.pointer = distance(model.other_address());
+  model.other_address() = record.pointer;
+}
+
+void ChunkDecoder::State::read(Record& record) {
+  record = {};
+  unsigned deviations = 0;
+  uint8_t head = columns[kHeads].byte();
+  if ((head & 31) == 0) {
+    deviations = head >> 5;
+    head = columns[kHeads].byte();
+  }
+  record.call = static_cast<Call>(head & 31);
+  const unsigned code = head >> 5;
+  const bool differs = (deviations & kSizeDiffers) != 0;
+  detail(record, (deviations & kDetailDiffers) != 0);
+  has_size(record, (deviations & kHasSizeDiffers) != 0);
+  switch (kind_of(record.call)) {
+    case CallKind::kAllocation: {
+      const uint32_t asked = request(record);
+      uint64_t& slack = model.request(asked).slack;
+      sizes(record, record.size, slack, differs);
+      slack = record.usable - record.size;
+      record.pointer = pointer_of(come(code, asked, record.usable));
+      break;
+    }
+    case CallKind::kIntent: {
+      const uint32_t asked = request(record);
+      sizes(record, record.size, 0, differs);
+      const uint32_t found = which(code);
+      record.pointer = pointer_of(found);
+      model.intend(found, asked, record.size);
+      break;
+    }
+    case CallKind::kResult: {
+      uint64_t& slack = model.request(model.pending_request()).slack;
+      sizes(record, 0, slack, differs);
+      slack = record.usable - record.size;
+      finish(code, record);
+      break;
+    }
+    case CallKind::kRelease: {
+      const uint32_t found = which(code);
+      extras(record);
+      if (record.call == Call::kDeleteForm) {
+        record.has_size = (record.extras[0] & format::kFormSized) != 0;
+      }
+      sizes(record, is_sized(record) ? model.size_guess(found) : 0, 0, differs);
+      record.pointer = pointer_of(found);
+      if (found != kNoSlot) model.go(found);
+      break;
+    }
+    case CallKind::kOther:
+      sizes(record, 0, 0, differs);
+      other(code, record);
+      break;
+  }
+  if (record.call == Call::kNewForm) {
+    record.has_size = (record.extras[0] & format::kFormSized) != 0;
+  }
+  last_tick += columns[kTimes].split(columns[kTimesLow], columns[kNumbers]);
+  record.tick = last_tick;
+}
+
+ChunkDecoder::ChunkDecoder() : state_(std::make_unique<State>()) {}
+ChunkDecoder::~ChunkDecoder() = default;
+
+void ChunkDecoder::open(const format::ChunkHead& head, std::span<const uint8_t> stored) {
+  State& state = *state_;
+  state.left = 0;
+  if (head.codec != format::kChunkCodec) {
+    throw host::Error(fmt::format("the chunk is of another kind ({}) than this version knows ({})",
+                                  head.codec, format::kChunkCodec));
+  }
+  // No record takes more than so many times its own bytes.
+  constexpr uint64_t kMostPlain = uint64_t{4} * format::kMostRecordBytes;
+  if (head.plain_bytes > kMostPlain) {
+    throw host::Error(fmt::format("the chunk says that it has {} bytes", head.plain_bytes));
+  }
+  state.unpacker.unpack(stored, head.plain_bytes, state.columns);
+  state.model.reset();
+  state.last_tick = head.first_tick;
+  state.left = head.records;
+}
+
+bool ChunkDecoder::next(Record& record) {
+  State& state = *state_;
+  if (state.left == 0) return false;
+  state.read(record);
+  if (--state.left == 0) {
+    for (const ColumnReader& column : state.columns) {
+      if (!column.is_at_end()) throw host::Error("the chunk has more in it than its records");
+    }
+  }
+  return true;
+}
+
+}  // namespace tide::trace

@@ -1,0 +1,298 @@
+#include <zlib.h>
+
+#include <array>
+
+#include "trace/chunk_codec.h"
+#include "trace/chunk_columns.h"
+#include "trace/chunk_index.h"
+#include "trace/chunk_model.h"
+
+namespace tide::trace {
+
+using format::Call;
+using format::Record;
+
+namespace {
+
+// How far down the lists it is looked for a block.
+constexpr uint32_t kMostSteps = 32;
+
+uint64_t detail_of(const Record& record) {
+  return record.stack << 3 | static_cast<uint64_t>(record.path);
+}
+
+}  // namespace
+
+struct ChunkEncoder::State {
+  ChunkModel model;
+  SlotIndex slot_index;
+  RequestIndex request_index;
+  std::array<ColumnWriter, kColumns> columns;
+  ColumnPacker packer;
+  uint64_t last_tick = 0;
+
+  void reset(uint64_t first_tick);
+  void add(const Record& record);
+
+ private:
+  void number(uint64_t value) { columns[kNumbers].number(value); }
+  bool detail(const Record& record);
+  bool has_size(const Record& record);
+  uint32_t request(const Record& record);
+  bool sizes(const Record& record, uint64_t size_guess, uint64_t slack_guess);
+  void distance(uint64_t pointer, uint64_t from) {
+    columns[kAddresses].number(fold(pointer - from));
+  }
+  void slot(uint32_t found);
+  uint32_t steps(uint32_t from, uint32_t wanted);
+  uint32_t create(uint64_t pointer, uint32_t* place);
+  unsigned which(uint64_t pointer, uint32_t* found);
+  unsigned come(uint64_t pointer, uint32_t request, uint64_t usable, bool is_result);
+  unsigned finish(const Record& record);
+  unsigned other(const Record& record);
+  void extras(const Record& record);
+};
+
+void ChunkEncoder::State::reset(uint64_t first_tick) {
+  model.reset();
+  slot_index.reset();
+  request_index.reset();
+  for (ColumnWriter& column : columns) column.clear();
+  last_tick = first_tick;
+}
+
+// These three return whether it is not as it was the last time.
+bool ChunkEncoder::State::detail(const Record& record) {
+  const uint64_t detail = detail_of(record);
+  bool& had = model.has_detail(record.call);
+  const bool differs = had != (detail != 0);
+  had = detail != 0;
+  if (detail == 0) return differs;
+  uint64_t& guess = model.next_detail();
+  columns[kDetails].number(detail == guess ? 0 : detail);
+  model.detailed(guess, detail);
+  return differs;
+}
+
+bool ChunkEncoder::State::has_size(const Record& record) {
+  if (record.call != Call::kDelete && record.call != Call::kDeleteArray) return false;
+  bool& had = model.has_size(record.call);
+  const bool differs = had != record.has_size;
+  had = record.has_size;
+  return differs;
+}
+
+bool ChunkEncoder::State::sizes(const Record& record, uint64_t size_guess, uint64_t slack_guess) {
+  const uint64_t slack = record.usable - record.size;
+  if (record.size == size_guess && slack == slack_guess) return false;
+  number(record.size);
+  number(slack);
+  return true;
+}
+
+void ChunkEncoder::State::extras(const Record& record) {
+  for (size_t i = 0; i < extras_of(record.call); ++i) number(record.extras[i]);
+}
+
+uint32_t ChunkEncoder::State::request(const Record& record) {
+  uint32_t& guess = model.guess(detail_of(record));
+  uint16_t& known = request_index.find(model, record.size, record.extras);
+  uint32_t found = known;
+  if (found == ChunkModel::kNoRequest) {
+    columns[kSizes].byte(kLong);
+    number(record.size);
+    extras(record);
+    found = model.add_request({record.size, {record.extras[0], record.extras[1]}, 0});
+    known = static_cast<uint16_t>(found);
+  } else {
+    columns[kSizes].split(found == guess ? 0 : found, columns[kSizesLow], columns[kNumbers]);
+  }
+  model.requested(guess, found);
+  return found;
+}
+
+void ChunkEncoder::State::slot(uint32_t found) {
+  columns[kSlots].split(format::zigzag(uint64_t{found} - model.last_slot()), columns[kSlotsLow],
+                        columns[kNumbers]);
+}
+
+// From `from` down to `wanted`; 0: too many, or it is not there.
+uint32_t ChunkEncoder::State::steps(uint32_t from, uint32_t wanted) {
+  // Most that came longer ago are not worth the walk.
+  constexpr uint32_t kRecent = 4 * kMostSteps;
+  if (model.moment() - model.slot(wanted).moment > kRecent) return 0;
+  for (uint32_t steps = 0; steps <= kMostSteps && from != kNoSlot; ++steps) {
+    if (from == wanted) return steps;
+    from = model.slot(from).older;
+  }
+  return 0;
+}
+
+uint32_t ChunkEncoder::State::create(uint64_t pointer, uint32_t* place) {
+  const uint32_t slot = model.add_slot(pointer);
+  slot_index.put(model, place, slot);
+  return slot;
+}
+
+unsigned ChunkEncoder::State::which(uint64_t pointer, uint32_t* found) {
+  *found = kNoSlot;
+  if (pointer == 0) return kNull;
+  uint32_t* const place = slot_index.find(model, pointer);
+  *found = *place;
+  if (*found == kNoSlot) {
+    distance(pointer, model.last_address());
+    *found = create(pointer, place);
+    return kDistance;
+  }
+  if (*found == model.newest_live()) return kGoNewest;
+  if (*found == model.newer()) return kGoNewer;
+  if (*found == model.older()) return kGoOlder;
+  if (*found == model.realloc_slot()) return kGoRealloc;
+  if (const uint32_t depth = steps(model.newest_live(), *found); depth != 0) {
+    columns[kDepths].byte(depth);
+    return kGoDepth;
+  }
+  slot(*found);
+  return kKnown;
+}
+
+unsigned ChunkEncoder::State::come(uint64_t pointer, uint32_t request, uint64_t usable,
+                                   bool is_result) {
+  if (pointer == 0) return kNull;
+  const uint32_t in = ChunkModel::class_of(usable);
+  uint32_t* const place = slot_index.find(model, pointer);
+  uint32_t found = *place;
+  const bool is_fresh = found == kNoSlot;
+  unsigned code;
+  if (is_fresh) {
+    if (pointer == model.adjacent_guess()) {
+      code = kAdjacent;
+    } else if (pointer == model.stride_guess(in)) {
+      code = kStride;
+    } else {
+      code = kDistance;
+      distance(pointer, model.last_fresh(in));
+    }
+    found = create(pointer, place);
+  } else if (found == model.newest_free(in)) {
+    code = kTop;
+  } else if (!is_result && found == model.newest_free(ChunkModel::kNoClass)) {
+    code = kSpecial;
+  } else if (const uint32_t depth = steps(model.newest_free(in), found); depth != 0) {
+    code = kDepth;
+    columns[kDepths].byte(depth);
+  } else {
+    code = kKnown;
+    slot(found);
+  }
+  model.come(found, in, request, usable, is_fresh);
+  return code;
+}
+
+unsigned ChunkEncoder::State::finish(const Record& record) {
+  const uint32_t request = model.pending_request();
+  const uint64_t usable = model.pending_size() + record.usable;
+  const uint32_t old = model.pending();
+  const bool stays = old != kNoSlot && record.pointer == model.slot(old).pointer;
+  if (stays) {
+    model.come(old, ChunkModel::class_of(usable), request, usable, false);
+    model.finish(old);
+    return kSpecial;
+  }
+  const unsigned code = come(record.pointer, request, usable, true);
+  model.finish(record.pointer == 0 ? kNoSlot : model.newest_live());
+  return code;
+}
+
+unsigned ChunkEncoder::State::other(const Record& record) {
+  number(record.size);
+  extras(record);
+  if (has_text(record.call)) {
+    number(record.text.size());
+    columns[kTexts].text(record.text.data(), record.text.size());
+  }
+  if (record.call == Call::kStack) {
+    number(record.frames.size());
+    columns[kTexts].text(record.frames.data(), record.frames.size());
+  }
+  if (record.pointer == 0) return kNull;
+  distance(record.pointer, model.other_address());
+  model.other_address() = record.pointer;
+  return kDistance;
+}
+
+void ChunkEncoder::State::add(const Record& record) {
+  unsigned deviations = 0;
+  if (detail(record)) deviations |= kDetailDiffers;
+  if (has_size(record)) deviations |= kHasSizeDiffers;
+  unsigned code = kNull;
+  bool differs = false;
+  uint32_t found;
+  switch (kind_of(record.call)) {
+    case CallKind::kAllocation: {
+      const uint32_t asked = request(record);
+      uint64_t& slack = model.request(asked).slack;
+      differs = sizes(record, record.size, slack);
+      slack = record.usable - record.size;
+      code = come(record.pointer, asked, record.usable, false);
+      break;
+    }
+    case CallKind::kIntent: {
+      const uint32_t asked = request(record);
+      differs = sizes(record, record.size, 0);
+      code = which(record.pointer, &found);
+      model.intend(found, asked, record.size);
+      break;
+    }
+    case CallKind::kResult: {
+      uint64_t& slack = model.request(model.pending_request()).slack;
+      differs = sizes(record, 0, slack);
+      slack = record.usable - record.size;
+      code = finish(record);
+      break;
+    }
+    case CallKind::kRelease: {
+      code = which(record.pointer, &found);
+      extras(record);
+      differs = sizes(record, is_sized(record) ? model.size_guess(found) : 0, 0);
+      if (found != kNoSlot) model.go(found);
+      break;
+    }
+    case CallKind::kOther:
+      differs = sizes(record, record.size, 0);
+      code = other(record);
+      break;
+  }
+  if (differs) deviations |= kSizeDiffers;
+  columns[kTimes].split(record.tick - last_tick, columns[kTimesLow], columns[kNumbers]);
+  last_tick = record.tick;
+  if (deviations != 0) columns[kHeads].byte(deviations << 5);
+  columns[kHeads].byte(static_cast<size_t>(record.call) | size_t{code} << 5);
+}
+
+ChunkEncoder::ChunkEncoder() : state_(std::make_unique<State>()) {}
+ChunkEncoder::~ChunkEncoder() = default;
+
+void ChunkEncoder::encode(std::span<const PacketView> packets, std::vector<uint8_t>& stored,
+                          format::ChunkHead& head) {
+  State& state = *state_;
+  head.first_tick = packets.empty() ? 0 : packets.front().first_tick;
+  state.reset(head.first_tick);
+  head.records = head.record_bytes = 0;
+  Record record;
+  for (const PacketView& packet : packets) {
+    format::RecordReader reader(packet.records.data(), packet.records.size(), packet.first_tick);
+    for (; reader.next(record); ++head.records) state.add(record);
+    head.record_bytes += static_cast<uint32_t>(reader.offset());
+  }
+  const size_t start = stored.size();
+  head.packets = static_cast<uint32_t>(packets.size());
+  head.last_tick = state.last_tick;
+  head.plain_bytes = static_cast<uint32_t>(state.packer.pack(state.columns, stored));
+  head.stored_bytes = static_cast<uint32_t>(stored.size() - start);
+  head.codec = format::kChunkCodec;
+  head.payload_crc =
+      static_cast<uint32_t>(crc32(0, stored.data() + start, static_cast<uInt>(head.stored_bytes)));
+}
+
+}  // namespace tide::trace

@@ -1,0 +1,64 @@
+// events.tide: a FileHead, then chunks. Written by appending, read by seeking.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "format/trace_file.h"
+#include "host/file_descriptor.h"
+
+namespace tide::trace {
+
+// Fills in what all chunks have alike, and the head's checksum: the last thing to do to it.
+void seal(format::ChunkHead& head);
+
+// Reads the file. Errors are host::Error and name the file and the offset in it.
+class EventsFile {
+ public:
+  enum class Mode {
+    kStrict,
+    kSalvage,  // what can't be read is passed over, see faults()
+  };
+  struct Chunk {
+    format::ChunkHead head;
+    uint64_t offset;  // of its head
+  };
+  // Bytes that were passed over.
+  struct Fault {
+    uint64_t offset;
+    uint64_t bytes;
+    std::string what;
+  };
+
+  // Reads all chunks' heads, but no chunk.
+  EventsFile(const std::string& path, Mode mode);
+
+  const std::string& path() const { return path_; }
+  const format::FileHead& head() const { return head_; }
+  const std::vector<Chunk>& chunks() const { return chunks_; }
+  const std::vector<Fault>& faults() const { return faults_; }
+
+  // The payload of one, its checksum compared. Any thread.
+  void read(const Chunk& chunk, std::vector<uint8_t>& stored) const;
+
+  // Throws: "'PATH' is damaged at offset N: WHAT". For what its reader finds wrong in a chunk.
+  [[noreturn]] void fail(uint64_t offset, const std::string& what) const;
+
+ private:
+  void read_bytes(uint64_t offset, void* to, size_t bytes) const;
+  void read_file_head();
+  bool read_chunk_head(uint64_t offset, format::ChunkHead& head, std::string& fault) const;
+  uint64_t next_chunk(uint64_t offset) const;
+
+  std::string path_;
+  host::FileDescriptor file_;
+  uint64_t bytes_ = 0;
+  format::FileHead head_{};
+  std::vector<Chunk> chunks_;
+  std::vector<Fault> faults_;
+};
+
+}  // namespace tide::trace
