@@ -19,8 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The second one is all there is where only the run-time half of a package is installed.
-constexpr std::array<std::string_view, 2> kLibraryNames = {"libtide.so", "libtide.so.0"};
+// Behind a library's name; all there is where only the run-time half of a package is installed.
+constexpr std::string_view kVersionSuffix = ".0";
 // The kernel follows so many interpreters of interpreters, then fails with ELOOP.
 constexpr int kMostInterpreters = 5;
 
@@ -160,12 +160,13 @@ bool is_same_file(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string find_own_library() {
+std::string find_own_library(std::string_view name) {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
   if (error) {
-    throw Error("cannot read /proc/self/exe to find libtide.so; give its path with --library",
-                kExitRunFailed);
+    throw Error(
+        fmt::format("cannot read /proc/self/exe to find {}; give its path with --library", name),
+        kExitRunFailed);
   }
   const fs::path bin = self.parent_path();
   const fs::path root = bin.parent_path();
@@ -182,8 +183,8 @@ std::string find_own_library() {
 
   const auto own = read_elf_summary(self.string());
   for (const fs::path& folder : folders) {
-    for (const std::string_view name : kLibraryNames) {
-      const fs::path candidate = folder / name;
+    for (const std::string_view suffix : {std::string_view(), kVersionSuffix}) {
+      const fs::path candidate = folder / fmt::format("{}{}", name, suffix);
       if (!fs::is_regular_file(candidate, error)) continue;
       const auto elf = read_elf_summary(candidate.string());
       // With more than one multiarch folder: the one for our own machine.
@@ -191,8 +192,8 @@ std::string find_own_library() {
     }
   }
   throw Error(fmt::format("no {} in '{}' or '{}'; build or install it, or give its path with "
-                          "--library or TIDE_LIBRARY",
-                          kLibraryNames[0], (root / "lib").string(), bin.string()),
+                          "--library",
+                          name, (root / "lib").string(), bin.string()),
               kExitRunFailed);
 }
 

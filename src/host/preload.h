@@ -17,9 +17,10 @@ struct PreloadLibrary {
   ElfSummary elf;
 };
 
-// libtide.so beside this very executable: ../lib, ../lib64, ../lib/<multiarch>, or the same folder.
-// Throws Error (kExitRunFailed) that names the places when there is none.
-std::string find_own_library();
+// A library of ours ("libtide.so") beside this very executable: ../lib, ../lib64,
+// ../lib/<multiarch>, or the same folder. Throws Error (kExitRunFailed) that names the places when
+// there is none.
+std::string find_own_library(std::string_view name = "libtide.so");
 
 // Throws Error (kExitRunFailed) when `path` is no shared library or LD_PRELOAD cannot hold its
 // name.

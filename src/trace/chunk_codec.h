@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -28,9 +29,11 @@ class ChunkEncoder {
 
   // Appends the payload of a chunk with these packets, in their order, to `stored`, and fills in
   // `head`: stored_bytes, plain_bytes, packets, records, record_bytes, first_tick, last_tick,
-  // payload_crc. A packet that breaks off in the middle of a record is taken up to there.
+  // payload_crc. A packet that breaks off in the middle of a record is taken up to there. `watch`
+  // sees the records that are not about blocks, if it is not empty.
+  using Watch = std::function<void(const format::Record&)>;
   void encode(std::span<const PacketView> packets, std::vector<uint8_t>& stored,
-              format::ChunkHead& head);
+              format::ChunkHead& head, const Watch& watch = {});
 
  private:
   struct State;

@@ -274,7 +274,7 @@ ChunkEncoder::ChunkEncoder() : state_(std::make_unique<State>()) {}
 ChunkEncoder::~ChunkEncoder() = default;
 
 void ChunkEncoder::encode(std::span<const PacketView> packets, std::vector<uint8_t>& stored,
-                          format::ChunkHead& head) {
+                          format::ChunkHead& head, const Watch& watch) {
   State& state = *state_;
   head.first_tick = packets.empty() ? 0 : packets.front().first_tick;
   state.reset(head.first_tick);
@@ -282,7 +282,10 @@ void ChunkEncoder::encode(std::span<const PacketView> packets, std::vector<uint8
   Record record;
   for (const PacketView& packet : packets) {
     format::RecordReader reader(packet.records.data(), packet.records.size(), packet.first_tick);
-    for (; reader.next(record); ++head.records) state.add(record);
+    for (; reader.next(record); ++head.records) {
+      state.add(record);
+      if (watch && kind_of(record.call) == CallKind::kOther) watch(record);
+    }
     head.record_bytes += static_cast<uint32_t>(reader.offset());
   }
   const size_t start = stored.size();

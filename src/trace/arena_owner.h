@@ -1,0 +1,74 @@
+// The memory that traced programs write into, see format/trace_arena.h: made here, by the process
+// that collects from it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "format/trace_arena.h"
+#include "host/file_descriptor.h"
+
+namespace tide::trace {
+
+struct ArenaSettings {
+  uint64_t bytes = format::kArenaBytes;
+  format::StackKind stacks = format::StackKind::kNone;
+  uint32_t stack_depth = 16;
+  bool drops_when_full = false;
+  bool has_usable_sizes = true;
+  bool has_system_calls = true;
+};
+
+// Both clocks at one moment.
+struct ClockReading {
+  uint64_t tick;
+  uint64_t monotonic_ns;
+};
+
+class ArenaOwner {
+ public:
+  // Throws host::Error, one line, when there is not so much memory.
+  explicit ArenaOwner(const ArenaSettings& settings);
+  ~ArenaOwner();
+  ArenaOwner(const ArenaOwner&) = delete;
+  ArenaOwner& operator=(const ArenaOwner&) = delete;
+
+  // What kArenaVariable has to be for a program that is to be recorded.
+  std::string address() const;
+
+  format::TraceArena& arena() { return *arena_; }
+  format::ProcessSlot& slot(uint32_t index);
+  std::atomic<format::PacketState>& packet_state(uint32_t index);
+  format::PacketHead& packet(uint32_t index);
+
+  ClockReading read_clock() const;
+  // As measured at the start.
+  const ClockReading& first_reading() const { return first_; }
+  uint64_t first_realtime_ns() const { return first_realtime_ns_; }
+  double ns_per_tick() const { return ns_per_tick_; }
+
+  // Makes the packet free. Tell the threads with announce_free() after the last one.
+  void free_packet(uint32_t index);
+  void announce_free();
+
+  // Sleeps unless TraceArena::filled is another than `filled`. `is_urgent`: until it is; else
+  // threads that fill packets are spared the call that wakes.
+  void wait(uint32_t filled, uint64_t nanoseconds, bool is_urgent);
+  // Ends a wait() in another thread.
+  void wake();
+
+  void set_control(format::Control control);
+
+ private:
+  void calibrate();
+
+  host::FileDescriptor file_;
+  format::TraceArena* arena_ = nullptr;
+  uint64_t bytes_ = 0;
+  ClockReading first_{};
+  uint64_t first_realtime_ns_ = 0;
+  double ns_per_tick_ = 1;
+};
+
+}  // namespace tide::trace

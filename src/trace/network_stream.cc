@@ -1,0 +1,83 @@
+#include "trace/network_stream.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "host/error.h"
+
+namespace tide::trace {
+
+void NetworkStream::fail(const char* what) {
+  throw host::Error(fmt::format("the connection to {} is lost ({})", other_, what));
+}
+
+void NetworkStream::send(const void* data, size_t bytes) {
+  const char* at = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t sent = ::send(socket_.get(), at, bytes, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) fail(std::strerror(errno));
+    at += sent;
+    bytes -= static_cast<size_t>(sent);
+  }
+}
+
+void NetworkStream::receive(void* data, size_t bytes) {
+  char* at = static_cast<char*>(data);
+  while (bytes > 0) {
+    const ssize_t got = recv(socket_.get(), at, bytes, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(std::strerror(errno));
+    if (got == 0) fail("the other side has closed it");
+    at += got;
+    bytes -= static_cast<size_t>(got);
+  }
+}
+
+std::string NetworkStream::receive_text(size_t bytes) {
+  std::string text(bytes, '\0');
+  receive(text.data(), bytes);
+  return text;
+}
+
+void NetworkStream::set_patience(int seconds) {
+  const timeval time{seconds, 0};
+  setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+}
+
+std::string read_token(const std::string& file) {
+  std::string token;
+  if (file.empty()) {
+    const char* const variable = std::getenv("TIDE_TRACE_TOKEN");
+    token = variable == nullptr ? "" : variable;
+  } else {
+    std::ifstream stream(file);
+    if (!stream) {
+      throw host::Error(fmt::format("cannot read '{}': {}", file, std::strerror(errno)));
+    }
+    std::getline(stream, token);
+    if (token.empty()) throw host::Error(fmt::format("there is no token in '{}'", file));
+  }
+  if (token.size() > kMostToken) {
+    throw host::Error(fmt::format("the token is longer than {} bytes", kMostToken));
+  }
+  return token;
+}
+
+bool is_same_token(std::string_view a, std::string_view b) {
+  volatile unsigned difference = a.size() == b.size() ? 0u : 1u;
+  for (size_t i = 0; i < kMostToken; ++i) {
+    const char left = i < a.size() ? a[i] : '\0';
+    const char right = i < b.size() ? b[i] : '\0';
+    difference = difference | static_cast<unsigned>(static_cast<unsigned char>(left ^ right));
+  }
+  return difference == 0;
+}
+
+}  // namespace tide::trace

@@ -1,0 +1,92 @@
+// What a collector knows of a program in a process, and the files of it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "format/record_reader.h"
+#include "format/trace_arena.h"
+#include "host/file_descriptor.h"
+
+namespace tide::trace {
+
+struct Module {
+  uint64_t address;
+  uint64_t bytes;
+  std::string build_id;
+  std::string path;
+};
+
+// A thread's stream as far as it was taken.
+struct TracedThread {
+  uint32_t next_sequence = 0;
+  // When the first packet was seen that is not taken yet.
+  std::chrono::steady_clock::time_point waits_since;
+  bool waits = false;
+};
+
+class TracedProcess {
+ public:
+  enum class End { kNot, kGone, kExecuted, kLeft };
+
+  // Of a slot that is live. What is not to be seen any more is left empty.
+  TracedProcess(uint32_t slot_index, const format::ProcessSlot& slot);
+
+  uint32_t slot_index() const { return slot_index_; }
+  uint32_t number() const { return number_; }
+  int32_t pid() const { return pid_; }
+  uint64_t first_tick() const { return first_tick_; }
+
+  // Whether all its threads are gone.
+  bool is_gone() const;
+
+  // Sees the records that are not about blocks.
+  void watch(const format::Record& record);
+  void count(uint64_t events, uint64_t record_bytes, uint64_t stored_bytes);
+  void set_executable(const std::string& path) {
+    if (executable_.empty()) executable_ = path;
+  }
+  void set_status(int wait_status);
+
+  // Where its files are. Call it when the executable is as well known as it will be.
+  const std::string& folder();
+  bool has_folder() const { return !folder_.empty(); }
+
+  std::map<uint32_t, TracedThread>& threads() { return threads_; }
+  const std::vector<Module>& modules() const { return modules_; }
+  const std::unordered_set<uint64_t>& addresses() const { return addresses_; }
+  uint32_t next_note() { return notes_++; }
+  uint64_t events() const { return events_; }
+
+  nlohmann::ordered_json describe(End end, uint64_t lost) const;
+
+ private:
+  uint32_t slot_index_;
+  uint32_t number_;
+  int32_t pid_;
+  int32_t parent_;
+  uint64_t first_tick_;
+  host::FileDescriptor process_;
+  std::string executable_;
+  std::vector<std::string> command_line_;
+  std::string folder_;
+  std::string allocator_;
+  std::map<uint32_t, TracedThread> threads_;
+  std::vector<Module> modules_;
+  std::unordered_set<uint64_t> addresses_;
+  uint32_t notes_ = 0;
+  uint64_t events_ = 0;
+  uint64_t record_bytes_ = 0;
+  uint64_t stored_bytes_ = 0;
+  bool has_status_ = false;
+  int status_ = 0;
+  int signal_ = 0;
+};
+
+}  // namespace tide::trace
