@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/compiler.h"
 #include "layout/size_classes.h"
 
 namespace tide::heap {
@@ -21,6 +22,8 @@ namespace tide::heap {
 class Depot {
  public:
   static constexpr uint32_t kSlots = 8;
+  // Caches that have to be small bring few blocks at once: these share a slot.
+  static constexpr uint32_t kShortBatch = layout::kMaxBatch / 4;
 
   using Word = std::atomic<uint32_t>;
   struct Batch {
@@ -33,28 +36,35 @@ class Depot {
 
   Depot(Word& word, Batches& batches) : word_(word), batches_(batches.slots) {}
 
-  // Uses the first `slots` slots only, which bounds the depot in bytes. False when they are taken.
+  // Uses the first `slots` slots only, which bounds the depot in bytes. The blocks join a batch
+  // that has room for them, or make one of their own. False: there is no room.
   bool put(const layout::BlockSlot* blocks, uint32_t count, uint32_t slots) {
     uint32_t word = word_.load(std::memory_order_relaxed);
-    uint32_t slot;
-    do {
-      const uint32_t vacant = vacant_bits(word, slots);
-      if (vacant == 0) return false;
-      slot = static_cast<uint32_t>(std::countr_zero(vacant));
-    } while (!word_.compare_exchange_weak(word, word | claim_bit(slot), std::memory_order_acquire,
-                                          std::memory_order_relaxed));
-    Batch& batch = batches_[slot];
-    __atomic_store_n(&batch.count, count, __ATOMIC_RELAXED);
-    memcpy(batch.blocks, blocks, count * sizeof *blocks);
-    // Claimed becomes full. Pairs with the acquire in take(): the batch is seen whole.
-    word_.fetch_xor(claim_bit(slot) | full_bit(slot), std::memory_order_release);
-    return true;
+    for (;;) {
+      const uint32_t slot = slot_for(word, count, slots);
+      if (slot == kSlots) return false;
+      const bool joins = (word & full_bit(slot)) != 0;
+      if (!word_.compare_exchange_weak(word, claimed(word, slot), std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        continue;
+      }
+      Batch& batch = batches_[slot];
+      const uint32_t before = joins ? batch.count : 0;
+      const bool fits = before + count <= layout::kMaxBatch;  // unless others were quicker
+      if (TIDE_LIKELY(fits)) {
+        __atomic_store_n(&batch.count, before + count, __ATOMIC_RELAXED);
+        memcpy(batch.blocks + before, blocks, count * sizeof *blocks);
+      }
+      // Claimed becomes full. Pairs with the acquire in take(): the batch is seen whole.
+      word = word_.fetch_xor(claim_bit(slot) | full_bit(slot), std::memory_order_release);
+      if (TIDE_LIKELY(fits)) return true;
+      word ^= claim_bit(slot) | full_bit(slot);
+    }
   }
 
-  // As good as a moment's look can tell.
-  bool has_room(uint32_t slots) const {
-    const uint32_t word = word_.load(std::memory_order_relaxed);
-    return vacant_bits(word, slots) != 0;
+  // Whether put() would find room; as good as a moment's look can tell.
+  bool has_room(uint32_t count, uint32_t slots) const {
+    return slot_for(word_.load(std::memory_order_relaxed), count, slots) != kSlots;
   }
 
   // Up to `most` blocks, the last of a batch; 0 when there is no batch.
@@ -65,8 +75,8 @@ class Depot {
       const uint32_t full = full_bits(word);
       if (full == 0) return 0;
       slot = static_cast<uint32_t>(std::countr_zero(full));
-    } while (!word_.compare_exchange_weak(word, (word | claim_bit(slot)) & ~full_bit(slot),
-                                          std::memory_order_acquire, std::memory_order_relaxed));
+    } while (!word_.compare_exchange_weak(word, claimed(word, slot), std::memory_order_acquire,
+                                          std::memory_order_relaxed));
     Batch& batch = batches_[slot];
     const uint32_t all = batch.count;
     const uint32_t count = all < most ? all : most;
@@ -100,11 +110,29 @@ class Depot {
  private:
   static constexpr uint32_t full_bits(uint32_t word) { return word & 0xff; }
   static constexpr uint32_t claimed_bits(uint32_t word) { return (word >> 8) & 0xff; }
+  // The slot where `count` blocks would go: that of a batch that they can join, else a vacant one,
+  // else kSlots. Long batches are not worth the look at others.
+  uint32_t slot_for(uint32_t word, uint32_t count, uint32_t slots) const {
+    if (count <= kShortBatch) {
+      for (uint32_t full = full_bits(word); full != 0; full &= full - 1) {
+        const auto slot = static_cast<uint32_t>(std::countr_zero(full));
+        if (slot >= slots) break;
+        const uint32_t there = __atomic_load_n(&batches_[slot].count, __ATOMIC_RELAXED);
+        if (there + count <= layout::kMaxBatch) return slot;
+      }
+    }
+    const uint32_t vacant = vacant_bits(word, slots);
+    return vacant == 0 ? kSlots : static_cast<uint32_t>(std::countr_zero(vacant));
+  }
+
   static constexpr uint32_t vacant_bits(uint32_t word, uint32_t slots) {
     return ~(full_bits(word) | claimed_bits(word)) & ((uint32_t{1} << slots) - 1);
   }
   static constexpr uint32_t full_bit(uint32_t slot) { return uint32_t{1} << slot; }
   static constexpr uint32_t claim_bit(uint32_t slot) { return uint32_t{1} << (slot + 8); }
+  static constexpr uint32_t claimed(uint32_t word, uint32_t slot) {
+    return (word | claim_bit(slot)) & ~full_bit(slot);
+  }
 
   Word& word_;
   Batch* const batches_;

@@ -211,6 +211,7 @@ class Engine {
       TIDE_REQUIRES(purge_lock_);
   // Slabs of both zones numbered in a row: which zone, and `number` becomes the slab's own in it.
   Zone<Vm>& zone_of_number(uint32_t& number);
+  bool look_now();
   bool wants_look_now(ThreadCache& cache);
   void make_free(ThreadCache* cache, void* p, const PlainBlock& block);
   PlainBlock waiting_block(uintptr_t block);
@@ -254,7 +255,7 @@ class Engine {
   static constexpr size_t kAnyPage = 1;
   static constexpr size_t kLeastDrained = size_t{16} << 10;
   static constexpr size_t kNoticedBytes = size_t{256} << 10;
-  static constexpr size_t kLeastNoticed = kNoticedBytes / 32;  // of many caches, or little memory
+  static constexpr size_t kLeastNoticed = kNoticedBytes / 32;  // by one thread
   static constexpr size_t kWorthALook = size_t{2} << 20;
 
   // calloc of fewer bytes always writes them.
@@ -282,7 +283,10 @@ class Engine {
   PurgeFigures purge_figures_;
   Decay decay_ TIDE_GUARDED_BY(purge_lock_);
   size_t used_at_look_ TIDE_GUARDED_BY(purge_lock_) = 0;
-  bool much_freed_ = false;  // since the last time that all was given back
+  std::atomic<size_t> freed_bytes_{0};  // by slow paths, since they were last enough
+  size_t noticed_from_ = 0;             // what is enough
+  bool is_looked_after_ = false;        // the last look said that another one is of use
+  bool much_freed_ = false;             // since the last time that all was given back
   HeldRuns held_ TIDE_GUARDED_BY(purge_lock_){};
   DumpSteps::Table dump_tables_[3] = {};  // of the small, mid and large zone
 };

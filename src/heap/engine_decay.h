@@ -12,7 +12,13 @@ namespace tide::heap {
 
 template <sys::VmSource Vm>
 bool Engine<Vm>::look() {
-  if (!base::racy_load(config_.purge)) return false;
+  const bool goes_on = base::racy_load(config_.purge) && look_now();
+  base::racy_store(is_looked_after_, goes_on);
+  return goes_on;
+}
+
+template <sys::VmSource Vm>
+bool Engine<Vm>::look_now() {
   if (!started() || !purge_lock_.try_lock()) return true;
   purge_figures_.background_turns.fetch_add(1, std::memory_order_relaxed);
   const size_t used = used_bytes();
@@ -51,20 +57,28 @@ bool Engine<Vm>::look() {
   return !idle || total != 0 || busy != 0;
 }
 
-// Counted in free's slow path; the sum over the heap is made once in a while.
+// What threads free in slow paths counts together; the sum over the heap, some 180 figures, is made
+// when it may have come to be enough since the last time, and not while somebody looks anyway.
 template <sys::VmSource Vm>
 bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
-  if (cache.freed_bytes < caches_.share(kNoticedBytes)) return false;
+  const size_t freed = cache.freed_bytes;
   cache.freed_bytes = 0;
+  const size_t before = freed_bytes_.fetch_add(freed, std::memory_order_relaxed);
+  if (before + freed < base::racy_load(noticed_from_)) return false;
+  freed_bytes_.store(0, std::memory_order_relaxed);
   base::racy_store(much_freed_, true);
-  if (space_.limits.is_tight()) return true;
+  if (base::racy_load(is_looked_after_) || space_.limits.is_tight()) return true;
   const auto use = process_.use();
   const size_t returned = space_.small.returned() + space_.mid.returned();
   size_t free_bytes = use.free_bytes > returned ? use.free_bytes - returned : 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     free_bytes += zone->dirty_slabs() * zone->slab_bytes();
   }
-  return free_bytes + large_.dirty_bytes() + huge_.kept_bytes() >= kWorthALook;
+  free_bytes += large_.dirty_bytes() + huge_.kept_bytes();
+  const size_t least = space_.limits.cache_share(kNoticedBytes);
+  const size_t missing = free_bytes < kWorthALook ? kWorthALook - free_bytes : 0;
+  base::racy_store(noticed_from_, missing < least ? least : missing);
+  return missing == 0;
 }
 
 // Of each reserve what was not needed during the window, or all of it. Returns bytes.

@@ -83,13 +83,13 @@ class ProcessHeap {
     while (count != 0) {
       BlockSlot others[layout::kMaxBatch];
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
-      if (!depot(c, home).has_room(depot_slots(c))) return give_to_slabs(space, c, blocks, count);
       const uint32_t some = count < layout::kMaxBatch ? count : layout::kMaxBatch;
+      if (!depot(c, home).has_room(some, depot_slots(c))) {
+        return give_to_slabs(space, c, blocks, count);
+      }
       const uint32_t here =
           !layout::is_small_class(c) ? some : split_by_home(zone, c, home, blocks, some, others);
-      if (here == 1 || !depot(c, home).put(blocks, here, depot_slots(c))) {
-        give_to_slabs(space, c, blocks, here);
-      }
+      if (!depot(c, home).put(blocks, here, depot_slots(c))) give_to_slabs(space, c, blocks, here);
       blocks += here;
       count -= here;
       for (uint32_t i = 0; i < some - here; ++i) blocks[i] = others[i];

@@ -11,19 +11,22 @@ changes = [
     # A batch is plain memory: its words are ordered by the depot's word alone.
     ("heap/depot.h", "    uint32_t count = 0;\n    void* blocks[layout::kMaxBatch] = {};",
      "    ::checker::Plain<uint32_t> count;\n    ::checker::Plain<void*> blocks[4];"),
-    ("heap/depot.h", "word_.compare_exchange_weak(word, word | claim_bit(slot), ",
-     "word_.compare_exchange_weak(word, "
-     + mistake("depot: filled without a claim", "word", "word | claim_bit(slot)") + ", "),
-    ("heap/depot.h", "(word | claim_bit(slot)) & ~full_bit(slot)",
-     mistake("depot: emptied without a claim", "word & ~full_bit(slot)",
-             "(word | claim_bit(slot)) & ~full_bit(slot)")),
+    ("heap/depot.h", "kShortBatch = layout::kMaxBatch / 4", "kShortBatch = layout::kMaxBatch / 2"),
+    ("heap/depot.h", "if (!word_.compare_exchange_weak(word, claimed(word, slot), ",
+     "if (!word_.compare_exchange_weak(word, "
+     + mistake("depot: filled without a claim", "word & ~full_bit(slot)", "claimed(word, slot)") + ", "),
+    ("heap/depot.h", "} while (!word_.compare_exchange_weak(word, claimed(word, slot), ",
+     "} while (!word_.compare_exchange_weak(word, "
+     + mistake("depot: emptied without a claim", "word & ~full_bit(slot)", "claimed(word, slot)") + ", "),
+    ("heap/depot.h", "joins ? batch.count : 0;",
+     mistake("depot: joins as if it were alone", "0", "(joins ? uint32_t{batch.count} : 0)") + ";"),
     ("heap/depot.h", "    word_.fetch_and(~claim_bit(slot), ",
      "    if (::checker::mutated(\"depot: claim dropped by a plain store\")) {\n"
      "      word_.store(word & ~full_bit(slot), std::memory_order_relaxed);\n"
      "      return count;\n    }\n    word_.fetch_and(~claim_bit(slot), "),
 
-    ("heap/depot.h", "memcpy(batch.blocks, blocks, count * sizeof *blocks);",
-     "for (uint32_t i = 0; i < count; ++i) batch.blocks[i] = blocks[i];"),
+    ("heap/depot.h", "memcpy(batch.blocks + before, blocks, count * sizeof *blocks);",
+     "for (uint32_t i = 0; i < count; ++i) batch.blocks[before + i] = blocks[i];"),
     ("heap/depot.h", "memcpy(out, batch.blocks + (all - count), count * sizeof *out);",
      "for (uint32_t i = 0; i < count; ++i) out[i] = batch.blocks[all - count + i];"),
     ("heap/depot.h", "&batch.count, all - count, ",

@@ -36,11 +36,11 @@ struct DepotModel : checker::Model {
     if (count != 0) note(batch, count);
   }
   void note(void* const* batch, uint32_t count) {
-    const auto n = reinterpret_cast<uintptr_t>(batch[0]);
-    checker::require(n != 0 && n < kBlocks, "a batch is none that was put");
-    checker::require(count == 1 || (count == 2 && batch[0] == batch[1]), "a batch is torn");
-    taken[n] += static_cast<int>(count);
-    checker::require(taken[n] <= 2, "a batch came out twice");
+    for (uint32_t i = 0; i < count; ++i) {
+      const auto n = reinterpret_cast<uintptr_t>(batch[i]);
+      checker::require(n != 0 && n < kBlocks, "a block is none that was put");
+      checker::require(++taken[n] <= 2, "a block came out twice");
+    }
   }
   void finish() override {
     Depot depot(word, batches);
@@ -76,9 +76,13 @@ int main(int argc, char** argv) {
                    program("one puts, two take", 1, {{1}, {0}, {0}}),
                    program("two put, two take", 2, {{1, 0}, {2, 0}}),
                    program("one takes a part, one the rest", 1, {{1, -1}, {0, 2}}),
-                   program("parts of two batches", 2, {{1, -1}, {2, -1}})},
+                   program("parts of two batches", 2, {{1, -1}, {2, -1}}),
+                   program("two put, room for both in a slot", 1, {{1}, {2}, {0}}),
+                   program("three put, room for two in a slot", 1, {{1}, {2}, {3}}),
+                   program("one joins, one takes a part", 1, {{1, 2}, {-1, 0}})},
       .mutations = {"depot: filled without a claim", "depot: emptied without a claim",
-                    "depot: claim dropped by a plain store", "depot: a part is left in its batch"},
+                    "depot: claim dropped by a plain store", "depot: a part is left in its batch",
+                    "depot: joins as if it were alone"},
       .unneeded = {},
   };
   return checker::run_suite(suite, argc, argv);

@@ -41,11 +41,26 @@ TEST(Depot, GivesAPartOfABatchAndKeepsTheRest) {
   ASSERT_EQ((*depot)->take(out, 2), 2u);
   EXPECT_TRUE(std::equal(in + 3, in + 5, out)) << "those put last";
   EXPECT_EQ((*depot)->count(), 3u);
-  EXPECT_FALSE((*depot)->put(in, 1, 1)) << "the slot is still taken";
+  EXPECT_TRUE((*depot)->put(in + 3, 2, 1)) << "they join the batch";
   ASSERT_EQ((*depot)->take(out, 3), 3u);
   EXPECT_TRUE(std::equal(in, in + 3, out));
   EXPECT_EQ((*depot)->count(), 0u);
   EXPECT_TRUE((*depot)->put(in, 1, 1));
+}
+
+TEST(Depot, ShortBatchesShareASlot) {
+  auto depot = std::make_unique<OwnDepot>();
+  void* in[3] = {block(1), block(2), block(3)};
+  for (uint32_t count = 0; count + 3 <= layout::kMaxBatch; count += 3) {
+    ASSERT_TRUE((*depot)->has_room(3, 1)) << count;
+    ASSERT_TRUE((*depot)->put(in, 3, 1)) << count;
+  }
+  EXPECT_FALSE((*depot)->has_room(3, 1));
+  EXPECT_FALSE((*depot)->put(in, 3, 1));
+  EXPECT_TRUE((*depot)->put(in, layout::kMaxBatch % 3, 1)) << "what is left of the slot";
+  void* out[layout::kMaxBatch];
+  EXPECT_EQ((*depot)->take(out), layout::kMaxBatch);
+  EXPECT_EQ((*depot)->count(), 0u);
 }
 
 TEST(Depot, HoldsAsManyBatchesAsItsSlots) {

@@ -178,6 +178,28 @@ TEST_F(EngineDecay, WantsALookOnlyAfterMuchWasFreed) {
   EXPECT_TRUE(wanted);
 }
 
+// Each frees too little for itself.
+TEST_F(EngineDecay, WantsALookWhenManyThreadsHaveFreedALittle) {
+  constexpr int kThreads = 100;
+  constexpr int kBlocks = 10;
+  constexpr size_t kBytes = size_t{4} << 10;
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::vector<void*>> blocks(kThreads);
+  for (auto& mine : blocks) {
+    clients.push_back(std::make_unique<Client>(*box.engine));
+    for (int i = 0; i < kBlocks; ++i) mine.push_back(clients.back()->allocate(kBytes));
+  }
+  bool wanted = false;
+  for (int t = 0; t < kThreads; ++t) {
+    for (void* each : blocks[t]) clients[t]->release(each);
+    heap::ThreadCache* const cache = clients[t]->cache();
+    cache->freed_bytes += kBlocks * kBytes;
+    wanted = wanted || box.engine->wants_look(cache);
+    clients[t]->park();
+  }
+  EXPECT_TRUE(wanted);
+}
+
 // Looking costs more than such a pair: a program that frees a buffer and takes another, for ever,
 // has freed nothing that others could use.
 TEST_F(EngineDecay, SpansThatComeAndGoAreNotFreed) {
