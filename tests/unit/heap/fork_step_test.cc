@@ -200,8 +200,8 @@ TEST_F(ForkStep, WhileCachesAreDrained) {
     for (int i = 0; i < 40; ++i) blocks.push_back(box.client.allocate(bytes));
     for (void* const block : blocks) box.client.release(block);
   }
-  fork_within(1501, [&] {
-    for (int i = 0; i < 40; ++i) box.engine->look();
+  fork_within(601, [&] {
+    for (int i = 0; i < 16; ++i) box.engine->look();
   });
 }
 
