@@ -51,11 +51,6 @@ class PatchedTarget : public walk::Target {
     }
     return there;
   }
-  void read(const std::vector<walk::Piece>& pieces) const override {
-    for (const walk::Piece& piece : pieces) {
-      if (!try_read(piece.address, piece.to, piece.bytes)) throw host::Error("not there");
-    }
-  }
 
  private:
   const walk::LiveTarget& under_;

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/heap_question.h"
 #include "cli/heap_questions.h"
+#include "cli/watched_target.h"
 #include "host/error.h"
 #include "walk/core_target.h"
 #include "walk/live_target.h"
@@ -82,7 +83,12 @@ walk::Range parse_sizes(const std::string& text) {
 
 HeapSession open_session(const std::string& what, const walk::OpenOptions& options) {
   HeapSession session;
+  session.progress = std::make_shared<host::Progress>(host::Terminal(STDERR_FILENO));
   session.target = walk::open_target(what, options);
+  if (session.progress->is_on()) {
+    session.target = std::make_unique<WatchedTarget>(std::move(session.target), session.progress);
+  }
+  session.progress->begin("finding the heap", host::Progress::Unit::kBytes);
   session.heaps = walk::find_heaps(*session.target);
   return session;
 }
@@ -100,6 +106,7 @@ HeapSession open_reader(const std::string& text) {
                       host::kExitUsage);
   }
   HeapSession session;
+  session.progress = std::make_shared<host::Progress>(host::Terminal(STDERR_FILENO));
   session.target = std::make_unique<walk::RemoteTarget>(answers, questions);
   session.heaps = walk::find_heaps(*session.target);
   return session;
@@ -160,6 +167,7 @@ int run(const Arguments& arguments) {
   session.sizes = wanted;
   session.most = most;
   session.open_other = [options](const std::string& other) { return open_session(other, options); };
+  session.progress->finish();
   if (no_stop && !session.target->is_core()) {
     fmt::print(stderr,
                "tide heap: {} goes on meanwhile: blocks that it takes or frees now may be "

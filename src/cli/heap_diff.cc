@@ -36,6 +36,7 @@ struct Totals {
 };
 
 Totals add_rows(const HeapSession& session, bool is_before, std::map<uint64_t, Change>& changes) {
+  session.progress->begin("reading " + session.target->name(), host::Progress::Unit::kBytes);
   Totals totals;
   walk::Unknown unknown;
   for (const auto& heap : session.heaps) {
@@ -50,6 +51,7 @@ Totals add_rows(const HeapSession& session, bool is_before, std::map<uint64_t, C
     totals.bytes += summary.live_bytes;
     unknown.add(summary.unknown);
   }
+  session.progress->finish();
   warn_of_unknown(session, unknown);
   return totals;
 }

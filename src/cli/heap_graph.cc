@@ -6,11 +6,23 @@
 
 namespace tide::cli {
 
+namespace {
+
+// Says what is made next, and hands on what it is made of.
+const HeapSession& begin(const HeapSession& session, std::string_view part, uint64_t bytes = 0) {
+  session.progress->begin(part, host::Progress::Unit::kBytes, bytes);
+  return session;
+}
+
+}  // namespace
+
 HeapGraph::HeapGraph(const HeapSession& session)
-    : index(session.heaps),
+    : index(begin(session, "finding blocks").heaps),
       roots(*session.target, session.heaps),
-      graph(*session.target, index),
-      anchors(inspect::anchored_blocks(roots, index)) {}
+      graph(*begin(session, "reading references", index.live_bytes()).target, index),
+      anchors(inspect::anchored_blocks(roots, index)) {
+  session.progress->begin("following references");
+}
 
 uint32_t block_at(const HeapSession& session, const inspect::BlockIndex& index,
                   std::string_view question, uint64_t address) {

@@ -170,6 +170,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   }
   const HeapGraph heap(session);
   const Leaks leaks(heap);
+  session.progress->finish();
   warn_of_missing(session, heap.index.unknown(), heap.graph.missing_bytes(),
                   heap.roots.missing_bytes(), "what only they point to is shown as leaked");
   const size_t rows = session.most != 0 ? session.most

@@ -1,6 +1,7 @@
 // `tide heap X list`: every block, one after the other, as they are found.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -85,6 +86,12 @@ int run(HeapSession& session, const Arguments& arguments) {
       session.sizes = walk::Range{bytes, bytes + 1};
     }
   }
+  // Lines on the terminal are progress enough.
+  if (isatty(STDOUT_FILENO) == 1) {
+    session.progress->finish();
+  } else {
+    session.progress->begin("list", host::Progress::Unit::kBlocks);
+  }
   Lines lines(format);
   bool is_first = true;
   walk::Unknown unknown;
@@ -93,6 +100,7 @@ int run(HeapSession& session, const Arguments& arguments) {
       for (const walk::Block& block : blocks) {
         if (session.is_wanted(block.bytes)) lines.add(block);
       }
+      session.progress->add(host::Progress::Unit::kBlocks, blocks.size());
       if (is_first) lines.flush();  // somebody waits for it
       is_first = false;
       return true;
@@ -100,6 +108,7 @@ int run(HeapSession& session, const Arguments& arguments) {
     unknown.add(here);
   }
   lines.flush();
+  session.progress->finish();
   warn_of_unknown(session, unknown);
   return host::kExitOk;
 }

@@ -110,6 +110,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   const HeapGraph heap(session);
   const uint32_t block = block_at(session, heap.index, "path", address);
   const Way way = find_way(session, heap, block);
+  session.progress->finish();
   if (way.steps.empty()) {
     warn_of_missing(session, heap.index.unknown(), heap.graph.missing_bytes(),
                     heap.roots.missing_bytes(), "a way through there is not known");

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "host/terminal.h"
+#include "host/progress.h"
 #include "walk/heap.h"
 #include "walk/target.h"
 
@@ -27,6 +27,8 @@ struct HeapSession {
   bool as_json = false;
   std::optional<walk::Range> sizes;  // --size N or N-M: blocks of these usable bytes only
   size_t most = 0;                   // --top N: rows to show; 0: the question's own number
+  // For questions that may take over a second: finish() before the answer is printed.
+  std::shared_ptr<host::Progress> progress;
   // Opens another process or core as this one was opened.
   std::function<HeapSession(const std::string& what)> open_other;
 

@@ -36,6 +36,9 @@ struct Tree {
 };
 
 Tree::Tree(const HeapSession& session) : index(session.heaps) {
+  const auto begin = [&](std::string_view part) {
+    session.progress->begin(part, host::Progress::Unit::kBytes, index.live_bytes());
+  };
   std::vector<uint32_t> anchors;
   {
     const inspect::Roots roots(*session.target, session.heaps);
@@ -44,10 +47,13 @@ Tree::Tree(const HeapSession& session) : index(session.heaps) {
   }
   std::optional<inspect::DepthFirst> walk;
   {
+    begin("reading references");
     const inspect::ReferenceGraph graph(*session.target, index);
     missing_blocks = graph.missing_bytes();
+    session.progress->begin("following references");
     walk.emplace(graph, anchors, inspect::BlockSet(index.count()));
   }
+  begin("reading references again");
   retained.emplace(index, std::move(*walk), anchors, [&](const auto& visit) {
     inspect::BlockReferences(*session.target, index).for_each(0, index.count(), visit);
   });
@@ -157,6 +163,7 @@ int run(HeapSession& session, const Arguments& arguments) {
   std::optional<uint64_t> address;
   if (argument.has_value()) address = parse_address("retained", *argument);
   const Tree tree(session);
+  session.progress->finish();
   const size_t most = session.most != 0 ? session.most : kRows;
   warn_of_missing(session, tree.index.unknown(), tree.missing_blocks, tree.missing_roots,
                   "ways through there are not known, and blocks may hold more or less");

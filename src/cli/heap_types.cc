@@ -110,8 +110,10 @@ int run(HeapSession& session, const Arguments& arguments) {
   if (!parser.accept(arguments)) return host::kExitOk;
   options.with_every_object = true;
   limit_survey(session, is_for_all, options);
+  session.progress->begin("looking at blocks", host::Progress::Unit::kBytes);
   Contents contents(*session.target, session.heaps);
   const Survey survey = inspect::survey(*session.target, session.heaps, contents, options);
+  session.progress->finish();
   const std::vector<Type> types = types_of(survey, contents);
   if (session.as_json) {
     Json json = {{"target", session.target->name()},

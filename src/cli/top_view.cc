@@ -11,7 +11,6 @@
 #include "cli/process_number.h"
 #include "host/byte_text.h"
 #include "host/error.h"
-#include "host/process_maps.h"
 #include "host/text_table.h"
 #include "walk/live_heap.h"
 
@@ -35,8 +34,7 @@ TopRow TopSampler::read(int pid) {
   TopRow row;
   row.pid = pid;
   row.command = proc_.command(pid);
-  const auto mappings = host::parse_maps(proc_.read(pid, "maps"));
-  const auto heap = walk::LiveHeap::open(proc_, finder_, pid, mappings);
+  const auto heap = walk::LiveHeap::open(pid);
   if (heap == nullptr) throw host::Error(not_on_tide(pid, row.command));
   row.figures = heap->reader().figures();
   row.rss_bytes = proc_.status_bytes(pid, "VmRSS");

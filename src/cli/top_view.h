@@ -8,7 +8,6 @@
 #include "host/proc.h"
 #include "host/terminal.h"
 #include "walk/heap_reader.h"
-#include "walk/root_finder.h"
 
 namespace tide::cli {
 
@@ -29,7 +28,7 @@ class TopSampler {
  public:
   // No numbers: all processes on Tide that may be read.
   TopSampler(const host::Proc& proc, std::vector<int> pids)
-      : proc_(proc), finder_(proc), pids_(std::move(pids)), is_named_(!pids_.empty()) {}
+      : proc_(proc), pids_(std::move(pids)), is_named_(!pids_.empty()) {}
 
   // The first time a process that was named and cannot be shown is an Error; later it has ended and
   // is left out.
@@ -41,7 +40,6 @@ class TopSampler {
   TopRow read(int pid);
 
   const host::Proc& proc_;
-  walk::RootFinder finder_;
   std::vector<int> pids_;
   bool is_named_;
   bool is_first_ = true;

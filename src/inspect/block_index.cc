@@ -9,10 +9,11 @@ namespace tide::inspect {
 BlockIndex::BlockIndex(std::span<const std::unique_ptr<walk::Heap>> heaps) {
   add_regions(heaps);
   uint64_t count = 0;
+  const Region* region = nullptr;
   for (const auto& heap : heaps) {
     const walk::Unknown unknown = heap->for_each_block([&](std::span<const walk::Block> blocks) {
       for (const walk::Block& block : blocks) {
-        if (mark(block)) {
+        if (mark(block, region_of(block.address, region))) {
           ++count;
         } else {
           ++unknown_.parts;
@@ -28,7 +29,9 @@ BlockIndex::BlockIndex(std::span<const std::unique_ptr<walk::Heap>> heaps) {
   number_pages();
   for (const auto& heap : heaps) {
     heap->for_each_block([&](std::span<const walk::Block> blocks) {
-      for (const walk::Block& block : blocks) set_length(block);
+      for (const walk::Block& block : blocks) {
+        set_length(block, region_of(block.address, region));
+      }
       return true;
     });
   }
@@ -71,9 +74,8 @@ const BlockIndex::Region* BlockIndex::region_of(uint64_t address) const {
   return address < after->end ? &*after : nullptr;
 }
 
-bool BlockIndex::mark(const walk::Block& block) {
+bool BlockIndex::mark(const walk::Block& block, const Region* region) {
   if (block.address % kGranuleBytes != 0) return false;
-  const Region* const region = region_of(block.address);
   if (region == nullptr || block.bytes > region->end - block.address) return false;
   const uint64_t granule = (block.address & (kPageBytes - 1)) >> kGranuleShift;
   uint64_t& word = region->page_of(block.address).starts[granule / 64];
@@ -87,19 +89,20 @@ void BlockIndex::number_pages() {
   uint32_t count = 0;
   for (Region& region : regions_) {
     for (uint64_t p = 0; p < region.page_count(); ++p) {
-      region.pages[p].before = count;
-      for (const uint64_t word : region.pages[p].starts) {
-        count += static_cast<uint32_t>(std::popcount(word));
+      Page& page = region.pages[p];
+      page.before = count;
+      for (uint32_t w = 0; w < kWordsPerPage; ++w) {
+        page.before_word[w] = static_cast<uint8_t>(count - page.before);
+        count += count_ones(page.starts[w]);
       }
     }
   }
   lengths_.resize(count);
 }
 
-void BlockIndex::set_length(const walk::Block& block) {
-  const uint32_t number = find_start(block.address);
+void BlockIndex::set_length(const walk::Block& block, const Region* region) {
+  const uint32_t number = find_start_in(region, block.address);
   if (number == kNone || lengths_[number] != 0 || block.bytes == 0) return;
-  const Region* const region = region_of(block.address);
   if (block.bytes > region->end - block.address) return;
   if (block.bytes < kIsLong) {
     lengths_[number] = static_cast<uint32_t>(block.bytes);
@@ -123,16 +126,19 @@ void BlockIndex::set_length(const walk::Block& block) {
 
 uint32_t BlockIndex::find(uint64_t address) const {
   const Region* const region = region_of(address);
-  return region == nullptr ? kNone : find_in(&region->page_of(address), address);
+  return region == nullptr ? kNone : block_of(nearest_in(&region->page_of(address), address));
 }
 
 uint32_t BlockIndex::find_start(uint64_t address) const {
-  const Region* const region = region_of(address);
+  return find_start_in(region_of(address), address);
+}
+
+uint32_t BlockIndex::find_start_in(const Region* region, uint64_t address) {
   if (region == nullptr || address % kGranuleBytes != 0) return kNone;
   const uint64_t granule = (address & (kPageBytes - 1)) >> kGranuleShift;
   const Page& page = region->page_of(address);
   if ((page.starts[granule / 64] >> (granule % 64) & 1) == 0) return kNone;
-  return find_in(&page, address);
+  return nearest_in(&page, address).block;
 }
 
 uint64_t BlockIndex::address_of(uint32_t block) const {
@@ -148,7 +154,7 @@ uint64_t BlockIndex::address_of(uint32_t block) const {
   uint32_t left = block - page->before;
   uint32_t w = 0;
   for (; w < kWordsPerPage - 1; ++w) {
-    const auto here = static_cast<uint32_t>(std::popcount(page->starts[w]));
+    const uint32_t here = count_ones(page->starts[w]);
     if (left < here) break;
     left -= here;
   }

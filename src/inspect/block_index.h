@@ -53,8 +53,14 @@ class BlockIndex {
   // Bytes of all blocks.
   uint64_t live_bytes() const { return live_bytes_; }
 
-  // Finds in two steps, so that many can be under way: spot_of() asks for what at() will need.
-  // Remembers where the last one was: one per thread.
+  // The last block that begins at or before an address, and how far before; kNone: there is none.
+  struct Nearest {
+    uint32_t block;
+    uint64_t distance;
+  };
+
+  // Finds in three steps, so that many can be under way: each asks memory for what the next one
+  // will need. Remembers where the last one was: one per thread.
   class Finder;
 
  private:
@@ -70,6 +76,7 @@ class BlockIndex {
     uint64_t starts[kWordsPerPage];  // a bit per granule: a block begins there
     uint32_t before;                 // blocks that begin before this page
     uint32_t back;  // pages back to where the block begins that the page begins in; 0: in none
+    uint8_t before_word[kWordsPerPage];  // blocks of this page that begin before each word of it
 
     bool has_starts() const { return (starts[0] | starts[1] | starts[2] | starts[3]) != 0; }
     uint64_t last_start() const;  // of the page's blocks, from its beginning; there must be one
@@ -89,11 +96,24 @@ class BlockIndex {
   };
 
   const Region* region_of(uint64_t address) const;
+  // The same for blocks in a row: `last` is where the one before was.
+  const Region* region_of(uint64_t address, const Region*& last) const {
+    if (last == nullptr || address - last->start >= last->end - last->start) {
+      last = region_of(address);
+    }
+    return last;
+  }
   void add_regions(std::span<const std::unique_ptr<walk::Heap>> heaps);
-  bool mark(const walk::Block& block);
+  static bool mark(const walk::Block& block, const Region* region);
   void number_pages();
-  void set_length(const walk::Block& block);
-  uint32_t find_in(const Page* page, uint64_t address) const;
+  void set_length(const walk::Block& block, const Region* region);
+  static uint32_t find_start_in(const Region* region, uint64_t address);
+  static Nearest nearest_in(const Page* page, uint64_t address);
+  uint32_t block_of(const Nearest& nearest) const {
+    // Most references lead to a block's beginning, and no block is empty.
+    if (nearest.distance == 0 || nearest.block == kNone) return nearest.block;
+    return nearest.distance < bytes_of(nearest.block) ? nearest.block : kNone;
+  }
 
   std::vector<Region> regions_;
   std::vector<uint32_t> lengths_;
@@ -124,9 +144,14 @@ class BlockIndex::Finder {
     __builtin_prefetch(&page->back);
     return page;
   }
-  uint32_t at(Spot spot, uint64_t address) const {
-    return index_.find_in(static_cast<const Page*>(spot), address);
+  // Of a spot that is not null.
+  Nearest nearest(Spot spot, uint64_t address) const {
+    const Nearest found = nearest_in(static_cast<const Page*>(spot), address);
+    if (found.distance != 0) __builtin_prefetch(&index_.lengths_[found.block]);
+    return found;
   }
+  uint32_t block_of(const Nearest& nearest) const { return index_.block_of(nearest); }
+  uint32_t at(Spot spot, uint64_t address) const { return block_of(nearest(spot, address)); }
 
  private:
   const BlockIndex& index_;
@@ -142,27 +167,31 @@ inline uint64_t BlockIndex::Page::last_start() const {
   return uint64_t{granule} << kGranuleShift;
 }
 
-inline uint32_t BlockIndex::find_in(const Page* page, uint64_t address) const {
+// Without the instruction for it, which not every machine has that this runs on.
+inline uint32_t count_ones(uint64_t word) {
+  word -= (word >> 1) & 0x5555555555555555;
+  word = (word & 0x3333333333333333) + ((word >> 2) & 0x3333333333333333);
+  word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+  return static_cast<uint32_t>((word * 0x0101010101010101) >> 56);
+}
+
+inline BlockIndex::Nearest BlockIndex::nearest_in(const Page* page, uint64_t address) {
   const uint64_t offset = address & (kPageBytes - 1);
   const auto granule = static_cast<uint32_t>(offset >> kGranuleShift);
-  // Blocks that begin in this page at or before the address.
-  uint32_t here = 0;
-  uint32_t w = 0;
-  for (; w < granule / 64; ++w) here += static_cast<uint32_t>(std::popcount(page->starts[w]));
+  uint32_t w = granule / 64;
   uint64_t bits = page->starts[w] & (~uint64_t{0} >> (63 - granule % 64));
-  here += static_cast<uint32_t>(std::popcount(bits));
-  if (bits >> (granule % 64) != 0 && offset % kGranuleBytes == 0) return page->before + here - 1;
+  // Blocks that begin in this page at or before the address.
+  const uint32_t here = page->before_word[w] + count_ones(bits);
   uint64_t distance = offset;
   if (here == 0) {
-    if (page->back == 0) return kNone;
+    if (page->back == 0) return {kNone, 0};
     distance += (uint64_t{page->back} << kPageShift) - (page - page->back)->last_start();
   } else {
     while (bits == 0) bits = page->starts[--w];
     const auto begin = w * 64 + 63 - static_cast<uint32_t>(std::countl_zero(bits));
     distance -= uint64_t{begin} << kGranuleShift;
   }
-  const uint32_t number = page->before + here - 1;
-  return distance < bytes_of(number) ? number : kNone;
+  return {page->before + here - 1, distance};
 }
 
 template <class Visit>

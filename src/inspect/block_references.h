@@ -46,6 +46,7 @@ class BlockReferences {
   const uint64_t lowest_;
   const uint64_t span_;
   std::array<Pending, kMost> pending_;
+  std::array<BlockIndex::Nearest, kMost> nearest_{};
   size_t pending_count_ = 0;
   uint32_t last_from_ = BlockIndex::kNone;
   uint32_t last_to_ = BlockIndex::kNone;
@@ -74,8 +75,11 @@ void BlockReferences::settle(Visit& visit) {
   const size_t count = pending_count_;
   pending_count_ = 0;
   for (size_t i = 0; i < count; ++i) {
+    nearest_[i] = finder_.nearest(pending_[i].spot, pending_[i].word);
+  }
+  for (size_t i = 0; i < count; ++i) {
     const Pending& pending = pending_[i];
-    const uint32_t to = finder_.at(pending.spot, pending.word);
+    const uint32_t to = finder_.block_of(nearest_[i]);
     if (to == BlockIndex::kNone || to == pending.from) continue;
     if (to == last_to_ && pending.from == last_from_) continue;
     last_from_ = pending.from;

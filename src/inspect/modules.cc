@@ -89,6 +89,13 @@ const Modules::Piece* Modules::piece_of(uint64_t address) const {
   return address < after->end ? &*after : nullptr;
 }
 
+walk::Range Modules::gap_around(uint64_t address) const {
+  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), address,
+                                      [](uint64_t a, const Piece& p) { return a < p.start; });
+  return {after == pieces_.begin() ? 0 : after[-1].end,
+          after == pieces_.end() ? UINT64_MAX : after->start};
+}
+
 bool Modules::is_code(uint64_t address) const {
   const Piece* const piece = piece_of(address);
   return piece != nullptr && piece->is_executable;

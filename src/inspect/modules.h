@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "inspect/symbol_table.h"
+#include "walk/heap.h"
 #include "walk/target.h"
 
 namespace tide::inspect {
@@ -25,6 +26,9 @@ class Modules {
   // Whether `address` is in one: its code, its constants or its variables.
   bool holds(uint64_t address) const { return piece_of(address) != nullptr; }
   bool is_code(uint64_t address) const;
+
+  // The addresses around `address`, which no module holds, that none holds either.
+  walk::Range gap_around(uint64_t address) const;
 
   // Holds every module's addresses; for a quick test: [lowest, highest).
   uint64_t lowest() const { return lowest_; }

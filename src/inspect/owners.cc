@@ -1,13 +1,17 @@
 #include "inspect/owners.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
-#include <span>
+#include <mutex>
+
+#include "inspect/parallel.h"
+#include "inspect/word_reader.h"
 
 namespace tide::inspect {
 namespace {
 
-constexpr size_t kStep = 1 << 20;
+constexpr uint64_t kPiece = 1 << 20;
 constexpr uint64_t kPage = 4096;
 
 bool is_scanned(const walk::Segment& segment) { return segment.is_readable && segment.is_writable; }
@@ -22,50 +26,92 @@ uint64_t Owners::bytes_to_scan(const walk::Target& target) {
   return bytes;
 }
 
-void Owners::scan(const walk::Target& target) {
-  if (wanted_.empty()) return;
+void Owners::make_tables() {
   filter_.assign(kFilterBits / 64, 0);
-  for (const auto& [address, wanted] : wanted_) {
+  const unsigned log = std::bit_width(2 * wanted_.size());
+  slot_shift_ = 64 - log;
+  slots_.assign(size_t{1} << log, kNobody);
+  uint64_t highest = 0;
+  lowest_ = UINT64_MAX;
+  for (uint32_t i = 0; i < wanted_.size(); ++i) {
+    const uint64_t address = wanted_[i].address;
+    lowest_ = std::min(lowest_, address);
+    highest = std::max(highest, address);
     const size_t bit = filter_bit(address);
     filter_[bit / 64] |= uint64_t{1} << (bit % 64);
+    size_t slot = hash_of(address) >> slot_shift_;
+    while (slots_[slot] != kNobody) slot = (slot + 1) % slots_.size();
+    slots_[slot] = i;
   }
-  walk::Buffer buffer;
-  std::vector<uint64_t> words;
+  span_ = highest - lowest_;
+}
+
+uint32_t Owners::find(uint64_t address) const {
+  if (slots_.empty()) return kNobody;
+  size_t slot = hash_of(address) >> slot_shift_;
+  while (slots_[slot] != kNobody && wanted_[slots_[slot]].address != address) {
+    slot = (slot + 1) % slots_.size();
+  }
+  return slots_[slot];
+}
+
+void Owners::scan(const walk::Target& target) {
+  if (wanted_.empty()) return;
+  make_tables();
+  std::vector<walk::Range> pieces;
   for (const walk::Segment& segment : target.segments()) {
     if (!is_scanned(segment)) continue;
     const uint64_t end = segment.start + std::min(segment.size(), segment.present);
-    uint64_t at = segment.start;
-    while (at < end) {
-      // The last words of a step are looked at again with those behind them.
-      const std::span<const std::byte> bytes =
-          target.view(at, std::min<uint64_t>(kStep, end - at), buffer);
-      const size_t count = bytes.size() / sizeof(uint64_t);
-      if (count == 0) {
-        at = (at | (kPage - 1)) + 1;
-        continue;
-      }
-      words.resize(count);
-      std::memcpy(words.data(), bytes.data(), count * sizeof(uint64_t));
-      scan_words(target, words.data(), count);
-      const size_t again = count > kWords ? kWords - 1 : 0;
-      const uint64_t next = at + (count - again) * sizeof(uint64_t);
-      if (at + count * sizeof(uint64_t) >= end) break;
-      at = next;
+    for (uint64_t at = segment.start; at < end; at += std::min(kPiece, end - at)) {
+      pieces.push_back({at, at + std::min(kPiece, end - at)});
     }
   }
+  std::mutex mutex;
+  share_out(static_cast<uint32_t>(pieces.size()), [&](Pieces& left) {
+    walk::Buffer buffer;
+    std::vector<Finding> found;
+    for (uint32_t p; left.next(p);) {
+      found.clear();
+      for (uint64_t at = pieces[p].start; at < pieces[p].end;) {
+        at = target.next_touched(at, pieces[p].end);
+        if (at == pieces[p].end) break;
+        // A pattern may go on behind the piece.
+        const uint64_t more = kWords * sizeof(uint64_t);
+        const std::span<const std::byte> bytes = target.view(at, pieces[p].end - at + more, buffer);
+        if (bytes.size() < sizeof(uint64_t)) {
+          at = (at | (kPage - 1)) + 1;
+          continue;
+        }
+        scan_words(target, at, bytes, found);
+        // What a short view ends in is looked at again with what is behind it.
+        const uint64_t seen = bytes.size() & ~uint64_t{sizeof(uint64_t) - 1};
+        at += seen > 2 * more ? seen - more : seen;
+      }
+      const std::lock_guard lock(mutex);
+      for (const Finding& finding : found) {
+        Wanted& wanted = wanted_[finding.wanted];
+        if (finding.at >= wanted.found_at) continue;
+        wanted.found_at = finding.at;
+        wanted.owner = finding.owner;
+      }
+    }
+  });
 }
 
-void Owners::scan_words(const walk::Target& target, const uint64_t* words, size_t count) {
-  for (size_t i = 0; i + 2 < count; ++i) {
+void Owners::scan_words(const walk::Target& target, uint64_t start,
+                        std::span<const std::byte> bytes, std::vector<Finding>& found) const {
+  const Words words(bytes.data(), bytes.size() / sizeof(uint64_t));
+  for (size_t i = 0; i + 2 < words.size(); ++i) {
     const uint64_t word = words[i];
-    if (word % 8 != 0 || word == 0) continue;
+    if (word - lowest_ > span_ || word % 8 != 0) continue;
     const size_t bit = filter_bit(word);
     if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) continue;
-    const auto wanted = wanted_.find(word);
-    if (wanted == wanted_.end() || wanted->second.owner != Owner::kNone) continue;
+    const uint32_t wanted = find(word);
+    if (wanted == kNobody) continue;
     uint64_t pattern[kWords] = {};
-    std::copy_n(words + i, std::min(kWords, count - i), pattern);
-    wanted->second.owner = owner_by(target, pattern, wanted->second.bytes);
+    for (size_t k = 0; k < std::min(kWords, words.size() - i); ++k) pattern[k] = words[i + k];
+    const Owner owner = owner_by(target, pattern, wanted_[wanted].bytes);
+    if (owner != Owner::kNone) found.push_back({wanted, owner, start + i * sizeof(uint64_t)});
   }
 }
 
@@ -101,8 +147,8 @@ Owner Owners::owner_by(const walk::Target& target, const uint64_t* words, uint64
 }
 
 Owner Owners::of(uint64_t address) const {
-  const auto wanted = wanted_.find(address);
-  return wanted == wanted_.end() ? Owner::kNone : wanted->second.owner;
+  const uint32_t wanted = find(address);
+  return wanted == kNobody ? Owner::kNone : wanted_[wanted].owner;
 }
 
 }  // namespace tide::inspect

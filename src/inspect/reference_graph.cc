@@ -14,32 +14,36 @@ class ReferenceGraph::Chunk {
  public:
   // For blocks [begin, end); `targets` is room that is used again.
   Chunk(std::vector<uint32_t>& ends, std::vector<uint32_t>& targets, uint32_t begin, uint32_t end)
-      : ends_(ends), targets_(targets), next_(begin), end_(end) {
-    targets_.clear();
-  }
+      : ends_(ends), targets_(targets), next_(begin), end_(end) {}
 
   void add(uint32_t from, uint32_t to) {
     close_up_to(from);
-    if (targets_.size() == UINT32_MAX) {
-      throw host::Error("65,536 blocks hold more than 4,294,967,295 references: too many");
-    }
-    targets_.push_back(to);
+    if (count_ == targets_.size()) grow();
+    targets_[count_++] = to;
   }
 
   std::unique_ptr<uint32_t[]> finish() {
     close_up_to(end_);
-    auto exact = std::make_unique_for_overwrite<uint32_t[]>(targets_.size());
-    std::copy(targets_.begin(), targets_.end(), exact.get());
+    auto exact = std::make_unique_for_overwrite<uint32_t[]>(count_);
+    std::copy_n(targets_.begin(), count_, exact.get());
     return exact;
   }
+  uint32_t count() const { return count_; }
 
  private:
   void close_up_to(uint32_t from) {
-    for (; next_ < from; ++next_) ends_[next_] = static_cast<uint32_t>(targets_.size());
+    for (; next_ < from; ++next_) ends_[next_] = count_;
+  }
+  void grow() {
+    if (count_ == UINT32_MAX) {
+      throw host::Error("65,536 blocks hold more than 4,294,967,295 references: too many");
+    }
+    targets_.resize(std::clamp<size_t>(2 * targets_.size(), kChunkBlocks, UINT32_MAX));
   }
 
   std::vector<uint32_t>& ends_;
   std::vector<uint32_t>& targets_;
+  uint32_t count_ = 0;
   uint32_t next_;
   const uint32_t end_;
 };
@@ -57,7 +61,7 @@ ReferenceGraph::ReferenceGraph(const walk::Target& target, const BlockIndex& ind
       Chunk chunk(ends_, targets, begin, end);
       references.for_each(begin, end, [&](uint32_t from, uint32_t to) { chunk.add(from, to); });
       chunks_[c] = chunk.finish();
-      count += targets.size();
+      count += chunk.count();
     }
     const std::lock_guard lock(mutex);
     references_ += count;
@@ -74,7 +78,7 @@ ReferenceGraph::ReferenceGraph(const std::vector<std::vector<uint32_t>>& out) : 
       for (const uint32_t to : out[from]) chunk.add(from, to);
     }
     chunks_.push_back(chunk.finish());
-    references_ += targets.size();
+    references_ += chunk.count();
   }
 }
 

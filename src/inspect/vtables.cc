@@ -35,6 +35,10 @@ Vtables::Vtables(const walk::Target& target, const Modules& modules)
     : target_(target), modules_(modules) {}
 
 uint32_t Vtables::look_up(uint64_t word) {
+  if (!modules_.holds(word)) {
+    gap_ = modules_.gap_around(word);
+    return kNone;
+  }
   Slot& slot = recent_[(word >> 3) % kRecent];
   const auto known = known_.find(word);
   if (known != known_.end()) {
@@ -55,7 +59,6 @@ uint32_t Vtables::look_up(uint64_t word) {
 }
 
 std::optional<std::string> Vtables::resolve(uint64_t word) const {
-  if (!modules_.holds(word)) return std::nullopt;
   int64_t head[3];  // distance to the object's begin, type information, first function
   if (!target_.try_read(word - 16, head, 16)) return std::nullopt;
   if (head[0] > 0 || head[0] < -kLargestObject) return std::nullopt;

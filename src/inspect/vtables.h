@@ -27,6 +27,7 @@ class Vtables {
   // The number of the class whose vtable `word` points to, or kNone: it points to none.
   uint32_t class_of(uint64_t word) {
     if (word < modules_.lowest() || word >= modules_.highest() || word % 8 != 0) return kNone;
+    if (gap_.contains(word)) return kNone;
     const Slot& slot = recent_[(word >> 3) % kRecent];
     return slot.word == word ? slot.number : look_up(word);
   }
@@ -49,6 +50,7 @@ class Vtables {
 
   const walk::Target& target_;
   const Modules& modules_;
+  walk::Range gap_{};  // between modules: most words are pointers to blocks, and lie in one
   std::array<Slot, kRecent> recent_{};
   std::unordered_map<uint64_t, uint32_t> known_;
   std::unordered_map<std::string, uint32_t> numbers_;

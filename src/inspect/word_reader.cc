@@ -12,6 +12,9 @@ constexpr uint64_t kPageBytes = 4096;
 }  // namespace
 
 uint64_t WordReader::look_at(uint64_t at, uint64_t end) {
+  // Nothing leads on from zeros.
+  const uint64_t touched = target_.next_touched(at, end);
+  if (touched != at) return touched;
   const std::span<const std::byte> view = target_.view(at, kViewBytes, buffer_);
   view_ = view.data();
   view_start_ = at;

@@ -56,7 +56,7 @@ class WordReader {
 
  private:
   // Makes the view begin at `at`, with at least a word. Returns `at`, or where to go on when
-  // nothing is there.
+  // nothing is there, or only zeros.
   uint64_t look_at(uint64_t at, uint64_t end);
 
   const walk::Target& target_;

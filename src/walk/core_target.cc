@@ -285,13 +285,4 @@ std::span<const std::byte> CoreTarget::view(uint64_t address, size_t bytes,
   return there.subspan(offset, std::min<size_t>(bytes, there.size() - offset));
 }
 
-void CoreTarget::read(const std::vector<Piece>& pieces) const {
-  for (const Piece& piece : pieces) {
-    if (!try_read(piece.address, piece.to, piece.bytes)) {
-      throw host::Error(fmt::format("{}: {} bytes at {:#x} are not in it{}", name(), piece.bytes,
-                                    piece.address, cut_bytes_ == 0 ? "" : ": it is cut off"));
-    }
-  }
-}
-
 }  // namespace tide::walk

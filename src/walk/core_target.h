@@ -44,7 +44,6 @@ class CoreTarget : public Target {
   std::string program() const override { return program_; }
   uint64_t cut_bytes() const override { return cut_bytes_; }
 
-  void read(const std::vector<Piece>& pieces) const override;
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
 
  private:

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "walk/glibc_cut.h"
+
 namespace tide::walk::glibc {
 namespace {
 
@@ -44,6 +46,12 @@ bool scan(const Memory& memory, const Segment& segment, Visit visit) {
     at += (bytes.size() - 8) & ~uint64_t{7};
   }
   return true;
+}
+
+// Whether the word at `at` is `self`; one that a core lacks is taken to be.
+bool leads_to(const Memory& memory, uint64_t at, uint64_t self) {
+  const auto word = memory.word(at);
+  return word.has_value() ? *word == self : memory.is_lost(at);
 }
 
 bool is_known(const Arenas& arenas, uint64_t address) {
@@ -153,9 +161,7 @@ bool is_arena(const Memory& memory, uint64_t address, ArenaState& state) {
     const uint64_t back = state.bins[2 * bin - 1];
     if (forward == self && back == self) continue;
     if (forward == 0 || back == 0) return false;
-    const bool links_fit =
-        memory.word(forward + kBack) == self && memory.word(back + kForward) == self;
-    if (!links_fit) ++bad;
+    if (!leads_to(memory, forward + kBack, self) || !leads_to(memory, back + kForward, self)) ++bad;
   }
   return bad <= kMostBadBins;
 }
@@ -177,7 +183,7 @@ Arenas find_arenas(const Memory& memory) {
   }
   const bool is_used = std::any_of(arenas.all.begin(), arenas.all.end(),
                                    [](const Arena& a) { return a.state.system_bytes != 0; });
-  if (!is_used) return {};
+  if (!is_used) return memory.target().cut_bytes() != 0 ? find_cut_arenas(memory) : Arenas{};
   put_in_order(memory, arenas);
   if (arenas.all[0].is_main) {
     arenas.parameters = find_parameters(memory, arenas.all[0].address);

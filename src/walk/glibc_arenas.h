@@ -14,6 +14,7 @@ namespace tide::walk::glibc {
 struct Arena {
   uint64_t address = 0;
   bool is_main = false;
+  bool has_state = true;  // else it is not in the core, and all of `state` is 0
   ArenaState state{};
 };
 
@@ -33,6 +34,7 @@ struct Arenas {
   std::optional<Parameters> parameters;
   Variant variant;
   std::vector<Problem> problems;
+  bool is_cut = false;  // the main arena's own record is not in the core
 
   const Region* region_of(uint64_t address) const;
   // What arenas count as theirs beyond their regions.

@@ -27,6 +27,7 @@ ChainFinder::Outcome ChainFinder::follow(uint64_t at, const Bounds& bounds, cons
   for (; count < most && steps_left_ != 0; ++count, --steps_left_) {
     const uint64_t next = at + head->bytes();
     if (at == bounds.top) return {true, next, count};
+    if (bounds.ends_with_top && next == bounds.end) return {true, next, count};
     if (next >= bounds.end) return {false, next, count};
     const uint64_t bytes = head->bytes();
     head = memory_.load<Head>(next);

@@ -25,6 +25,7 @@ struct Bounds {
   uint64_t end;
   uint64_t top;  // 0: elsewhere
   bool is_main;
+  bool ends_with_top = false;  // where the top is not known: the last chunk is it
 };
 
 inline bool can_be_chunk(const Head& head, uint64_t at, const Bounds& bounds) {

@@ -16,7 +16,7 @@ void GlibcHeap::check_region(const Region& region, std::vector<uint64_t>& free_c
   const glibc::Arena& arena = arenas_.all[region.arena];
   const glibc::ChunkSet& in_bins = lists_.in_bins();
   glibc::ChunkWalk chunks = walk(region);
-  bool has_top = !region.range.contains(arena.state.top);
+  bool has_top = !arena.has_state || !region.range.contains(arena.state.top);
   for (auto batch = chunks.next(); !batch.empty(); batch = chunks.next()) {
     for (const Chunk& chunk : batch) {
       const auto note = [&](const char* what) {
@@ -27,7 +27,7 @@ void GlibcHeap::check_region(const Region& region, std::vector<uint64_t>& free_c
       if (chunk.kind == ChunkKind::kTop) has_top = true;
       if (chunk.kind == ChunkKind::kFree) {
         ++free_chunks[region.arena];
-        if (!in_bins.contains(chunk.address)) note("is free and in no bin");
+        if (arena.has_state && !in_bins.contains(chunk.address)) note("is free and in no bin");
       }
       if (chunk.kind == ChunkKind::kCached && in_bins.contains(chunk.address)) {
         note("is in a bin, and in a thread cache or fast bin too");
@@ -49,13 +49,13 @@ void GlibcHeap::check_totals(const std::vector<uint64_t>& free_chunks,
                              std::vector<Problem>& problems) const {
   for (uint32_t number = 0; number < arenas_.all.size(); ++number) {
     const uint64_t in_bins = lists_.bin_count(number);
-    if (in_bins == free_chunks[number]) continue;
+    if (in_bins == free_chunks[number] || !arenas_.all[number].has_state) continue;
     problems.push_back(
         {arenas_.all[number].address, fmt::format("arena {} has {} free chunks, its bins hold {}",
                                                   number, free_chunks[number], in_bins)});
   }
-  const Unknown missing = arenas_.missing();
-  if (missing.parts != 0) problems.push_back({0, missing.reason});
+  const Unknown unknown = missing();
+  if (unknown.parts != 0) problems.push_back({0, unknown.reason});
   if (!arenas_.parameters.has_value()) return;
   const auto expected = glibc::mapped_count(*arenas_.parameters);
   if (expected.has_value() && *expected != mapped_.size()) {

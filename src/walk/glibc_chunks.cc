@@ -19,6 +19,8 @@ ChunkWalk::ChunkWalk(const Memory& memory, const Arenas& arenas, const Region& r
   bounds_.end = region.range.end;
   bounds_.top = region.range.contains(arena.state.top) ? arena.state.top : 0;
   bounds_.is_main = arena.is_main;
+  bounds_.ends_with_top = !arena.has_state;
+  has_doubtful_ = known.lists != nullptr && known.lists->doubtful().count != 0;
   batch_.reserve(kBatch + 8);
   begin(start != 0 ? start : region.range.start);
 }
@@ -61,6 +63,7 @@ ChunkKind ChunkWalk::kind_of(uint64_t at, bool is_in_use) {
   }
   if (ChunkSet::is_in(cached_page_, at)) return ChunkKind::kCached;
   if (head_.bytes() == kThreadCacheChunk && known_.records->contains(at)) return ChunkKind::kRecord;
+  if (has_doubtful_ && known_.lists->doubtful().chunks.contains(at)) return ChunkKind::kDoubtful;
   return ChunkKind::kLive;
 }
 
@@ -68,7 +71,7 @@ ChunkKind ChunkWalk::kind_of(uint64_t at, bool is_in_use) {
 bool ChunkWalk::step() {
   const uint64_t at = at_;
   const uint64_t bytes = head_.bytes();
-  if (at == bounds_.top) {
+  if (at == bounds_.top || (bounds_.ends_with_top && at + bytes == bounds_.end)) {
     add(at, bytes, ChunkKind::kTop);
     at_ = 0;
     if (region_.range.end - at > bytes) {

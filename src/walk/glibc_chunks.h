@@ -15,8 +15,9 @@ namespace tide::walk::glibc {
 
 enum class ChunkKind : uint8_t {
   kLive,
-  kCached,  // in a thread cache or a fast bin
-  kFree,    // in a bin
+  kCached,    // in a thread cache or a fast bin
+  kFree,      // in a bin
+  kDoubtful,  // in a fast bin or live: what would tell is missing
   kTop,
   kRecord,  // a thread cache itself
   kFence,
@@ -36,7 +37,8 @@ class FreeLists;
 struct KnownChunks {
   const ChunkSet* cached;
   const ChunkSet* records;
-  const FreeLists* lists;  // help to find the way behind damage; may be null
+  const FreeLists*
+      lists;  // tell doubtful ones, and help to find the way behind damage; may be null
 };
 
 class ChunkWalk {
@@ -73,6 +75,7 @@ class ChunkWalk {
   Bounds bounds_;
   ChainFinder finder_;
   Stride stride_;
+  bool has_doubtful_ = false;
   uint64_t at_ = 0;  // the chunk that comes next, its head read; 0: none
   Head head_{};
   uint64_t cached_page_number_ = UINT64_MAX;

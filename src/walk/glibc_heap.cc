@@ -78,7 +78,7 @@ bool GlibcHeap::for_each_chunk(const Region& region, Unknown& unknown, VisitChun
       if (chunk.kind == ChunkKind::kLost) {
         ++unknown.parts;
         unknown.bytes += chunk.bytes;
-      } else if (chunk.address >= next_landmark && chunk.kind <= ChunkKind::kFree) {
+      } else if (chunk.address >= next_landmark && chunk.kind <= ChunkKind::kDoubtful) {
         passed.push_back(chunk.address);
         next_landmark = chunk.address + kLandmarkBytes;
       }
@@ -93,8 +93,21 @@ bool GlibcHeap::for_each_chunk(const Region& region, Unknown& unknown, VisitChun
   return true;
 }
 
-Unknown GlibcHeap::for_each_block(const Visit& visit) const {
+Unknown GlibcHeap::missing() const {
   Unknown unknown = arenas_.missing();
+  if (!arenas_.is_cut) return unknown;
+  unknown.parts += 1 + lists_.doubtful().count;
+  unknown.bytes += lists_.doubtful().bytes;
+  unknown.reason = fmt::format(
+      "what the main arena says of itself is missing: {} chunks may be in its fast bins or live "
+      "and "
+      "are left out, mappings of its own are not found",
+      lists_.doubtful().count);
+  return unknown;
+}
+
+Unknown GlibcHeap::for_each_block(const Visit& visit) const {
+  Unknown unknown = missing();
   std::vector<Block> blocks;
   blocks.reserve(kBatch);
   const auto add = [&](const Block& block) {
@@ -120,11 +133,11 @@ Unknown GlibcHeap::for_each_block(const Visit& visit) const {
 
 HeapSummary GlibcHeap::summary() const {
   HeapSummary summary;
-  summary.unknown = arenas_.missing();
+  summary.unknown = missing();
   Rows rows;
   for (uint32_t number = 0; number < arenas_.all.size(); ++number) {
     summary.owners.push_back({number, 0, 0});
-    summary.metadata_bytes += sizeof(glibc::ArenaState);
+    if (arenas_.all[number].has_state) summary.metadata_bytes += sizeof(glibc::ArenaState);
   }
   for (const Region& region : arenas_.regions) {
     HeapSummary::Owner& owner = summary.owners[region.arena];
@@ -157,6 +170,7 @@ HeapSummary GlibcHeap::summary() const {
         case ChunkKind::kForeign:
           summary.mapped_bytes -= chunk.bytes;
           break;
+        case ChunkKind::kDoubtful:
         case ChunkKind::kLost:
           break;
       }
@@ -191,6 +205,7 @@ std::vector<Range> GlibcHeap::ranges() const {
 std::vector<Range> GlibcHeap::records() const {
   std::vector<Range> records;
   for (const glibc::Arena& arena : arenas_.all) {
+    if (!arena.has_state) continue;
     records.push_back({arena.address, arena.address + sizeof(glibc::ArenaState)});
   }
   // A heap's record; in an arena's first one the arena follows it.
@@ -245,6 +260,11 @@ Place GlibcHeap::place_of(const Region& region, const Chunk& chunk) const {
     case ChunkKind::kFree:
       place.where = "in a bin of " + arena();
       break;
+    case ChunkKind::kDoubtful:
+      place.state = BlockState::kCached;
+      place.where =
+          "perhaps in a fast bin of " + arena() + ", whose record is missing; perhaps live";
+      break;
     case ChunkKind::kTop:
       place.where = "top of " + arena();
       break;
@@ -260,7 +280,7 @@ Place GlibcHeap::place_of(const Region& region, const Chunk& chunk) const {
     case ChunkKind::kForeign:
       break;
   }
-  if (chunk.kind > ChunkKind::kFree) place.class_bytes = 0;
+  if (chunk.kind > ChunkKind::kDoubtful) place.class_bytes = 0;
   return place;
 }
 
@@ -290,7 +310,7 @@ std::optional<Place> GlibcHeap::find(uint64_t address) const {
 }
 
 Unknown GlibcHeap::for_each_span(const VisitSpan& visit) const {
-  Unknown unknown = arenas_.missing();
+  Unknown unknown = missing();
   for (const Region& region : arenas_.regions) {
     Span span;
     span.range = region.range;

@@ -40,6 +40,8 @@ class GlibcHeap : public Heap {
     std::vector<uint64_t> chunks;  // ascending
   };
 
+  // What is known to be missing before any chunk is looked at.
+  Unknown missing() const;
   glibc::ChunkWalk walk(const glibc::Region& region, uint64_t start = 0) const;
   // visit(chunk) for all of a region, until it returns false; false then.
   template <class VisitChunk>

@@ -53,6 +53,9 @@ FreeLists::FreeLists(const Memory& memory, Arenas& arenas) : memory_(memory), ar
   find_variant(memory, caches_, arenas);
   for (const FoundCache& cache : caches_) add_cache(cache);
   for (uint32_t number = 0; number < arenas.all.size(); ++number) add_fast_bins(number);
+  if (!arenas.is_cut) return;
+  add_marked_chunks(memory, arenas, caches_, cached_);
+  doubtful_ = find_doubtful_chunks(memory, arenas, records_, cached_);
 }
 
 void FreeLists::add_cache(const FoundCache& cache) {
@@ -124,6 +127,7 @@ uint64_t FreeLists::bin_count(uint32_t arena) const {
 
 void FreeLists::add_bins(uint32_t number) const {
   const Arena& arena = arenas_.all[number];
+  if (!arena.has_state) return;
   for (size_t bin = 1; bin < ArenaState::kBins; ++bin) {
     const uint64_t self = bin_address(arena.address, bin);
     uint64_t before = self;
@@ -167,6 +171,7 @@ std::string FreeLists::where(uint64_t chunk) const {
     follow(memory_, arenas_.variant, cache.content.entries[bin], kChunkHead, bytes, visit);
     if (is_here) return "in the tcache of " + thread_name(cache.thread);
   }
+  if (arenas_.is_cut) return "in the tcache of a thread, or in a fast bin";
   const Region* const region = arenas_.region_of(chunk);
   return fmt::format("in a fast bin of arena {}", region == nullptr ? 0 : region->arena);
 }

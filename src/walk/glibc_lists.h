@@ -7,6 +7,7 @@
 
 #include "walk/glibc_arenas.h"
 #include "walk/glibc_chunk_set.h"
+#include "walk/glibc_cut.h"
 #include "walk/glibc_thread_caches.h"
 #include "walk/heap.h"
 
@@ -21,6 +22,9 @@ class FreeLists {
   const std::vector<FoundCache>& caches() const { return caches_; }
   // Of each cache, in the same order.
   const std::vector<HeapThread>& threads() const { return threads_; }
+
+  // Of arenas whose record is missing: chunks that may be in a fast bin or not.
+  const Doubtful& doubtful() const { return doubtful_; }
 
   // What the bins of all arenas hold: read when it is first asked for.
   const ChunkSet& in_bins() const;
@@ -45,6 +49,7 @@ class FreeLists {
   std::vector<HeapThread> threads_;
   ChunkSet cached_;
   ChunkSet records_;
+  Doubtful doubtful_;
   mutable bool has_read_bins_ = false;
   mutable ChunkSet in_bins_;
   mutable std::vector<uint64_t> bin_counts_;

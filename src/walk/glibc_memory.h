@@ -22,6 +22,11 @@ class Memory {
   const std::vector<Range>& areas() const { return areas_; }
   const Range* area_of(uint64_t address) const;
 
+  // Whether chunks may lie at `address`, and the core lacks it.
+  bool is_lost(uint64_t address) const {
+    return target_.cut_bytes() != 0 && area_of(address) != nullptr && !word(address).has_value();
+  }
+
   // The next page behind `address` that may be there, where `address` is not.
   uint64_t next_there(uint64_t address) const;
 

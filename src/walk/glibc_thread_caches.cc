@@ -29,9 +29,11 @@ size_t count_bad_lists(const Memory& memory, uint64_t block, ThreadCache& cache)
   for (size_t bin = 0; bin < ThreadCache::kBins; ++bin) {
     const uint64_t entry = cache.entries[bin];
     if (cache.counts[bin] == 0 && entry == 0) continue;
-    const bool fits = cache.counts[bin] != 0 && entry % kAlignment == 0 && entry != 0 &&
-                      memory.area_of(entry) != nullptr &&
-                      size_of(memory.word(entry - 8).value_or(0)) == fast_chunk_bytes(bin);
+    const bool can_be = cache.counts[bin] != 0 && entry % kAlignment == 0 && entry != 0 &&
+                        memory.area_of(entry) != nullptr;
+    const bool fits =
+        can_be && (memory.is_lost(entry - 8) ||
+                   size_of(memory.word(entry - 8).value_or(0)) == fast_chunk_bytes(bin));
     if (!fits) ++bad;
   }
   return bad;
@@ -64,7 +66,9 @@ void ask_thread(const Memory& memory, const std::set<uint64_t>& arenas, uint64_t
 
 uint64_t find_distance(const Memory& memory, const Arenas& arenas) {
   std::set<uint64_t> addresses;
-  for (const Arena& arena : arenas.all) addresses.insert(arena.address);
+  for (const Arena& arena : arenas.all) {
+    if (arena.address != 0) addresses.insert(arena.address);
+  }
   for (const uint64_t depth : kDepths) {
     std::map<uint64_t, size_t> votes;
     size_t asked = 0;
@@ -137,7 +141,17 @@ std::vector<FoundCache> find_thread_caches(const Memory& memory, const Arenas& a
       !threads.empty() && std::all_of(threads.begin(), threads.end(),
                                       [](const Thread& t) { return t.thread_pointer != 0; });
   const uint64_t distance = are_known ? find_distance(memory, arenas) : 0;
-  return distance != 0 ? find_by_threads(memory, distance) : find_by_content(memory, arenas);
+  if (distance == 0) return find_by_content(memory, arenas);
+  std::vector<FoundCache> caches = find_by_threads(memory, distance);
+  if (!arenas.is_cut) return caches;
+  // Of most threads the variable that leads to theirs is missing.
+  for (const FoundCache& other : find_by_content(memory, arenas)) {
+    const bool is_known = std::any_of(caches.begin(), caches.end(), [&](const FoundCache& cache) {
+      return cache.address == other.address;
+    });
+    if (!is_known) caches.push_back(other);
+  }
+  return caches;
 }
 
 void find_variant(const Memory& memory, const std::vector<FoundCache>& caches, Arenas& arenas) {

@@ -4,7 +4,10 @@
 #include <bit>
 #include <cstring>
 
+#include "layout/heap_header.h"
 #include "walk/root_check.h"
+#include "walk/tide_caches.h"
+#include "walk/tide_tables.h"
 
 namespace tide::walk {
 namespace {
@@ -101,58 +104,21 @@ void HeapReader::read_heaps(std::vector<ClassNow>& classes) const {
   }
 }
 
-std::vector<uint64_t> HeapReader::cache_addresses() const {
-  std::vector<uint64_t> addresses;
-  for (auto cache = load<uint64_t>(at(root_.caches.first)); cache != 0;
-       cache = load<uint64_t>(cache + root_.caches.next)) {
-    addresses.push_back(cache);
-    require_at_most(addresses.size(), kMostCaches);
-  }
-  return addresses;
-}
-
-std::pair<uint64_t, uint64_t> HeapReader::read_caches(std::vector<ClassNow>& classes,
-                                                      HeapFigures& figures) const {
-  const layout::CachesAt& where = root_.caches;
+std::pair<uint64_t, uint64_t> HeapReader::add_caches(std::vector<ClassNow>& classes,
+                                                     HeapFigures& figures) const {
   uint64_t spans = 0;
   uint64_t span_bytes = 0;
-  std::vector<uint64_t> tops(stacks_.size());
-  std::vector<uint64_t> limits(stacks_.size());
-  std::vector<uint16_t> gone(stacks_.size());
-  for (const uint64_t cache : cache_addresses()) {
-    int32_t owner = 0;
-    uint8_t state = 0;
-    uint8_t home = 0;
-    uint32_t cached_spans = 0;
-    uint32_t span_pages = 0;
-    ReadBatch batch;
-    batch.add_bytes(cache + where.tops, tops.data(), tops.size() * sizeof tops[0]);
-    batch.add_bytes(cache + where.limits, limits.data(), limits.size() * sizeof limits[0]);
-    batch.add_bytes(cache + where.gone, gone.data(), gone.size() * sizeof gone[0]);
-    batch.add(cache + where.owner, owner);
-    batch.add(cache + where.state, state);
-    batch.add(cache + where.home, home);
-    batch.add(cache + where.spans, cached_spans);
-    batch.add(cache + where.span_pages, span_pages);
-    batch.run(memory_);
-    const uint64_t bytes_in_spans = uint64_t{span_pages} * root_.large.page_bytes;
-    tide_thread_stats thread{static_cast<uint64_t>(owner), state, 0, bytes_in_spans, cached_spans};
-    for (size_t i = 0; i < stacks_.size(); ++i) {
-      const layout::StackRow& row = stacks_[i];
-      if (row.size_class == 0) continue;
-      const bool is_foreign = row.home != layout::StackRow::kEveryHome && row.home != home;
-      const bool is_long = limits[i] >= cache + where.long_slots;
-      const uint32_t place = is_foreign ? row.foreign_place
-                             : is_long  ? row.long_place
-                                        : row.short_place;
-      const uint64_t count = (tops[i] - cache - place) / root_.word_bytes - gone[i];
-      if (count > row.most_blocks) continue;
-      classes[row.size_class].cached += count;
-      thread.cached_blocks += count;
-      thread.cached_bytes += count * classes_[row.size_class].block_bytes;
+  for (const CacheRecord& cache : read_caches(memory_, described_)) {
+    const uint64_t bytes_in_spans = uint64_t{cache.span_pages} * root_.large.page_bytes;
+    tide_thread_stats thread{static_cast<uint64_t>(cache.owner), cache.state, 0, bytes_in_spans,
+                             cache.spans};
+    for (const CacheStack& stack : cache.stacks) {
+      classes[stack.size_class].cached += stack.blocks;
+      thread.cached_blocks += stack.blocks;
+      thread.cached_bytes += stack.blocks * classes_[stack.size_class].block_bytes;
     }
     figures.threads.push_back(thread);
-    spans += cached_spans;
+    spans += cache.spans;
     span_bytes += bytes_in_spans;
   }
   return {spans, span_bytes};
@@ -283,7 +249,7 @@ HeapFigures HeapReader::figures() const {
   if (!is_started()) return figures;
   std::vector<ClassNow> classes = read_classes();
   read_depots(classes);
-  const auto cached_spans = read_caches(classes, figures);
+  const auto cached_spans = add_caches(classes, figures);
   read_heaps(classes);
   for (size_t c = 0; c < classes.size(); ++c) {
     if (classes_[c].block_bytes == 0) continue;
@@ -320,33 +286,31 @@ HeapFigures HeapReader::figures() const {
   return figures;
 }
 
+// Not the windows that zones and tables grow in: others may have mapped something there, as the
+// kernel a program.
 HeapRanges HeapReader::ranges() const {
   HeapRanges ranges;
   ranges.records.push_back({at(0), at(root_.engine_bytes)});
   if (!is_started()) return ranges;
-  const auto base = load<uint64_t>(at(root_.windows.base));
-  const auto window = load<uint64_t>(at(root_.windows.window_bytes));
-  ranges.records.push_back({base, base + window});
-  ranges.zones.push_back({base + window, base + 4 * window});
-  for (const uint64_t cache : cache_addresses()) {
-    ranges.records.push_back({cache, cache + root_.caches.bytes});
+  const auto header = load<uint64_t>(at(root_.windows.base));
+  ranges.records.push_back({header, header + layout::kHeaderRoom});
+  for (const layout::ZoneAt& zone : root_.zones) {
+    const ZonePlace place = read_zone_place(memory_, described_, zone);
+    ranges.zones.push_back(place.blocks());
+    for (const Range& table : place.tables()) ranges.records.push_back(table);
   }
+  const LargePlace large = read_large_place(memory_, described_);
+  ranges.zones.push_back(large.blocks());
+  ranges.records.push_back(large.table());
+  for (const CacheRecord& cache : read_caches(memory_, described_)) {
+    ranges.records.push_back({cache.address, cache.address + root_.caches.bytes});
+  }
+  const HugeTable table = read_huge_table(memory_, described_);
+  for (const HugeBlock& block : table.blocks) {
+    ranges.huge.push_back({block.address, block.address + block.bytes});
+  }
+  ranges.records.push_back(table.entries);
   const layout::HugeAt& huge = root_.huge;
-  if (const auto table = load<uint64_t>(at(huge.table)); table != 0) {
-    const auto capacity = load<uint64_t>(table + huge.capacity);
-    const auto entries = load<uint64_t>(table + huge.entries);
-    require_at_most(capacity, kMostHugeEntries);
-    std::vector<std::byte> copy(capacity * huge.entry_bytes);
-    memory_.read({{entries, copy.data(), copy.size()}});
-    for (size_t i = 0; i < capacity; ++i) {
-      uint64_t address = 0;
-      uint64_t bytes = 0;
-      std::memcpy(&address, &copy[i * huge.entry_bytes + huge.entry_address], sizeof address);
-      std::memcpy(&bytes, &copy[i * huge.entry_bytes + huge.entry_size], sizeof bytes);
-      if (address > 1) ranges.huge.push_back({address, address + bytes});
-    }
-    ranges.records.push_back({entries, entries + copy.size()});
-  }
   for (uint32_t i = 0; i < huge.kept_slots; ++i) {
     const uint64_t entry = at(huge.kept + i * huge.kept_step);
     const auto address = load<uint64_t>(entry + huge.kept_address);

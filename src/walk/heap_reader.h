@@ -24,7 +24,7 @@ struct HeapFigures {
 
 // Where the heap's memory is.
 struct HeapRanges {
-  std::vector<Range> zones;    // windows that hold blocks
+  std::vector<Range> zones;    // such as hold blocks
   std::vector<Range> huge;     // live blocks with a mapping of their own
   std::vector<Range> kept;     // freed ones
   std::vector<Range> records;  // tables, caches, the engine itself; other records are not known
@@ -38,6 +38,8 @@ class HeapReader {
   HeapFigures figures() const;
   HeapRanges ranges() const;
   const std::string& library_version() const { return described_.version; }
+  // Whether the heap has ever given out a block.
+  bool is_started() const { return load<uint8_t>(at(root_.started)) != 0; }
 
  private:
   struct Counters;
@@ -48,21 +50,19 @@ class HeapReader {
   T load(uint64_t address) const {
     return load_from<T>(memory_, address);
   }
-  bool is_started() const { return load<uint8_t>(at(root_.started)) != 0; }
 
   std::vector<ClassNow> read_classes() const;
   void read_depots(std::vector<ClassNow>& classes) const;
   void read_heaps(std::vector<ClassNow>& classes) const;
   // Adds what caches hold to the classes. Returns cached spans and their bytes.
-  std::pair<uint64_t, uint64_t> read_caches(std::vector<ClassNow>& classes,
-                                            HeapFigures& figures) const;
+  std::pair<uint64_t, uint64_t> add_caches(std::vector<ClassNow>& classes,
+                                           HeapFigures& figures) const;
   void read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& dirty,
                  tide_stats& totals) const;
   void add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
                  std::vector<uint64_t>& dirty) const;
   void read_big(std::pair<uint64_t, uint64_t> cached_spans, tide_stats& totals) const;
   void read_purges(tide_stats& totals) const;
-  std::vector<uint64_t> cache_addresses() const;
 
   const MemorySource& memory_;
   const TideRoot described_;

@@ -66,7 +66,7 @@ void StoppedThreads::let_go() {
 
 StoppedThreads::~StoppedThreads() { let_go(); }
 
-LiveTarget::LiveTarget(int pid, bool stop) : pid_(pid), memory_(proc_, pid) {
+LiveTarget::LiveTarget(int pid, bool stop) : pid_(pid), memory_(proc_, pid), pagemap_(proc_, pid) {
   proc_.require(pid);
   if (stop) stopped_ = std::make_unique<StoppedThreads>(proc_, pid);
   read_segments();
@@ -137,6 +137,13 @@ std::span<const std::byte> LiveTarget::view(uint64_t address, size_t bytes, Buff
   if (got < 0 && errno == ESRCH) throw host::Error(fmt::format("process {} has ended", pid_));
   return got <= 0 ? std::span<const std::byte>{}
                   : std::span<const std::byte>(buffer.data(), static_cast<size_t>(got));
+}
+
+// Of a file there may be more than what this process has touched.
+uint64_t LiveTarget::next_touched(uint64_t address, uint64_t end) const {
+  const Segment* const segment = segment_of(address);
+  if (segment == nullptr || segment->is_file()) return address;
+  return pagemap_.first_touched(address, std::min(end, segment->end));
 }
 
 }  // namespace tide::walk

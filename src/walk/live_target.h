@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/pagemap.h"
 #include "host/proc.h"
 #include "walk/live_memory.h"
 #include "walk/target.h"
@@ -50,6 +51,7 @@ class LiveTarget : public Target {
   std::string program() const override { return proc_.link_target(pid_, "exe"); }
   void read(const std::vector<Piece>& pieces) const override { memory_.read(pieces); }
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
+  uint64_t next_touched(uint64_t address, uint64_t end) const override;
 
  private:
   void read_segments();
@@ -58,6 +60,7 @@ class LiveTarget : public Target {
   host::Proc proc_;
   int pid_;
   LiveMemory memory_;
+  host::Pagemap pagemap_;
   std::unique_ptr<StoppedThreads> stopped_;
   std::vector<Segment> segments_;
   std::vector<Thread> threads_;

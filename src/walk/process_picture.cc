@@ -41,8 +41,7 @@ ProcessPicture take_picture(const host::Proc& proc, int pid) {
       picture.stack_pointers.push_back(*pointer);
     }
   }
-  RootFinder finder(proc);
-  if (const auto heap = LiveHeap::open(proc, finder, pid, picture.mappings)) {
+  if (const auto heap = LiveHeap::open(pid)) {
     const HeapReader& reader = heap->reader();
     picture.tide = {host::printable(reader.library_version()), reader.figures(), reader.ranges()};
   }

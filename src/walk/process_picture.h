@@ -14,7 +14,7 @@
 
 namespace tide::walk {
 
-struct TideHeap {
+struct TidePicture {
   std::string version;
   HeapFigures figures;
   HeapRanges ranges;
@@ -27,7 +27,7 @@ struct ProcessPicture {
   std::vector<host::Mapping> mappings;   // with what is resident
   std::vector<uint64_t> stack_pointers;  // of threads that wait in the kernel
   size_t threads = 0;
-  std::optional<TideHeap> tide;
+  std::optional<TidePicture> tide;
   // Bytes of resident pages in a range; nothing when that is not known.
   std::function<std::optional<uint64_t>(uint64_t start, uint64_t end)> resident;
 };

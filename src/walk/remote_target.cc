@@ -153,13 +153,4 @@ std::span<const std::byte> RemoteTarget::view(uint64_t address, size_t bytes,
   return std::span<const std::byte>(buffer).first(ask(address, wanted, buffer.data()));
 }
 
-void RemoteTarget::read(const std::vector<Piece>& pieces) const {
-  for (const Piece& piece : pieces) {
-    if (!try_read(piece.address, piece.to, piece.bytes)) {
-      throw host::Error(
-          fmt::format("{}: there is no memory at 0x{:x} that can be read", name_, piece.address));
-    }
-  }
-}
-
 }  // namespace tide::walk

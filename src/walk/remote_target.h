@@ -23,7 +23,6 @@ class RemoteTarget : public Target {
   const std::vector<Segment>& segments() const override { return segments_; }
   const std::vector<Thread>& threads() const override { return threads_; }
   std::string program() const override { return program_; }
-  void read(const std::vector<Piece>& pieces) const override;
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
 
  private:

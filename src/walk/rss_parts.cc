@@ -87,7 +87,7 @@ void split_zones(const HeapFigures& figures, uint64_t resident, RssParts& parts)
   parts.untouched_bytes = counted > resident ? counted - resident : 0;
 }
 
-void add_tide(const TideHeap& heap, Residents& residents, RssParts& parts) {
+void add_tide(const TidePicture& heap, Residents& residents, RssParts& parts) {
   split_zones(heap.figures, residents.take(heap.ranges.zones), parts);
   parts.bytes[static_cast<size_t>(Part::kLive)] += residents.take(heap.ranges.huge);
   parts.kept_bytes = residents.take(heap.ranges.kept);

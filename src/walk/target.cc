@@ -1,8 +1,20 @@
 #include "walk/target.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "host/error.h"
+
 namespace tide::walk {
+
+void Target::read(const std::vector<Piece>& pieces) const {
+  for (const Piece& piece : pieces) {
+    if (try_read(piece.address, piece.to, piece.bytes)) continue;
+    throw host::Error(fmt::format("{}: {} bytes at {:#x} are not in it{}", name(), piece.bytes,
+                                  piece.address, cut_bytes() == 0 ? "" : ": it is cut off"));
+  }
+}
 
 const Segment* Target::segment_of(uint64_t address) const {
   const std::vector<Segment>& all = segments();

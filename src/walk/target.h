@@ -59,6 +59,14 @@ class Target : public MemorySource {
   // Bytes that the core should have and that its file does not: it was cut off. 0 for a process.
   virtual uint64_t cut_bytes() const { return 0; }
 
+  void read(const std::vector<Piece>& pieces) const override;
+  std::span<const std::byte> view(uint64_t address, size_t bytes,
+                                  Buffer& buffer) const override = 0;
+
+  // The first address from `address` up to `end` that may be anything but a zero: what is before it
+  // was never touched, and to read it would cost the process memory.
+  virtual uint64_t next_touched(uint64_t address, uint64_t /*end*/) const { return address; }
+
   // The segment that holds `address`, or null.
   const Segment* segment_of(uint64_t address) const;
 

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "host/error.h"
 #include "walk/root_check.h"
+#include "walk/tide_caches.h"
 
 namespace tide::walk {
 
@@ -123,20 +125,28 @@ void TideCheck::check_large() {
     return true;
   });
   if (unknown.parts != 0) {
-    return report(heap_.large_base_, fmt::format("{}: {} bytes behind it are not known",
+    return report(heap_.large_.base, fmt::format("{}: {} bytes behind it are not known",
                                                  unknown.reason, unknown.bytes));
   }
   const auto counted = load_from<uint64_t>(heap_.target_, heap_.root().at(at.live_pages));
   if (counted != pages) {
-    report(heap_.large_base_,
+    report(heap_.large_.base,
            fmt::format("large blocks have {} pages and the heap counts {}", pages, counted));
   }
+}
+
+// Whether a thread was between a block and its seal, as one may be when another one aborts.
+bool TideCheck::has_calls() const {
+  const std::vector<CacheRecord> caches = read_caches(heap_.target_, heap_.root());
+  return std::any_of(caches.begin(), caches.end(),
+                     [](const CacheRecord& cache) { return cache.calls > 0; });
 }
 
 // Whoever writes behind the end of a block breaks its seal.
 void TideCheck::check_seals() {
   if (heap_.harden_ == 0) return;
   const uint64_t seal_bytes = heap_.root().root.hardening.seal_bytes;
+  const bool is_in_call = has_calls();
   heap_.for_each_block([&](std::span<const Block> blocks) {
     for (const Block& block : blocks) {
       const auto place = heap_.find(block.address);
@@ -147,8 +157,9 @@ void TideCheck::check_seals() {
       if (seal.has_value() && (*seal & 1) == 0) {
         report(block.address,
                fmt::format("the seal behind the {}-byte block is broken: it was written past its "
-                           "end, most likely by who holds it",
-                           place->class_bytes));
+                           "end, most likely by who holds it{}",
+                           place->class_bytes,
+                           is_in_call ? ", or a call was just about to write the seal" : ""));
       }
       if (is_full()) return false;
     }

@@ -26,6 +26,7 @@ class TideCheck {
   void check_listed(const Listed& block);
   void check_large();
   void check_seals();
+  bool has_calls() const;
 
   const TideHeap& heap_;
   size_t most_ = 0;

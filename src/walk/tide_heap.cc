@@ -51,14 +51,7 @@ TideHeap::TideHeap(const Target& target, uint64_t root_address)
         "cannot be told apart");
   }
   for (const layout::ZoneAt& zone : root_.root.zones) zones_.emplace_back(target, root_, zone);
-  const layout::LargeAt& large = root_.root.large;
-  uint32_t pages = 0;
-  ReadBatch batch;
-  batch.add(root_.at(large.base), large_base_);
-  batch.add(root_.at(large.entries), large_entries_);
-  batch.add(root_.at(large.page_count), pages);
-  batch.run(target);
-  large_pages_ = pages;
+  large_ = read_large_place(target, root_);
   const layout::HardeningAt& hardening = root_.root.hardening;
   if (hardening.level != nullptr) {
     harden_ = load_from<uint32_t>(target, address_of(hardening.level));
@@ -76,15 +69,15 @@ TideHeap::TideHeap(const Target& target, const layout::HeapHeader& header)
       root_(root_of_header(header)),
       is_started_(true),
       has_engine_(false),
-      large_base_(header.large_base),
-      large_entries_(header.large_entries),
       harden_(header.harden),
       has_standing_seals_(header.standing_seals != 0) {
   for (size_t i = 0; i < 2; ++i) {
     zones_.emplace_back(target, root_, root_.root.zones[i], header.zones[i]);
   }
-  large_pages_ =
-      std::min(target.mapped_bytes(large_base_) / root_.root.large.page_bytes, kMostSpanPages);
+  large_.base = header.large_base;
+  large_.entries = header.large_entries;
+  large_.page_bytes = root_.root.large.page_bytes;
+  large_.pages = std::min(target.mapped_bytes(large_.base) / large_.page_bytes, kMostSpanPages);
 }
 
 void TideHeap::lose_lists(Unknown& unknown) {
@@ -115,11 +108,11 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
   Buffer buffer;
   std::span<const std::byte> entries;
   uint64_t first = 0;  // of `entries`
-  for (uint64_t page = 0; page < large_pages_;) {
+  for (uint64_t page = 0; page < large_.pages;) {
     if ((page - first + 1) * at.entry_bytes > entries.size()) {
-      const uint64_t ahead = std::min<uint64_t>(large_pages_ - page, 1 << 16);
+      const uint64_t ahead = std::min<uint64_t>(large_.pages - page, 1 << 16);
       entries =
-          target_.view(large_entries_ + page * at.entry_bytes, ahead * at.entry_bytes, buffer);
+          target_.view(large_.entries + page * at.entry_bytes, ahead * at.entry_bytes, buffer);
       first = page;
     }
     const uint64_t offset = (page - first) * at.entry_bytes;
@@ -133,15 +126,15 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
       std::memcpy(&owner, entry + at.entry_owner, sizeof owner);
       span.owner = owner;
     }
-    if (pages == 0 || pages > large_pages_ - page) {
+    if (pages == 0 || pages > large_.pages - page) {
       // Spans are found by their lengths, one after the other: from here on none is.
       ++unknown.parts;
-      unknown.bytes += (large_pages_ - page) * at.page_bytes;
+      unknown.bytes += (large_.pages - page) * at.page_bytes;
       unknown.reason = entries.size() < offset + at.entry_bytes ? "the table of spans is not there"
                                                                 : "the table of spans is damaged";
       break;
     }
-    span.address = large_base_ + page * at.page_bytes;
+    span.address = large_.base + page * at.page_bytes;
     span.bytes = uint64_t{pages} * at.page_bytes;
     if (!visit(span)) break;
     page += pages;
@@ -150,28 +143,10 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
 }
 
 std::vector<TideHeap::Large> TideHeap::huge_blocks() const {
-  const layout::HugeAt& at = root_.root.huge;
   std::vector<Large> blocks;
-  const auto table = load_from<uint64_t>(target_, root_.at(at.table));
-  if (table == 0) return blocks;
-  const auto capacity = load_from<uint64_t>(target_, table + at.capacity);
-  const auto entries = load_from<uint64_t>(target_, table + at.entries);
-  require_at_most(capacity, kMostHugeEntries);
-  std::vector<std::byte> copy(capacity * at.entry_bytes);
-  target_.read({{entries, copy.data(), copy.size()}});
-  for (uint64_t i = 0; i < capacity; ++i) {
-    const std::byte* const entry = &copy[i * at.entry_bytes];
-    Large block{};
-    uint16_t owner;
-    std::memcpy(&block.address, entry + at.entry_address, sizeof block.address);
-    std::memcpy(&block.bytes, entry + at.entry_size, sizeof block.bytes);
-    std::memcpy(&owner, entry + at.entry_owner, sizeof owner);
-    block.owner = owner;
-    block.state = root_.root.large.live;
-    if (block.address > 1 && block.address + block.bytes > block.address) blocks.push_back(block);
+  for (const HugeBlock& block : read_huge_table(target_, root_).blocks) {
+    blocks.push_back({block.address, block.bytes, block.owner, root_.root.large.live});
   }
-  std::sort(blocks.begin(), blocks.end(),
-            [](const Large& a, const Large& b) { return a.address < b.address; });
   return blocks;
 }
 
@@ -363,7 +338,7 @@ HeapSummary TideHeap::summary() const {
 }
 
 const std::vector<Listed>& TideHeap::listed() const {
-  if (!listed_.has_value()) listed_ = TideLists(target_, root_).read_all(large_base_);
+  if (!listed_.has_value()) listed_ = TideLists(target_, root_).read_all(large_.base);
   return *listed_;
 }
 

@@ -10,6 +10,7 @@
 #include "walk/heap.h"
 #include "walk/tide_lists.h"
 #include "walk/tide_root.h"
+#include "walk/tide_tables.h"
 #include "walk/tide_zone.h"
 
 namespace tide::walk {
@@ -73,9 +74,7 @@ class TideHeap : public Heap {
   bool is_started_ = false;
   bool has_engine_ = true;  // the library's data are there
   std::vector<TideZone> zones_;
-  uint64_t large_base_ = 0;
-  uint64_t large_entries_ = 0;
-  uint64_t large_pages_ = 0;
+  LargePlace large_;
   uint32_t harden_ = 0;
   bool has_standing_seals_ = false;
   uint64_t system_page_ = 4096;

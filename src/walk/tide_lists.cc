@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "walk/root_check.h"
 
@@ -11,56 +10,20 @@ namespace tide::walk {
 
 using List = Listed::List;
 
-std::vector<uint64_t> TideLists::caches() const {
-  std::vector<uint64_t> addresses;
-  for (auto cache = load_from<uint64_t>(target_, root_.at(root_.root.caches.first)); cache != 0;
-       cache = load_from<uint64_t>(target_, cache + root_.root.caches.next)) {
-    addresses.push_back(cache);
-    require_at_most(addresses.size(), kMostCaches);
-  }
-  return addresses;
-}
-
-void TideLists::add_cache(uint64_t cache, uint64_t large_base, std::vector<Listed>& all) const {
+void TideLists::add_cache(const CacheRecord& cache, uint64_t large_base,
+                          std::vector<Listed>& all) const {
   const layout::CachesAt& where = root_.root.caches;
-  const size_t count = root_.stacks.size();
-  std::vector<uint64_t> tops(count);
-  std::vector<uint64_t> limits(count);
-  std::vector<uint16_t> gone(count);
-  int32_t owner = 0;
-  uint8_t home = 0;
-  uint32_t spans = 0;
-  ReadBatch batch;
-  batch.add_bytes(cache + where.tops, tops.data(), count * sizeof tops[0]);
-  batch.add_bytes(cache + where.limits, limits.data(), count * sizeof limits[0]);
-  batch.add_bytes(cache + where.gone, gone.data(), count * sizeof gone[0]);
-  batch.add(cache + where.owner, owner);
-  batch.add(cache + where.home, home);
-  batch.add(cache + where.spans, spans);
-  batch.run(target_);
-  for (size_t i = 0; i < count; ++i) {
-    const layout::StackRow& row = root_.stacks[i];
-    if (row.size_class == 0) continue;
-    const bool is_foreign = row.home != layout::StackRow::kEveryHome && row.home != home;
-    const bool is_long = limits[i] >= cache + where.long_slots;
-    const uint64_t bottom = cache + (is_foreign ? row.foreign_place
-                                     : is_long  ? row.long_place
-                                                : row.short_place);
-    const uint64_t slots = (tops[i] - bottom) / sizeof(uint64_t);
-    if (slots > row.most_blocks || gone[i] > slots) continue;
-    // Above the null slot at the bottom; the lowest ones are gone.
-    const uint64_t left = slots - gone[i];
-    std::vector<uint64_t> blocks(left);
-    if (left == 0) continue;
-    target_.read(
-        {{bottom + (1 + gone[i]) * sizeof(uint64_t), blocks.data(), left * sizeof(uint64_t)}});
+  const int32_t owner = cache.owner;
+  for (const CacheStack& stack : cache.stacks) {
+    std::vector<uint64_t> blocks(stack.blocks);
+    target_.read({{stack.first, blocks.data(), blocks.size() * sizeof(uint64_t)}});
     for (const uint64_t block : blocks) {
-      if (block != 0) all.push_back({block, row.size_class, owner, List::kCache});
+      if (block != 0) all.push_back({block, stack.size_class, owner, List::kCache});
     }
   }
-  for (uint32_t i = 0; i < std::min(spans, 64u); ++i) {
+  for (uint32_t i = 0; i < std::min(cache.spans, 64u); ++i) {
     const auto page = load_from<uint32_t>(
-        target_, cache + where.span_list + uint64_t{i} * where.span_step + where.span_page);
+        target_, cache.address + where.span_list + uint64_t{i} * where.span_step + where.span_page);
     const uint64_t address = large_base + uint64_t{page} * root_.root.large.page_bytes;
     all.push_back({address, 0, owner, List::kSpanCache});
   }
@@ -70,12 +33,13 @@ void TideLists::add_cache(uint64_t cache, uint64_t large_base, std::vector<Liste
     return;
   }
   std::vector<uint64_t> waiting(where.place_count);
-  target_.read({{cache + where.places, waiting.data(), waiting.size() * sizeof(uint64_t)}});
-  const auto first = load_from<uint32_t>(target_, cache + where.queue_first);
-  const auto queued = load_from<uint32_t>(target_, cache + where.queue_count);
+  target_.read({{cache.address + where.places, waiting.data(), waiting.size() * sizeof(uint64_t)}});
+  const auto first = load_from<uint32_t>(target_, cache.address + where.queue_first);
+  const auto queued = load_from<uint32_t>(target_, cache.address + where.queue_count);
   for (uint32_t i = 0; i < std::min(queued, where.queue_slots); ++i) {
     const uint64_t slot = (uint64_t{first} + i) % where.queue_slots;
-    waiting.push_back(load_from<uint64_t>(target_, cache + where.queue + slot * sizeof(uint64_t)));
+    waiting.push_back(
+        load_from<uint64_t>(target_, cache.address + where.queue + slot * sizeof(uint64_t)));
   }
   for (const uint64_t block : waiting) {
     if (block != 0) all.push_back({block, 0, owner, List::kWaiting});
@@ -134,7 +98,7 @@ std::vector<uint64_t> TideLists::read_quarantine() const {
 
 std::vector<Listed> TideLists::read_all(uint64_t large_base) const {
   std::vector<Listed> all;
-  for (const uint64_t cache : caches()) add_cache(cache, large_base, all);
+  for (const CacheRecord& cache : read_caches(target_, root_)) add_cache(cache, large_base, all);
   add_depots(all);
   for (const uint64_t block : read_quarantine()) all.push_back({block, 0, 0, List::kQuarantine});
   std::sort(all.begin(), all.end(),

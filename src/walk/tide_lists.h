@@ -8,6 +8,7 @@
 
 #include "walk/heap.h"
 #include "walk/target.h"
+#include "walk/tide_caches.h"
 #include "walk/tide_root.h"
 
 namespace tide::walk {
@@ -30,11 +31,8 @@ class TideLists {
   // Freed blocks whose span or mapping still counts as live, by address (hardened mode).
   std::vector<uint64_t> read_quarantine() const;
 
-  // The addresses of all thread caches.
-  std::vector<uint64_t> caches() const;
-
  private:
-  void add_cache(uint64_t cache, uint64_t large_base, std::vector<Listed>& all) const;
+  void add_cache(const CacheRecord& cache, uint64_t large_base, std::vector<Listed>& all) const;
   void add_depots(std::vector<Listed>& all) const;
 
   const Target& target_;

@@ -107,8 +107,7 @@ std::optional<Place> TideHeap::find(uint64_t address) const {
   for (const TideZone& zone : zones_) {
     if (zone.addresses().contains(address)) return find_in_slab(zone, address);
   }
-  const Range large{large_base_, large_base_ + large_pages_ * root_.root.large.page_bytes};
-  if (large.contains(address)) return find_large(address);
+  if (large_.blocks().contains(address)) return find_large(address);
   if (!is_started_ || !has_engine_) return std::nullopt;
   for (const Large& block : huge_blocks()) {
     if (address < block.address || address >= block.address + block.bytes) continue;
@@ -135,9 +134,7 @@ std::vector<Range> TideHeap::ranges() const {
     const Range range = zone.addresses();
     if (range.start < range.end) ranges.push_back(range);
   }
-  if (large_pages_ != 0) {
-    ranges.push_back({large_base_, large_base_ + large_pages_ * root_.root.large.page_bytes});
-  }
+  if (large_.pages != 0) ranges.push_back(large_.blocks());
   try {
     if (!has_engine_) throw host::Error("the library's own data are not in it");
     for (const Large& block : huge_blocks()) {
@@ -158,18 +155,7 @@ std::vector<Range> TideHeap::records() const {
   try {
     const HeapRanges known =
         HeapReader(target_, reinterpret_cast<uint64_t>(root_.root.self)).ranges();
-    // Not the tables' whole window, which is some TiB long: others may have mapped something in it,
-    // as the kernel a program. Where the tables are is known.
-    std::vector<Range> records;
-    for (const Range& range : known.records) {
-      const bool is_window = range.contains(large_entries_);
-      records.push_back(is_window ? Range{range.start, range.start + layout::kHeaderRoom} : range);
-    }
-    for (const TideZone& zone : zones_) {
-      for (const Range& range : zone.records()) records.push_back(range);
-    }
-    records.push_back(
-        {large_entries_, large_entries_ + large_pages_ * root_.root.large.entry_bytes});
+    std::vector<Range> records = known.records;
     // Blocks that were freed and kept as mappings: nothing in them means anything.
     records.insert(records.end(), known.kept.begin(), known.kept.end());
     const auto guards = reinterpret_cast<uint64_t>(root_.root.guards);

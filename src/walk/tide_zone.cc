@@ -23,21 +23,10 @@ T field(std::span<const std::byte> record, uint32_t offset) {
 }  // namespace
 
 TideZone::TideZone(const Target& target, const TideRoot& root, const layout::ZoneAt& zone)
-    : target_(target), root_(root), slab_bytes_(zone.slab_bytes) {
-  granule_bytes_ = slab_bytes_ / root.root.slabs.granules_per_slab;
-  uint64_t limit = 0;
-  ReadBatch batch;
-  batch.add(root.at(zone.base), base_);
-  batch.add(root.at(zone.states), states_);
-  batch.add(root.at(zone.records), records_);
-  batch.add(root.at(zone.bitmaps), bitmaps_);
-  batch.add(root.at(zone.limit), limit);
-  batch.add(root.at(zone.untouched), untouched_);
-  batch.run(target);
-  const uint64_t slabs = limit / root.root.slabs.granules_per_slab;
-  require_at_most(slabs, kMostSlabs);
-  slabs_ = static_cast<uint32_t>(slabs);
-  untouched_ = std::min(untouched_, slabs_);
+    : target_(target),
+      root_(root),
+      place_(read_zone_place(target, root, zone)),
+      granule_bytes_(zone.slab_bytes / root.root.slabs.granules_per_slab) {
   note_states();
 }
 
@@ -45,15 +34,15 @@ TideZone::TideZone(const Target& target, const TideRoot& root, const layout::Zon
                    const layout::ZoneHeader& header)
     : target_(target),
       root_(root),
-      slab_bytes_(zone.slab_bytes),
-      base_(header.base),
-      states_(header.states),
-      records_(header.records),
-      bitmaps_(header.bitmaps) {
-  granule_bytes_ = slab_bytes_ / root.root.slabs.granules_per_slab;
-  const uint64_t slabs = target.mapped_bytes(base_) / slab_bytes_;
+      granule_bytes_(zone.slab_bytes / root.root.slabs.granules_per_slab) {
+  place_.base = header.base;
+  place_.states = header.states;
+  place_.records = header.records;
+  place_.bitmaps = header.bitmaps;
+  place_.slab_bytes = zone.slab_bytes;
+  const uint64_t slabs = target.mapped_bytes(place_.base) / place_.slab_bytes;
   require_at_most(slabs, kMostSlabs);
-  slabs_ = untouched_ = static_cast<uint32_t>(slabs);
+  place_.slabs = place_.untouched = static_cast<uint32_t>(slabs);
   note_states();
 }
 
@@ -65,7 +54,7 @@ void TideZone::note_states() {
 bool TideZone::decode(std::span<const std::byte> record, uint32_t index, Slab& slab) const {
   const layout::SlabAt& at = root_.root.slabs;
   slab.index = index;
-  slab.address = base_ + uint64_t{index} * slab_bytes_;
+  slab.address = place_.base + uint64_t{index} * place_.slab_bytes;
   slab.size_class = field<uint8_t>(record, at.size_class);
   slab.owner = field<uint16_t>(record, at.owner);
   slab.home = field<uint8_t>(record, at.home);
@@ -78,12 +67,13 @@ bool TideZone::decode(std::span<const std::byte> record, uint32_t index, Slab& s
   for (uint32_t word = 0; word < at.purge_units / 64; ++word) {
     units += static_cast<uint64_t>(std::popcount(field<uint64_t>(record, at.purged + 8 * word)));
   }
-  slab.returned_bytes = units * (slab_bytes_ / at.purge_units);
+  slab.returned_bytes = units * (place_.slab_bytes / at.purge_units);
   if (slab.size_class == 0) return true;
   if (slab.size_class >= root_.classes.size()) return false;
   const uint64_t bytes = root_.classes[slab.size_class].block_bytes;
-  if (bytes < granule_bytes_ || bytes % granule_bytes_ != 0 || bytes > slab_bytes_) return false;
-  return slab.first <= slab.carved && uint64_t{slab.carved} * bytes <= slab_bytes_;
+  if (bytes < granule_bytes_ || bytes % granule_bytes_ != 0 || bytes > place_.slab_bytes)
+    return false;
+  return slab.first <= slab.carved && uint64_t{slab.carved} * bytes <= place_.slab_bytes;
 }
 
 Unknown TideZone::for_each_slab(const std::function<bool(const Slab&)>& visit) const {
@@ -92,20 +82,21 @@ Unknown TideZone::for_each_slab(const std::function<bool(const Slab&)>& visit) c
   Unknown unknown;
   const auto lose = [&](const char* why, uint32_t slabs = 1) {
     unknown.parts += slabs;
-    unknown.bytes += slabs * slab_bytes_;
+    unknown.bytes += slabs * place_.slab_bytes;
     if (unknown.reason.empty()) unknown.reason = why;
   };
   Buffer record_buffer;
   Buffer state_buffer;
-  for (uint32_t begin = 0; begin < untouched_;) {
-    const uint32_t some = std::min(kRecordsAtOnce, untouched_ - begin);
-    const std::span<const std::byte> records =
-        target_.view(records_ + uint64_t{begin} * at.bytes, size_t{some} * at.bytes, record_buffer);
+  for (uint32_t begin = 0; begin < place_.untouched;) {
+    const uint32_t some = std::min(kRecordsAtOnce, place_.untouched - begin);
+    const std::span<const std::byte> records = target_.view(
+        place_.records + uint64_t{begin} * at.bytes, size_t{some} * at.bytes, record_buffer);
     const auto count = static_cast<uint32_t>(records.size() / at.bytes);
     if (count == 0) {
-      const uint64_t here = records_ + uint64_t{begin} * at.bytes;
+      const uint64_t here = place_.records + uint64_t{begin} * at.bytes;
       const uint64_t gap = (target_.next_start(here) - here) / at.bytes;
-      const auto slabs = static_cast<uint32_t>(std::clamp<uint64_t>(gap, 1, untouched_ - begin));
+      const auto slabs =
+          static_cast<uint32_t>(std::clamp<uint64_t>(gap, 1, place_.untouched - begin));
       lose("records of slabs are not there", slabs);
       begin += slabs;
       continue;
@@ -123,8 +114,8 @@ Unknown TideZone::for_each_slab(const std::function<bool(const Slab&)>& visit) c
         // Those of the slabs behind come along; mostly they are wanted, too.
         if (states.empty() || (index - states_begin + 1) * uint64_t{granules} > states.size()) {
           const uint32_t ahead = std::min(kStatesAtOnce, count - i);
-          states = target_.view(states_ + uint64_t{index} * granules, size_t{ahead} * granules,
-                                state_buffer);
+          states = target_.view(place_.states + uint64_t{index} * granules,
+                                size_t{ahead} * granules, state_buffer);
           states_begin = index;
         }
         const uint64_t offset = (index - states_begin) * uint64_t{granules};
@@ -143,21 +134,21 @@ Unknown TideZone::for_each_slab(const std::function<bool(const Slab&)>& visit) c
 
 std::optional<Slab> TideZone::slab_at(uint64_t address, Buffer& buffer) const {
   if (!addresses().contains(address)) return std::nullopt;
-  const auto index = static_cast<uint32_t>((address - base_) / slab_bytes_);
+  const auto index = static_cast<uint32_t>((address - place_.base) / place_.slab_bytes);
   const layout::SlabAt& at = root_.root.slabs;
   Slab slab;
-  if (index >= untouched_) {
+  if (index >= place_.untouched) {
     slab.index = index;
-    slab.address = base_ + uint64_t{index} * slab_bytes_;
+    slab.address = place_.base + uint64_t{index} * place_.slab_bytes;
     return slab;
   }
   Buffer record_buffer;
   const std::span<const std::byte> record =
-      target_.view(records_ + uint64_t{index} * at.bytes, at.bytes, record_buffer);
+      target_.view(place_.records + uint64_t{index} * at.bytes, at.bytes, record_buffer);
   if (record.size() < at.bytes || !decode(record, index, slab)) return std::nullopt;
   if (slab.size_class == 0) return slab;
-  slab.states =
-      target_.view(states_ + uint64_t{index} * at.granules_per_slab, at.granules_per_slab, buffer);
+  slab.states = target_.view(place_.states + uint64_t{index} * at.granules_per_slab,
+                             at.granules_per_slab, buffer);
   if (slab.states.size() < at.granules_per_slab) return std::nullopt;
   return slab;
 }
@@ -185,7 +176,7 @@ std::optional<TideZone::Bits> TideZone::free_bits(const Slab& slab) const {
   Bits bits{};
   const uint32_t bytes = root_.root.slabs.bitmap_bytes;
   if (bytes != sizeof bits ||
-      !target_.try_read(bitmaps_ + uint64_t{slab.index} * bytes, bits.data(), sizeof bits)) {
+      !target_.try_read(place_.bitmaps + uint64_t{slab.index} * bytes, bits.data(), sizeof bits)) {
     return std::nullopt;
   }
   return bits;
@@ -196,17 +187,9 @@ bool TideZone::is_free(const Slab& slab, uint32_t block) const {
   const uint64_t granule = block * granules_of(slab.size_class);
   uint64_t word = 0;
   const uint32_t bytes = root_.root.slabs.bitmap_bytes;
-  return target_.try_read(bitmaps_ + uint64_t{slab.index} * bytes + granule / 64 * 8, &word,
+  return target_.try_read(place_.bitmaps + uint64_t{slab.index} * bytes + granule / 64 * 8, &word,
                           sizeof word) &&
          ((word >> (granule % 64)) & 1) != 0;
-}
-
-std::vector<Range> TideZone::records() const {
-  const layout::SlabAt& at = root_.root.slabs;
-  const uint64_t slabs = slabs_;
-  return {{states_ - layout::kClassMapBytes, states_ + slabs * at.granules_per_slab},
-          {records_, records_ + slabs * at.bytes},
-          {bitmaps_, bitmaps_ + slabs * at.bitmap_bytes}};
 }
 
 }  // namespace tide::walk

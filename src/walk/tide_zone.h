@@ -11,6 +11,7 @@
 #include "walk/heap.h"
 #include "walk/target.h"
 #include "walk/tide_root.h"
+#include "walk/tide_tables.h"
 
 namespace tide::walk {
 
@@ -60,11 +61,9 @@ class TideZone {
     return root_.classes[size_class].block_bytes / granule_bytes_;
   }
   uint64_t granule_bytes() const { return granule_bytes_; }
-  Range addresses() const { return {base_, base_ + uint64_t{slabs_} * slab_bytes_}; }
-  uint64_t slab_bytes() const { return slab_bytes_; }
+  Range addresses() const { return place_.blocks(); }
+  uint64_t slab_bytes() const { return place_.slab_bytes; }
   uint32_t granules_per_slab() const { return root_.root.slabs.granules_per_slab; }
-  // Where the zone's records are.
-  std::vector<Range> records() const;
 
  private:
   void note_states();
@@ -72,14 +71,8 @@ class TideZone {
 
   const Target& target_;
   const TideRoot& root_;
-  uint64_t slab_bytes_ = 0;
+  ZonePlace place_;
   uint64_t granule_bytes_ = 0;
-  uint64_t base_ = 0;
-  uint64_t states_ = 0;
-  uint64_t records_ = 0;
-  uint64_t bitmaps_ = 0;
-  uint32_t slabs_ = 0;      // mapped
-  uint32_t untouched_ = 0;  // from this one on never taken
   std::array<bool, 256> is_live_{};
 };
 

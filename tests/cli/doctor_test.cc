@@ -40,7 +40,7 @@ ProcessPicture tide_process() {
   picture.threads = 1;
   constexpr uint64_t kZones = 0x6f0000000000;
   constexpr uint64_t kWindow = uint64_t{1} << 40;
-  walk::TideHeap heap;
+  walk::TidePicture heap;
   heap.version = "1.2.3";
   heap.ranges.zones = {{kZones, kZones + 3 * kWindow}};
   heap.ranges.records = {{kZones + 3 * kWindow, kZones + 4 * kWindow},

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "host/elf_file.h"
+#include "host/pagemap.h"
 #include "host/preload.h"
 #include "host/program.h"
 #include "host/text_table.h"
@@ -95,6 +99,28 @@ TEST(TextTable, WrapsTheLastColumn) {
             "    words that need more\n"
             "    than one line of\n"
             "    text\n");
+}
+
+TEST(Pagemap, KnowsWhatWasNeverTouched) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t bytes = 1000 * page;
+  void* const start =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(start, MAP_FAILED);
+  madvise(start, bytes, MADV_NOHUGEPAGE);
+  const auto at = reinterpret_cast<uint64_t>(start);
+  const Proc proc;
+  const Pagemap pagemap(proc, getpid());
+  if (!pagemap.resident_bytes(at, at + bytes).has_value()) GTEST_SKIP() << "no pagemap here";
+  EXPECT_EQ(pagemap.first_touched(at, at + bytes), at + bytes);
+  static_cast<char*>(start)[700 * page + 5] = 1;
+  EXPECT_EQ(pagemap.first_touched(at, at + bytes), at + 700 * page);
+  EXPECT_EQ(pagemap.first_touched(at + 8, at + 600 * page), at + 600 * page);
+  EXPECT_EQ(pagemap.first_touched(at + 700 * page + 8, at + bytes), at + 700 * page + 8);
+  EXPECT_EQ(pagemap.first_touched(at + 701 * page, at + bytes), at + bytes);
+  munmap(start, bytes);
+  // Of a process that may not be asked all may have been touched.
+  EXPECT_EQ(Pagemap(proc, 0x7ffffffe).first_touched(at, at + bytes), at);
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ def start(args, folder, seed, mode):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (limit, limit)))
 
 
-def find_core(folder, process):
+def find_core(folder):
     names = [name for name in os.listdir(folder) if name.startswith("core")]
     if not names:
         return None
@@ -121,7 +121,7 @@ def run_one(args, seed, mode):
                 process.wait(timeout=120)
                 if process.returncode != -6:
                     fail(f"the program ended with {process.returncode}: {process.stderr.read()}")
-                what = find_core(folder, process)
+                what = find_core(folder)
                 if what is None:
                     return False
             compare(Table(table), listed(args.build, what), mode != "crash")

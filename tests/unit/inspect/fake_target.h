@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "host/error.h"
 #include "walk/heap.h"
 #include "walk/target.h"
 
@@ -61,11 +60,6 @@ class FakeTarget : public walk::Target {
   const std::vector<walk::Thread>& threads() const override { return threads_; }
   std::string program() const override { return {}; }
 
-  void read(const std::vector<walk::Piece>& pieces) const override {
-    for (const walk::Piece& piece : pieces) {
-      if (!try_read(piece.address, piece.to, piece.bytes)) throw host::Error("not there");
-    }
-  }
   std::span<const std::byte> view(uint64_t address, size_t bytes,
                                   walk::Buffer& /*buffer*/) const override {
     const auto after = memory_.upper_bound(address);

@@ -1,12 +1,13 @@
 // A target and a heap made up by a test: segments with contents, and blocks in them.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
 
-#include "host/error.h"
 #include "inspect/block_index.h"
 #include "walk/heap.h"
 #include "walk/target.h"
@@ -48,6 +49,8 @@ class MadeUpTarget : public walk::Target {
       contents_[i].resize(segments_[i].present);
     }
   }
+  // Nobody ever wrote there, and nobody is to look.
+  void leave_untouched(walk::Range range) { untouched_ = range; }
   std::vector<walk::Thread>& change_threads() { return threads_; }
   // No view has more; views need not end at a word's end.
   void set_most_bytes(size_t most) { most_ = most; }
@@ -57,13 +60,9 @@ class MadeUpTarget : public walk::Target {
   const std::vector<walk::Segment>& segments() const override { return segments_; }
   const std::vector<walk::Thread>& threads() const override { return threads_; }
   std::string program() const override { return {}; }
-  void read(const std::vector<walk::Piece>& pieces) const override {
-    for (const walk::Piece& piece : pieces) {
-      if (!try_read(piece.address, piece.to, piece.bytes)) throw host::Error("not there");
-    }
-  }
   std::span<const std::byte> view(uint64_t address, size_t bytes,
                                   walk::Buffer& /*buffer*/) const override {
+    EXPECT_FALSE(untouched_.contains(address)) << "looks at what was never touched";
     for (size_t i = 0; i < segments_.size(); ++i) {
       if (!segments_[i].contains(address)) continue;
       const uint64_t offset = address - segments_[i].start;
@@ -73,8 +72,12 @@ class MadeUpTarget : public walk::Target {
     }
     return {};
   }
+  uint64_t next_touched(uint64_t address, uint64_t end) const override {
+    return untouched_.contains(address) ? std::min(untouched_.end, end) : address;
+  }
 
  private:
+  walk::Range untouched_{};
   std::vector<walk::Segment> segments_;
   std::vector<std::vector<std::byte>> contents_;
   std::vector<walk::Thread> threads_;

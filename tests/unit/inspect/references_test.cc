@@ -127,6 +127,23 @@ TEST(References, WhatIsCutOffIsCounted) {
   EXPECT_EQ(graph.out(index.count() - 1).size(), 0u);
 }
 
+TEST(References, PagesThatWereNeverTouchedAreNotRead) {
+  constexpr uint64_t kMiB = 1 << 20;
+  MadeUpTarget target;
+  target.add(kHeap, 8 * kMiB);
+  target.leave_untouched({kHeap + kMiB, kHeap + 6 * kMiB});
+  target.put(kHeap + 16, kHeap);
+  target.put(kHeap + 7 * kMiB, kHeap + 5);
+  const BlockIndex index(
+      one_heap({{kHeap, kHeap + 8 * kMiB}}, {{kHeap, 16, 0}, {kHeap + 16, 8 * kMiB - 16, 0}}));
+  const ReferenceGraph graph(target, index);
+  EXPECT_EQ(graph.references(), 1u) << "one after the other to the same block";
+  EXPECT_EQ(graph.missing_bytes(), 0u) << "zeros are not missing";
+  const auto found = references_to(target, index, {kHeap, kHeap + 16}, 10);
+  ASSERT_EQ(found.count, 2u);
+  EXPECT_EQ(found.first[1].offset, 7 * kMiB - 16);
+}
+
 }  // namespace
 
 }  // namespace tide::tests

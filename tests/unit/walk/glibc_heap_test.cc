@@ -171,5 +171,58 @@ TEST(GlibcHeap, SaysWhatAnArenaCountsAndDoesNotShow) {
   EXPECT_EQ(unknown.bytes, 0x100000 - GlibcImage::kHeapBytes);
 }
 
+// The C library's data come late in a core, the break early.
+TEST(GlibcHeap, KnowsTheBreakOfACoreThatWasCutOffBeforeTheMainArena) {
+  GlibcImage image;
+  image.start();
+  const uint64_t live = image.add(0x30);
+  const uint64_t cached = image.add(0x40);
+  for (int i = 0; i < 3; ++i) image.put_in_fast_bin(image.add(0x20));
+  const uint64_t small = image.add(0x20);
+  const uint64_t free = image.add(0x500);
+  const uint64_t last = image.add(0x100);
+  image.cache(cached);
+  image.put_in_bin(free);
+  // What a program may well have: a pointer to a block, a null pointer.
+  image.put(small, live);
+  image.put(last, uint64_t{0});
+  image.lose(GlibcImage::kLibc);
+  image.lose(GlibcImage::kThread);
+  const auto heap = find_glibc_heap(image);
+  ASSERT_NE(heap, nullptr);
+  Unknown unknown;
+  EXPECT_EQ(blocks_of(*heap, &unknown), (Blocks{{live, 0x28}, {small, 0x18}, {last, 0xf8}}));
+  EXPECT_NE(unknown.parts, 0u);
+  EXPECT_NE(unknown.reason.find("3 chunks may be in its fast bins or live"), std::string::npos);
+  EXPECT_EQ(heap->find(image.top() + 64)->where, "top of arena 0");
+  EXPECT_EQ(heap->find(cached)->where, "in the tcache of a thread");
+  EXPECT_NE(heap->find(small - 0x10)->where.find("perhaps live"), std::string::npos);
+}
+
+TEST(GlibcHeap, ListsWhatIsThereOfABreakThatWasCutOff) {
+  GlibcImage image;
+  image.start();
+  const uint64_t live = image.add(0x30);
+  const uint64_t next = image.add(0x1000);
+  image.add(0x500);
+  image.lose(next + 0x100);
+  image.lose(GlibcImage::kLibc);
+  image.lose(GlibcImage::kThread);
+  image.lose(GlibcImage::kMapped);
+  Unknown unknown;
+  EXPECT_EQ(blocks_of(*find_glibc_heap(image), &unknown), (Blocks{{live, 0x28}}))
+      << "whether a chunk is free stands behind it";
+  EXPECT_EQ(unknown.bytes, GlibcImage::kHeap + GlibcImage::kHeapBytes - (next - 16));
+}
+
+TEST(GlibcHeap, IsNoneInACoreThatWasCutOffBeforeTheBreak) {
+  GlibcImage image;
+  image.start();
+  for (const uint64_t start : {GlibcImage::kHeap, GlibcImage::kLibc, GlibcImage::kThread}) {
+    image.lose(start);
+  }
+  EXPECT_EQ(find_glibc_heap(image), nullptr);
+}
+
 }  // namespace
 }  // namespace tide::walk

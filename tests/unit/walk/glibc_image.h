@@ -111,6 +111,13 @@ class GlibcImage : public Target {
     segments_.insert(after, segment);
     bytes_[start].resize(bytes);
   }
+  // From `at` on the segment is not in the core: that was cut off.
+  void lose(uint64_t at) {
+    Segment& segment = segments_[static_cast<size_t>(segment_of(at) - segments_.data())];
+    cut_bytes_ += segment.end - at;
+    segment.present = at - segment.start;
+    bytes_.at(segment.start).resize(segment.present);
+  }
   void forget_threads() { threads_[0].thread_pointer = 0; }
 
   std::string name() const override { return "an image"; }
@@ -118,15 +125,12 @@ class GlibcImage : public Target {
   const std::vector<Segment>& segments() const override { return segments_; }
   const std::vector<Thread>& threads() const override { return threads_; }
   std::string program() const override { return {}; }
-  void read(const std::vector<Piece>& pieces) const override {
-    for (const Piece& piece : pieces) {
-      std::memcpy(piece.to, const_cast<GlibcImage*>(this)->place(piece.address), piece.bytes);
-    }
-  }
+  uint64_t cut_bytes() const override { return cut_bytes_; }
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer&) const override {
     const Segment* const segment = segment_of(address);
     if (segment == nullptr) return {};
     const std::vector<std::byte>& all = bytes_.at(segment->start);
+    if (address - segment->start >= all.size()) return {};
     const std::span<const std::byte> rest = std::span(all).subspan(address - segment->start);
     return rest.first(std::min(bytes, rest.size()));
   }
@@ -152,6 +156,7 @@ class GlibcImage : public Target {
   std::vector<Thread> threads_;
   uint64_t next_ = kHeap;
   uint64_t cache_ = 0;
+  uint64_t cut_bytes_ = 0;
 };
 
 }  // namespace tide::walk

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -10,22 +11,44 @@
 #include "heap/engine_map.h"
 #include "host/error.h"
 #include "tests/unit/engine_client.h"
+#include "walk/tide_heap.h"
+#include "walk/tide_tables.h"
 
 namespace tide::tests {
 namespace {
 
-class OwnMemory : public walk::MemorySource {
+// Our own memory, where nothing is at the addresses of null pointers' fields.
+class OwnMemory : public walk::Target {
  public:
-  void read(const std::vector<walk::Piece>& pieces) const override {
-    for (const walk::Piece& piece : pieces) {
-      memcpy(piece.to, reinterpret_cast<const void*>(piece.address), piece.bytes);
-    }
+  std::string name() const override { return "ourselves"; }
+  bool is_core() const override { return false; }
+  const std::vector<walk::Segment>& segments() const override { return segments_; }
+  const std::vector<walk::Thread>& threads() const override { return threads_; }
+  std::string program() const override { return {}; }
+  std::span<const std::byte> view(uint64_t address, size_t bytes, walk::Buffer&) const override {
+    if (address < 65536) return {};
+    return {reinterpret_cast<const std::byte*>(address), bytes};
   }
+
+ private:
+  std::vector<walk::Segment> segments_;
+  std::vector<walk::Thread> threads_;
 };
+
+bool holds(const std::vector<walk::Range>& ranges, uint64_t address) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const walk::Range& range) { return range.contains(address); });
+}
+bool holds(const std::vector<walk::Range>& ranges, const void* p) {
+  return holds(ranges, reinterpret_cast<uint64_t>(p));
+}
 
 class HeapReaderTest : public testing::Test {
  protected:
-  HeapReaderTest() { root_.library_version = TIDE_VERSION; }
+  HeapReaderTest() {
+    root_.library_version = TIDE_VERSION;
+    root_.self = &root_;
+  }
   walk::HeapReader reader() const { return {memory_, reinterpret_cast<uint64_t>(&root_)}; }
 
   void expect_same() {
@@ -151,13 +174,6 @@ TEST_F(HeapReaderTest, ReadsPurgeFigures) {
 TEST_F(HeapReaderTest, KnowsWhereTheMemoryIs) {
   ASSERT_TRUE(box_.start());
   Client thread(*box_.engine);
-  const auto holds = [](const std::vector<walk::Range>& ranges, const void* p) {
-    const auto address = reinterpret_cast<uint64_t>(p);
-    for (const walk::Range& range : ranges) {
-      if (address >= range.start && address < range.end) return true;
-    }
-    return false;
-  };
   void* const huge = thread.allocate(40'000'000);
   void* const freed = thread.allocate(50'000'000);
   void* const small = thread.allocate(10);
@@ -171,6 +187,49 @@ TEST_F(HeapReaderTest, KnowsWhereTheMemoryIs) {
   EXPECT_TRUE(holds(ranges.kept, freed));
   EXPECT_TRUE(holds(ranges.records, thread.cache()));
   EXPECT_FALSE(holds(ranges.records, small));
+}
+
+// Others may map something behind what a zone or a table has grown to.
+TEST_F(HeapReaderTest, AWindowIsTheHeapsOwnOnlyAsFarAsItIsMapped) {
+  ASSERT_TRUE(box_.start());
+  Client thread(*box_.engine);
+  void* const small = thread.allocate(10);
+  void* const mid = thread.allocate(10'000);
+  void* const large = thread.allocate(100'000);
+  const walk::TideHeap heap(memory_, reinterpret_cast<uint64_t>(&root_));
+  const walk::HeapRanges figures = reader().ranges();
+  const auto base = *reinterpret_cast<const uint64_t*>(
+      reinterpret_cast<const char*>(box_.engine.get()) + root_.windows.base);
+  const auto window = *reinterpret_cast<const uint64_t*>(
+      reinterpret_cast<const char*>(box_.engine.get()) + root_.windows.window_bytes);
+  EXPECT_TRUE(holds(figures.records, base)) << "the header";
+  EXPECT_TRUE(holds(heap.records(), base));
+  for (uint64_t i = 0; i < 4; ++i) {
+    const uint64_t behind = base + (i + 1) * window - 4096;
+    EXPECT_FALSE(holds(figures.records, behind)) << i;
+    EXPECT_FALSE(holds(figures.zones, behind)) << i;
+    EXPECT_FALSE(holds(heap.records(), behind)) << i;
+    EXPECT_FALSE(holds(heap.ranges(), behind)) << i;
+  }
+  for (void* p : {small, mid, large}) {
+    EXPECT_TRUE(holds(heap.ranges(), p));
+    EXPECT_FALSE(holds(heap.records(), p));
+  }
+  EXPECT_TRUE(holds(heap.records(), thread.cache()));
+  // All that is mapped for the heap's records is in them, and nothing else.
+  uint64_t in_tables = 0;
+  for (const layout::ZoneAt& zone : root_.zones) {
+    const walk::TideRoot root = walk::read_tide_root(memory_, reinterpret_cast<uint64_t>(&root_));
+    for (const walk::Range& table : walk::read_zone_place(memory_, root, zone).tables()) {
+      EXPECT_TRUE(holds(heap.records(), table.start));
+      EXPECT_TRUE(holds(heap.records(), table.end - 1));
+      EXPECT_GE(table.start, base);
+      EXPECT_LE(table.end, base + window);
+      in_tables += table.end - table.start;
+    }
+  }
+  EXPECT_GT(in_tables, 0u);
+  EXPECT_LE(in_tables, reader().figures().totals.metadata_bytes);
 }
 
 TEST_F(HeapReaderTest, RefusesWhatItDoesNotKnow) {

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <map>
 
-#include "host/error.h"
 #include "layout/heap_note.h"
 #include "layout/heap_root.h"
 #include "walk/tide_root.h"
@@ -23,11 +22,6 @@ class FakeTarget : public walk::Target {
   const std::vector<walk::Segment>& segments() const override { return segments_; }
   const std::vector<walk::Thread>& threads() const override { return threads_; }
   std::string program() const override { return {}; }
-  void read(const std::vector<walk::Piece>& pieces) const override {
-    for (const walk::Piece& piece : pieces) {
-      if (!try_read(piece.address, piece.to, piece.bytes)) throw host::Error("not there");
-    }
-  }
   std::span<const std::byte> view(uint64_t address, size_t bytes, walk::Buffer&) const override {
     const walk::Segment* const segment = segment_of(address);
     if (segment == nullptr) return {};
