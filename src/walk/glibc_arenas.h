@@ -14,7 +14,8 @@ namespace tide::walk::glibc {
 struct Arena {
   uint64_t address = 0;
   bool is_main = false;
-  bool has_state = true;  // else it is not in the core, and all of `state` is 0
+  bool has_fast_bins = true;  // all chunks of its fast bins are known
+  bool has_state = true;      // else it is not in the core, and all of `state` is 0
   ArenaState state{};
 };
 

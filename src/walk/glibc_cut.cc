@@ -84,12 +84,13 @@ void add_arenas(const Memory& memory, Arenas& arenas) {
   }
 }
 
-// visit(chunk) for all that are live as far as is known, of regions that are wanted.
+// visit(chunk) for all that are live as far as is known; of arenas whose fast bins are known only
+// if they are wanted.
 template <class Visit>
 void for_each_live(const Memory& memory, const Arenas& arenas, const ChunkSet& records,
-                   const ChunkSet& cached, bool with_state, Visit visit) {
+                   const ChunkSet& cached, bool with_known, Visit visit) {
   for (const Region& region : arenas.regions) {
-    if (arenas.all[region.arena].has_state && !with_state) continue;
+    if (arenas.all[region.arena].has_fast_bins && !with_known) continue;
     ChunkWalk walk(memory, arenas, region, {&cached, &records, nullptr});
     for (auto chunks = walk.next(); !chunks.empty(); chunks = walk.next()) {
       for (const Chunk& chunk : chunks) {

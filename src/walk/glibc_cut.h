@@ -23,8 +23,8 @@ Arenas find_cut_arenas(const Memory& memory);
 void add_marked_chunks(const Memory& memory, const Arenas& arenas,
                        const std::vector<FoundCache>& caches, ChunkSet& cached);
 
-// Chunks of arenas without a record that may be in a fast bin: their first words are links of one,
-// or are left from when they were.
+// Chunks of arenas whose fast bins are not known that may be in one: their first words are links of
+// one, or are left from when they were.
 struct Doubtful {
   ChunkSet chunks;
   uint64_t count = 0;

@@ -52,7 +52,10 @@ FreeLists::FreeLists(const Memory& memory, Arenas& arenas) : memory_(memory), ar
   caches_ = find_thread_caches(memory, arenas);
   find_variant(memory, caches_, arenas);
   for (const FoundCache& cache : caches_) add_cache(cache);
-  for (uint32_t number = 0; number < arenas.all.size(); ++number) add_fast_bins(number);
+  for (uint32_t number = 0; number < arenas.all.size(); ++number) {
+    Arena& arena = arenas.all[number];
+    arena.has_fast_bins = add_fast_bins(number) && arena.has_state;
+  }
   if (!arenas.is_cut) return;
   add_marked_chunks(memory, arenas, caches_, cached_);
   doubtful_ = find_doubtful_chunks(memory, arenas, records_, cached_);
@@ -92,7 +95,8 @@ void FreeLists::add_cache(const FoundCache& cache) {
   threads_.push_back(thread);
 }
 
-void FreeLists::add_fast_bins(uint32_t number) {
+bool FreeLists::add_fast_bins(uint32_t number) {
+  bool has_all = true;
   const Arena& arena = arenas_.all[number];
   for (size_t bin = 0; bin < ArenaState::kFastBins; ++bin) {
     const uint64_t bytes = fast_chunk_bytes(bin);
@@ -107,8 +111,11 @@ void FreeLists::add_fast_bins(uint32_t number) {
                             "after it was freed");
           return is_new;
         });
-    if (!fault.empty()) note(arena.address, name + ' ' + fault);
+    if (fault.empty()) continue;
+    note(arena.address, name + ' ' + fault);
+    has_all = false;
   }
+  return has_all;
 }
 
 const ChunkSet& FreeLists::in_bins() const {

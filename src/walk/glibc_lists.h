@@ -39,7 +39,8 @@ class FreeLists {
 
  private:
   void add_cache(const FoundCache& cache);
-  void add_fast_bins(uint32_t number);
+  // False: not all of them could be read.
+  bool add_fast_bins(uint32_t number);
   void add_bins(uint32_t number) const;
   void note(uint64_t at, std::string text) const;
 
