@@ -99,8 +99,7 @@ Unknown GlibcHeap::missing() const {
   unknown.parts += 1 + lists_.doubtful().count;
   unknown.bytes += lists_.doubtful().bytes;
   unknown.reason = fmt::format(
-      "what the main arena says of itself is missing: {} chunks may be in fast bins or live "
-      "and "
+      "what the main arena says of itself is missing: {} chunks may be in fast bins or live and "
       "are left out, mappings of its own are not found",
       lists_.doubtful().count);
   return unknown;
