@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Checks what libtide.so needs, exports and does at start.
+"""Checks what libtide.so and libtide-trace.so need, export and do at start.
 
-usage: tools/check_symbols.py LIBTIDE_SO
+usage: tools/check_symbols.py LIBRARY
 
 It may need libc only; what it takes from libstdc++ is weak and on a list; it exports exactly the
-names of tests/checks/exports.txt and the functions that include/tide/tide.h declares; it has no
-static constructor; its thread-local data is initial-exec and small.
+names of a list in tests/checks and the functions that headers of include/tide declare (EXPORTS);
+it has no static constructor; its thread-local data is initial-exec and small.
 """
 
 import pathlib
@@ -16,6 +16,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAX_TLS_BYTES = 64  # the loader keeps little room for static TLS of libraries that come by dlopen
 LIBRARIES = re.compile(r"libc\.so\.6$|ld-linux.*\.so\.\d$")
+
+# The list and the headers that say what a library exports.
+EXPORTS = {
+    "libtide.so": ("exports.txt", ("tide.h", "trace.h")),
+    "libtide-trace.so": ("trace_exports.txt", ("trace.h",)),
+}
 
 # Null unless the program itself brings libstdc++.
 WEAK_CXX = {
@@ -45,12 +51,18 @@ def dynamic_symbols(library):
             yield cells[7].split("@")[0], cells[4], cells[3], cells[6] != "UND"
 
 
-def expected_exports():
-    text = (ROOT / "tests/checks/exports.txt").read_text()
+def exports_of(library):
+    name = re.sub(r"\.so.*", ".so", pathlib.Path(library).name)
+    return EXPORTS.get(name, EXPORTS["libtide.so"])
+
+
+def expected_exports(library):
+    listed, headers = exports_of(library)
+    text = (ROOT / "tests/checks" / listed).read_text()
     names = {line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"}
-    header = ROOT / "include/tide/tide.h"
-    if header.exists():
-        code = re.sub(r"//[^\n]*|/\*.*?\*/|^\s*#[^\n]*", "", header.read_text(), flags=re.S | re.M)
+    for header in headers:
+        path = ROOT / "include/tide" / header
+        code = re.sub(r"//[^\n]*|/\*.*?\*/|^\s*#[^\n]*", "", path.read_text(), flags=re.S | re.M)
         # A declaration, not a pointer to a function: the name directly before the parenthesis.
         names |= set(re.findall(r"\b(tide_\w+)\s*\(", code))
     return names
@@ -79,11 +91,12 @@ def check_undefined(library, report):
 
 def check_exports(library, report):
     exported = {name for name, _, _, defined in dynamic_symbols(library) if defined}
-    expected = expected_exports()
+    expected = expected_exports(library)
+    listed = exports_of(library)[0]
     for name in sorted(expected - exported):
-        report(f"does not export {name}; define it in src/override")
+        report(f"does not export {name}; define it in src/override or src/preload")
     for name in sorted(exported - expected):
-        report(f"exports {name}, in neither tests/checks/exports.txt nor tide.h; hide it or list it")
+        report(f"exports {name}, in neither tests/checks/{listed} nor a header; hide it or list it")
 
 
 def check_constructors(library, report):
@@ -117,7 +130,8 @@ def check_tls(library, report):
 
 def check_flags(library, report):
     text = readelf("-d", library)
-    if not re.search(r"\(SONAME\).*\[libtide\.so\.\d+\]", text):
+    # One that is only ever preloaded by its path needs no number.
+    if not re.search(r"\(SONAME\).*\[(libtide\.so\.\d+|libtide-trace\.so)\]", text):
         report("has no SONAME libtide.so.N")
     for flag, option in (("NODELETE", "-z nodelete"), ("NOW", "-z now")):
         if not re.search(rf"\((FLAGS_1|FLAGS)\).*\b{flag}\b|BIND_{flag}", text):

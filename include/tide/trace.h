@@ -47,8 +47,7 @@ int tide_trace_reset(void) TIDE_TRACE_NOTHROW;
    moment, up to 32 KiB of records. -1 with errno EIO: the recording tool is gone. */
 int tide_trace_sync(void) TIDE_TRACE_NOTHROW;
 
-/* Gives this moment a name in the trace. `name` may be of any length; what a packet does not hold
-   is cut off. */
+/* Gives this moment a name in the trace; of a long one the first 16,000 bytes at least. */
 int tide_trace_marker(const char* name) TIDE_TRACE_NOTHROW;
 
 #if defined(__cplusplus)

@@ -33,9 +33,8 @@ enum class Rank : uint8_t {
 };
 
 inline constexpr const char* kRankNames[] = {
-    "options", "start", "purge", "heap purge", "drain",    "large",      "huge",
-    "caches",  "heaps", "slabs", "zone",       "metadata", "quarantine", "guards",
-    "trace"};
+    "options", "start", "purge", "heap purge", "drain",      "large",  "huge", "caches",
+    "heaps",   "slabs", "zone",  "metadata",   "quarantine", "guards", "trace"};
 
 #if TIDE_CHECK >= 1
 // A bit per rank.

@@ -1,5 +1,6 @@
 #include "preload/entry.h"
 
+#include "preload/bootstrap.h"
 #include "probe/arena_map.h"
 
 namespace tide::preload {
@@ -46,9 +47,35 @@ TIDE_NOINLINE ThreadStream* enter_aside(const void* frame) {
     default:
       // An exception has ended the call; stacks grow down.
       if (reinterpret_cast<uintptr_t>(frame) < stream.busy) return nullptr;
-      stream.busy = probe::kIdle;
+      leave_call(stream, 0);
+      set_busy(stream, probe::kIdle);
       return &stream;
   }
+}
+
+namespace {
+
+// Whether the thread is in a call that is recorded, and no record is in the making.
+bool is_in_call(const ThreadStream& stream) {
+  return stream.busy != probe::kIdle && stream.busy != probe::kWriting &&
+         stream.busy != probe::kClosed;
+}
+
+}  // namespace
+
+TIDE_NOINLINE void given_aside(Call call, void* p, size_t bytes, bool has_extra, uint64_t extra) {
+  ThreadStream& stream = *probe::t_stream;
+  if (!is_in_call(stream) || is_bootstrap(p)) return;
+  probe::note_nested(stream, {call, has_extra, number(p), bytes, slack_of(p, bytes), extra});
+}
+
+TIDE_NOINLINE void taken_aside(Call call, void* p) {
+  ThreadStream& stream = *probe::t_stream;
+  if (!is_in_call(stream)) return;
+  const uintptr_t busy = stream.busy;
+  set_busy(stream, probe::kWriting);
+  probe::record_nested_release(stream, call, number(p));
+  set_busy(stream, busy);
 }
 
 }  // namespace tide::preload

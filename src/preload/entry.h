@@ -46,15 +46,30 @@ TIDE_INLINE uint64_t slack_of(void* p, size_t bytes) {
 
 TIDE_INLINE uint64_t number(const void* p) { return reinterpret_cast<uintptr_t>(p); }
 
+// After the next library has served a call with `result`, the block that it gave, if any.
+TIDE_INLINE void leave_call(ThreadStream& stream, uint64_t result) {
+  set_busy(stream, probe::kWriting);
+  if (TIDE_UNLIKELY(stream.nested_count != 0)) probe::record_nested(stream, result);
+}
+
+// A call that nobody recorded has given `p`: perhaps it was inside of one that is.
+void given_aside(Call call, void* p, size_t bytes, bool has_extra, uint64_t extra);
+// The same for one that takes it, before it does.
+void taken_aside(Call call, void* p);
+
 // A call that gives a block and has no extras. `serve` makes it.
 template <class Serve>
 TIDE_INLINE void* giving(const void* frame, Call call, size_t bytes, Serve serve) {
   ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
+  if (TIDE_UNLIKELY(stream == nullptr)) {
+    void* const p = serve();
+    given_aside(call, p, bytes, false, 0);
+    return p;
+  }
   set_busy(*stream, probe::kInCall);
   void* const p = serve();
   const uint64_t slack = slack_of(p, bytes);
-  set_busy(*stream, probe::kWriting);
+  leave_call(*stream, number(p));
   probe::record(*stream, frame, call, number(p), bytes, slack);
   set_busy(*stream, probe::kIdle);
   return p;
@@ -65,25 +80,37 @@ template <class Serve>
 TIDE_INLINE void* giving_with(const void* frame, Call call, size_t bytes, uint64_t extra,
                               Serve serve) {
   ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
+  if (TIDE_UNLIKELY(stream == nullptr)) {
+    void* const p = serve();
+    given_aside(call, p, bytes, true, extra);
+    return p;
+  }
   set_busy(*stream, probe::kInCall);
   void* const p = serve();
   const uint64_t slack = slack_of(p, bytes);
-  set_busy(*stream, probe::kWriting);
+  leave_call(*stream, number(p));
   probe::record_with(*stream, frame, call, number(p), bytes, slack, extra);
   set_busy(*stream, probe::kIdle);
   return p;
 }
 
-// A call that takes a block: `write` records it, `serve` does it.
+// A call that takes the block at `p`: `write` records it, `serve` does it.
 template <class Write, class Serve>
-TIDE_INLINE void taking(const void* frame, Write write, Serve serve) {
+TIDE_INLINE void taking(const void* frame, Call call, void* p, Write write, Serve serve) {
   ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
+  if (TIDE_UNLIKELY(stream == nullptr)) {
+    taken_aside(call, p);
+    return serve();
+  }
+  if (TIDE_UNLIKELY(number(p) == stream->hidden && p != nullptr)) {
+    stream->hidden = 0;
+    return serve();
+  }
   set_busy(*stream, probe::kWriting);
   write(*stream);
   set_busy(*stream, probe::kInCall);
   serve();
+  if (TIDE_UNLIKELY(stream->nested_count != 0)) leave_call(*stream, 0);
   set_busy(*stream, probe::kIdle);
 }
 

@@ -25,7 +25,7 @@ TIDE_INLINE void* resizing(const void* frame, size_t bytes, Write write, Serve s
   set_busy(*stream, probe::kInCall);
   void* const result = serve();
   const uint64_t slack = slack_of(result, bytes);
-  set_busy(*stream, probe::kWriting);
+  leave_call(*stream, number(result));
   probe::record(*stream, frame, Call::kReallocDone, number(result), 0, slack);
   set_busy(*stream, probe::kIdle);
   return result;
@@ -48,7 +48,8 @@ TIDE_EXPORT void free(void* p) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return;
   const void* const frame = TIDE_FRAME;
   taking(
-      frame, [=](ThreadStream& s) { probe::record(s, frame, Call::kFree, number(p), 0, 0); },
+      frame, Call::kFree, p,
+      [=](ThreadStream& s) { probe::record(s, frame, Call::kFree, number(p), 0, 0); },
       [=] { g_next.free(p); });
 }
 
@@ -82,7 +83,7 @@ TIDE_EXPORT void free_sized(void* p, size_t bytes) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return;
   const void* const frame = TIDE_FRAME;
   taking(
-      frame,
+      frame, Call::kFreeSized, p,
       [=](ThreadStream& s) { probe::record(s, frame, Call::kFreeSized, number(p), bytes, 0); },
       [=] { g_next.free_sized(p, bytes); });
 }
@@ -91,7 +92,7 @@ TIDE_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t bytes) noe
   if (TIDE_UNLIKELY(is_bootstrap(p))) return;
   const void* const frame = TIDE_FRAME;
   taking(
-      frame,
+      frame, Call::kFreeAlignedSized, p,
       [=](ThreadStream& s) {
         probe::record_with(s, frame, Call::kFreeAlignedSized, number(p), bytes, 0, alignment);
       },
@@ -116,7 +117,7 @@ TIDE_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) no
   const int error = g_next.posix_memalign(result, alignment, bytes);
   void* const p = error == 0 ? *result : nullptr;
   const uint64_t slack = slack_of(p, bytes);
-  set_busy(*stream, probe::kWriting);
+  leave_call(*stream, number(p));
   probe::record_slow(*stream, frame,
                      {Call::kPosixMemalign,
                       number(p),

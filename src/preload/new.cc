@@ -26,7 +26,7 @@ TIDE_INLINE void* giving_or_throwing(const void* frame, Call call, size_t bytes,
   set_busy(*stream, reinterpret_cast<uintptr_t>(frame));
   void* const p = serve();
   const uint64_t slack = slack_of(p, bytes);
-  set_busy(*stream, probe::kWriting);
+  leave_call(*stream, number(p));
   probe::record(*stream, frame, call, number(p), bytes, slack);
   set_busy(*stream, probe::kIdle);
   return p;
@@ -41,7 +41,7 @@ TIDE_INLINE void* giving_form(const void* frame, size_t bytes, uint64_t form, si
   set_busy(*stream, reinterpret_cast<uintptr_t>(frame));
   void* const p = serve();
   const uint64_t slack = slack_of(p, bytes);
-  set_busy(*stream, probe::kWriting);
+  leave_call(*stream, number(p));
   probe::record_slow(*stream, frame,
                      {Call::kNewForm,
                       number(p),
@@ -57,21 +57,22 @@ TIDE_INLINE void* giving_form(const void* frame, size_t bytes, uint64_t form, si
 template <class Serve>
 TIDE_INLINE void taking_plain(const void* frame, Call call, void* p, Serve serve) {
   taking(
-      frame, [=](ThreadStream& s) { probe::record(s, frame, call, number(p), 0, 0); }, serve);
+      frame, call, p, [=](ThreadStream& s) { probe::record(s, frame, call, number(p), 0, 0); },
+      serve);
 }
 
 template <class Serve>
 TIDE_INLINE void taking_sized(const void* frame, Call call, void* p, size_t bytes, Serve serve) {
   taking(
-      frame, [=](ThreadStream& s) { probe::record_sized(s, frame, call, number(p), bytes); },
-      serve);
+      frame, call, p,
+      [=](ThreadStream& s) { probe::record_sized(s, frame, call, number(p), bytes); }, serve);
 }
 
 template <class Serve>
 TIDE_INLINE void taking_form(const void* frame, void* p, size_t bytes, uint64_t form,
                              size_t alignment, Serve serve) {
   taking(
-      frame,
+      frame, Call::kFree, p,
       [=](ThreadStream& s) {
         probe::record_slow(s, frame,
                            {Call::kDeleteForm,

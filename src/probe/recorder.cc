@@ -1,5 +1,6 @@
 #include "probe/recorder.h"
 
+#include "base/mix.h"
 #include "probe/module_notes.h"
 #include "probe/packets.h"
 #include "probe/recorded_process.h"
@@ -117,6 +118,12 @@ bool begin_packet(ThreadStream& stream) {
   return true;
 }
 
+// For a text that may be cut.
+size_t text_room(std::string_view text) {
+  const size_t most = g_recording.arena->packet_bytes / 2;
+  return kEventBytes + (text.size() < most ? text.size() : most);
+}
+
 bool has_room(const ThreadStream& stream, size_t bytes) {
   return stream.head != nullptr && static_cast<size_t>(stream.end - stream.cursor.at) >= bytes;
 }
@@ -133,12 +140,17 @@ bool make_room(ThreadStream& stream, size_t bytes) {
   return false;
 }
 
-uint64_t stack_number(ThreadStream& stream, const void* frame, uint64_t tick) {
+TIDE_INLINE uint64_t stack_number(ThreadStream& stream, const void* frame, uint64_t tick) {
   uintptr_t frames[kMostFrames];
-  const size_t count = g_recording.stacks == StackKind::kFramePointers
-                           ? sys::walk_frames(frame, stream.stack, frames, g_recording.stack_depth)
-                           : sys::capture_stack(frames, g_recording.stack_depth);
-  return count == 0 ? 0 : number_stack(stream, frames, count, tick);
+  sys::FrameChain chain{0, 0};
+  if (TIDE_LIKELY(g_recording.stacks == StackKind::kFramePointers)) {
+    chain = sys::walk_frames(frame, stream.stack, frames, g_recording.stack_depth);
+  } else {
+    chain.count = sys::capture_stack(frames, g_recording.stack_depth);
+    for (size_t i = 0; i < chain.count; ++i) chain.hash = sys::hash_frame(chain.hash, frames[i]);
+  }
+  if (chain.count == 0) return 0;
+  return number_stack(stream, frames, chain.count, base::mix(chain.hash), tick);
 }
 
 void thread_ended(void* argument) {
@@ -226,6 +238,14 @@ namespace detail {
 
 TIDE_NOINLINE void record_aside(ThreadStream& stream, const void* frame, Call call,
                                 uint64_t pointer, uint64_t size, uint64_t slack) {
+  // The way of all events whose call stack is wanted.
+  if (TIDE_LIKELY(frame != nullptr && g_recording.stacks != StackKind::kNone && is_recording() &&
+                  has_room(stream, kMostStackRecord + kEventBytes))) {
+    const uint64_t tick = now();
+    const uint64_t detail = stack_number(stream, frame, tick) << 3;
+    format::put_record(stream.cursor, call, tick, pointer, size, slack, detail);
+    return publish(stream);
+  }
   record_slow(stream, frame, {call, pointer, size, slack, {}, 0, false});
 }
 
@@ -239,14 +259,14 @@ TIDE_NOINLINE void record_aside_with(ThreadStream& stream, const void* frame, Ca
 
 void record_note(ThreadStream& stream, format::Note note, uint64_t number, uint64_t second,
                  std::string_view text) {
-  if (is_recording() && make_room(stream, kEventBytes + text.size())) {
+  if (is_recording() && make_room(stream, text_room(text))) {
     write_note(stream, note, number, second, text);
   }
 }
 
 void record_process(ThreadStream& stream, format::ProcessNote note, uint64_t number,
                     std::string_view text) {
-  if (!is_recording() || !make_room(stream, kEventBytes + text.size())) return;
+  if (!is_recording() || !make_room(stream, text_room(text))) return;
   write_text(stream, {Call::kProcess, 0, 0, 0, {number_of(note), number}, 2, false}, text);
 }
 
@@ -254,6 +274,44 @@ void count_lost(ThreadStream& stream) {
   ++stream.lost;
   format::ProcessSlot* const slot = known_slot();
   (slot != nullptr ? slot->lost : g_recording.arena->lost).fetch_add(1, std::memory_order_relaxed);
+}
+
+void note_nested(ThreadStream& stream, const NestedBlock& block) {
+  if (block.pointer == 0 || !is_recording()) return;
+  if (stream.nested_count == kMostNested) return count_lost(stream);
+  stream.nested[stream.nested_count++] = block;
+}
+
+TIDE_COLD void record_nested(ThreadStream& stream, uint64_t result) {
+  const uint32_t count = stream.nested_count;
+  stream.nested_count = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const NestedBlock& block = stream.nested[i];
+    if (block.pointer == result) continue;
+    if (stream.hidden == 0) {
+      stream.hidden = block.pointer;
+      continue;
+    }
+    record_slow(stream, nullptr,
+                {block.call,
+                 block.pointer,
+                 block.size,
+                 block.slack,
+                 {block.extra},
+                 block.has_extra ? 1u : 0u,
+                 false});
+  }
+}
+
+void record_nested_release(ThreadStream& stream, Call call, uint64_t pointer) {
+  for (uint32_t i = 0; i < stream.nested_count; ++i) {
+    if (stream.nested[i].pointer != pointer) continue;
+    stream.nested[i] = stream.nested[--stream.nested_count];
+    return;
+  }
+  // The call outside has been recorded when it takes a block.
+  if (pointer == 0 || pointer == stream.cursor.last_pointer) return;
+  record_slow(stream, nullptr, {call, pointer, 0, 0, {}, 0, false});
 }
 
 ControlResult pause_recording(ThreadStream& stream) {

@@ -127,7 +127,7 @@ TIDE_INLINE void record_sized(ThreadStream& stream, const void* frame, Call call
   publish(stream);
 }
 
-// Notes. A text that does not fit into a packet is cut.
+// Notes. A text that does not fit into the packet is cut; half a packet does always.
 void record_note(ThreadStream& stream, format::Note note, uint64_t number, uint64_t second,
                  std::string_view text);
 void record_process(ThreadStream& stream, format::ProcessNote note, uint64_t number,
@@ -136,6 +136,17 @@ void record_process(ThreadStream& stream, format::ProcessNote note, uint64_t num
 // An event that can't be recorded: for want of a packet, or a signal handler's in the middle of a
 // record.
 void count_lost(ThreadStream& stream);
+
+// Calls inside of a call that is recorded are the same block once more (operator new calls malloc),
+// or something of the allocator's own. Which one an allocation is shows when the call outside
+// returns.
+void note_nested(ThreadStream& stream, const NestedBlock& block);
+// For those that are not `result`, the block that the call outside has given. Tide takes one for
+// each thread in its first call, and the C library frees it when the thread ends: it is hidden, and
+// so will be its end. Others are recorded.
+void record_nested(ThreadStream& stream, uint64_t result);
+// A release inside of a call; recorded unless it is of the very block that the call is about.
+void record_nested_release(ThreadStream& stream, Call call, uint64_t pointer);
 
 // Object files may have come since the last call of record_modules().
 void expect_modules();

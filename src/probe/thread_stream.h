@@ -17,9 +17,20 @@ namespace tide::probe {
 enum Busy : uintptr_t {
   kIdle = 0,
   kWriting = 1,  // a record is in the making: who comes now is a signal handler
-  kInCall = 2,   // in a call that is recorded: calls inside of it are not
+  kInCall = 2,   // in a call that is recorded
   kClosed = 3,   // nothing can be recorded here yet, or ever
 };
+
+// An allocation inside of a call that is recorded.
+struct NestedBlock {
+  format::Call call;
+  bool has_extra;
+  uint64_t pointer;
+  uint64_t size;
+  uint64_t slack;
+  uint64_t extra;
+};
+inline constexpr uint32_t kMostNested = 4;
 
 struct ThreadStream {
   format::RecordCursor cursor;
@@ -29,6 +40,8 @@ struct ThreadStream {
   uint8_t* records;  // of the packet, after its head
   format::PacketHead* head;
   uintptr_t busy;
+  uint32_t nested_count;  // below
+  uint64_t hidden;        // an allocation of the allocator's own, see record_nested(); 0: none
 
   // Only the slow path looks at what follows.
   uint8_t* end;     // of the packet
@@ -45,6 +58,8 @@ struct ThreadStream {
   // Call stacks that have numbers: see stack_numbers.h.
   uint64_t stacks_before;  // numbers given before the table was emptied last
   uint32_t stacks_here;
+
+  NestedBlock nested[kMostNested];
 
   // What a thread that is being made will run.
   void* (*routine)(void*);

@@ -18,26 +18,41 @@ struct StackBounds {
 // Reads the list of mappings: slow, but without allocation and locks. `inside` lies on the stack.
 StackBounds stack_bounds(uintptr_t inside);
 
+// Told apart by the hash of their frames.
+struct FrameChain {
+  size_t count;
+  uint64_t hash;
+};
+
+inline constexpr uint64_t kFrameFactor = 0x9fb21c651e98df25;
+// One frame more.
+TIDE_INLINE uint64_t hash_frame(uint64_t hash, uintptr_t frame) {
+  return (hash ^ frame) * kFrameFactor;
+}
+
 // Writes the return addresses found from `frame` on, the innermost first; at most `most`, which is
 // not 0. Reads nothing but the pair at `frame`, which is the caller's own, what `bounds` contain
-// above it, and, on a stack that is not between them, the rest of its page.
-TIDE_INLINE size_t walk_frames(const void* frame, StackBounds bounds, uintptr_t* frames,
-                               size_t most) {
+// above it, and, on a stack that is not between them, the rest of its page. Hashing goes on while
+// the next pair is on its way.
+TIDE_INLINE FrameChain walk_frames(const void* frame, StackBounds bounds, uintptr_t* frames,
+                                   size_t most) {
   constexpr uintptr_t kPair = 2 * sizeof(uintptr_t);
   constexpr uintptr_t kSmallestPage = 4096;
   auto at = reinterpret_cast<uintptr_t>(frame);
   uintptr_t high = bounds.high;
   if (TIDE_UNLIKELY(at < bounds.low || at >= high)) high = (at | (kSmallestPage - 1)) + 1;
-  high -= kPair;
-  size_t count = 0;
+  high = at + kPair > high ? at : high - kPair;
+  FrameChain chain{0, 0};
   for (;;) {
     const auto* const pair = reinterpret_cast<const uintptr_t*>(at);
     const uintptr_t caller = pair[0];
     const uintptr_t address = pair[1];
-    if (address < kSmallestPage) return count;
-    frames[count++] = address;
-    if (count == most || caller <= at || caller > high || caller % sizeof(uintptr_t) != 0) {
-      return count;
+    if (address < kSmallestPage) return chain;
+    frames[chain.count++] = address;
+    chain.hash = hash_frame(chain.hash, address);
+    // Above the pair, and not above the end: one comparison.
+    if (chain.count == most || caller - at - 1 >= high - at || caller % sizeof(uintptr_t) != 0) {
+      return chain;
     }
     at = caller;
   }

@@ -1,6 +1,8 @@
 // A collector for tests: makes an arena, runs a program with it, takes its packets, and writes what
 // was in them as JSON. Everything stays in memory; how the real one does it is in src/trace.
 //
+// Where a process gives markers "begin" and "end", its calls and blocks are those between them.
+//
 // usage: trace_collector [OPTION=VALUE]... OUT.json PROGRAM [ARGUMENT]...
 //   packets=N          packets of the arena (2048)
 //   stacks=none|fp|unwind, depth=N
@@ -46,10 +48,9 @@ struct Process {
   std::map<uint32_t, std::vector<Packet>> threads;
 };
 
-std::map<std::string, std::string> g_options{{"packets", "2048"}, {"stacks", "none"},
-                                             {"depth", "16"},     {"drop", "0"},
-                                             {"system", "1"},     {"lazy", "0"},
-                                             {"control", "0"}};
+std::map<std::string, std::string> g_options{
+    {"packets", "2048"}, {"stacks", "none"}, {"depth", "16"}, {"drop", "0"},
+    {"system", "1"},     {"lazy", "0"},      {"control", "0"}};
 uint64_t option(const char* name) { return strtoull(g_options.at(name).c_str(), nullptr, 10); }
 
 TraceArena* g_arena;
@@ -144,8 +145,8 @@ void bury() {
   for (uint32_t i = 0; i < g_arena->process_count; ++i) {
     ProcessSlot& slot = slots()[i];
     const ProcessState state = slot.state.load(std::memory_order_acquire);
-    const bool is_gone = state == ProcessState::kEnded ||
-                         (state == ProcessState::kLive && kill(slot.pid, 0) != 0);
+    const bool is_gone =
+        state == ProcessState::kEnded || (state == ProcessState::kLive && kill(slot.pid, 0) != 0);
     if (!is_gone) continue;
     for (uint32_t k = 0; k < g_arena->packet_count; ++k) {
       if (states()[k].load(std::memory_order_acquire) != PacketState::kFree &&
@@ -157,10 +158,6 @@ void bury() {
     slot.state.store(ProcessState::kFree, std::memory_order_release);
   }
 }
-
-struct Live {
-  uint64_t size;
-};
 
 void write_process(FILE* out, uint32_t number, Process& process) {
   struct Entry {
@@ -187,7 +184,6 @@ void write_process(FILE* out, uint32_t number, Process& process) {
       RecordReader reader(p.records.data(), p.records.size(), p.first_tick);
       Record record;
       while (reader.next(record)) {
-        ++calls[std::string(call_name(record.call))];
         with_stack += record.stack != 0;
         if (record.stack > known) ++broken;
         switch (record.call) {
@@ -224,22 +220,29 @@ void write_process(FILE* out, uint32_t number, Process& process) {
   }
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry& a, const Entry& b) { return a.tick < b.tick; });
-  std::unordered_map<uint64_t, Live> live;
-  uint64_t unknown_frees = 0, double_blocks = 0, live_bytes = 0, foreign_usable = 0;
-  const auto come = [&](uint64_t pointer, uint64_t size) {
-    if (pointer == 0) return;
-    double_blocks += !live.insert({pointer, {size}}).second;
-    live_bytes += size;
+  const auto marker = [&](const char* name) {
+    return std::find_if(entries.begin(), entries.end(), [&](const Entry& e) {
+      return e.record.call == Call::kNote && e.record.extras[0] == 0 && e.record.text == name;
+    });
   };
+  if (marker("begin") != entries.end()) {
+    entries.erase(marker("end"), entries.end());
+    entries.erase(entries.begin(), marker("begin") + 1);
+  }
+  for (const Entry& e : entries) ++calls[std::string(call_name(e.record.call))];
+  // The sizes that came at an address, and how many of them went. Clocks of two CPUs differ by a
+  // little, so a block's end may seem to come before its beginning.
+  struct Address {
+    std::vector<uint64_t> sizes;
+    size_t gone = 0;
+  };
+  std::unordered_map<uint64_t, Address> addresses;
+  uint64_t short_blocks = 0;
   const auto go = [&](uint64_t pointer) {
-    if (pointer == 0) return;
-    const auto found = live.find(pointer);
-    if (found == live.end()) {
-      ++unknown_frees;
-      return;
-    }
-    live_bytes -= found->second.size;
-    live.erase(found);
+    if (pointer != 0) ++addresses[pointer].gone;
+  };
+  const auto come = [&](uint64_t pointer, uint64_t size) {
+    if (pointer != 0) addresses[pointer].sizes.push_back(size);
   };
   for (const Entry& e : entries) {
     const Record& r = e.record;
@@ -248,9 +251,19 @@ void write_process(FILE* out, uint32_t number, Process& process) {
       come(r.pointer, e.wanted);
     } else if (allocates(r.call)) {
       come(r.pointer, r.call == Call::kCalloc ? r.size * r.extras[0] : r.size);
-      foreign_usable += r.pointer != 0 && r.usable < r.size;
+      short_blocks += r.pointer != 0 && r.usable < r.size;
     } else if (releases(r.call)) {
       go(r.pointer);
+    }
+  }
+  size_t live = 0;
+  uint64_t live_bytes = 0, unknown_frees = 0, double_blocks = 0;
+  for (const auto& [pointer, address] : addresses) {
+    unknown_frees += address.gone > address.sizes.size() ? address.gone - address.sizes.size() : 0;
+    double_blocks += address.sizes.size() > address.gone + 1;
+    for (size_t i = address.gone; i < address.sizes.size(); ++i) {
+      ++live;
+      live_bytes += address.sizes[i];
     }
   }
   fprintf(out,
@@ -258,10 +271,10 @@ void write_process(FILE* out, uint32_t number, Process& process) {
           "\"program\": \"%s\", \"threads\": %zu, \"bytes\": %lu, \"stacks\": %lu, "
           "\"with_stack\": %lu, \"longest\": %lu, \"gaps\": %lu, \"broken\": %lu, "
           "\"live_blocks\": %zu, \"live_bytes\": %lu, \"unknown_frees\": %lu, "
-          "\"double_blocks\": %lu, \"notes\": [%s\"\"], \"calls\": {",
+          "\"double_blocks\": %lu, \"short_blocks\": %lu, \"notes\": [%s\"\"], \"calls\": {",
           number, process.pid, process.parent, process.lost, noted_lost, program.c_str(),
-          process.threads.size(), bytes, stacks, with_stack, longest, gaps, broken, live.size(),
-          live_bytes, unknown_frees, double_blocks, notes.c_str());
+          process.threads.size(), bytes, stacks, with_stack, longest, gaps, broken, live,
+          live_bytes, unknown_frees, double_blocks, short_blocks, notes.c_str());
   const char* separator = "";
   for (const auto& [name, count] : calls) {
     fprintf(out, "%s\"%s\": %lu", separator, name.c_str(), count);
