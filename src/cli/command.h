@@ -20,9 +20,11 @@ struct Command {
   int (*run)(const Arguments& arguments);
 };
 
+extern const Command kConvertCommand;
 extern const Command kDoctorCommand;
 extern const Command kEnvCommand;
 extern const Command kHeapCommand;
+extern const Command kInfoCommand;
 extern const Command kRunCommand;
 extern const Command kTopCommand;
 

@@ -16,8 +16,8 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand, &kTopCommand, &kDoctorCommand, &kHeapCommand,
-                                  &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand,  &kTopCommand,     &kDoctorCommand, &kHeapCommand,
+                                  &kInfoCommand, &kConvertCommand, &kEnvCommand};
 
 std::string overview() {
   std::string text =

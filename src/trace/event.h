@@ -12,7 +12,20 @@ namespace tide::trace {
 
 using format::Call;
 
-// Which of the fields mean something depends on the call, see format/trace_record.h.
+// A block that goes with an event, as it was when it came.
+struct GoneBlock {
+  bool is_known;  // else it came before the recording, or was lost
+  uint32_t slot;
+  uint32_t thread;
+  uint32_t stack;
+  uint64_t time_ns;
+  uint64_t size;
+  uint64_t usable;
+};
+
+// Which of the fields mean something depends on the call, see format/trace_record.h. kNone is a
+// block that must have gone, because its address was given out again, though no release was
+// recorded.
 struct Event {
   Call call;
   format::Path path;
@@ -27,6 +40,16 @@ struct Event {
   uint64_t old_pointer;  // kReallocDone, kMremapDone: of their first half; then size and extras too
   uint64_t extras[4];
   std::string_view text;  // until the next event
+  uint32_t slot;          // of a block that came: its number in LiveTable
+  GoneBlock gone;  // of a release, of a realloc's halves, of kNone; not of a failed kReallocDone
 };
+
+// Whether a block came with it.
+inline bool came(const Event& event) {
+  if (event.pointer == 0) return false;
+  return format::allocates(event.call) ||
+         (event.call == Call::kNote &&
+          event.extras[0] == static_cast<uint64_t>(format::Note::kLive));
+}
 
 }  // namespace tide::trace

@@ -1,0 +1,165 @@
+// The figures of a trace as JSON.
+
+#include <nlohmann/json.hpp>
+
+#include "cli/heap_json.h"
+#include "cli/trace_view.h"
+#include "format/trace_call.h"
+
+namespace tide::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using trace::Call;
+using trace::Histogram;
+
+Json calls_json(const trace::CallCounts& calls) {
+  Json object = Json::object();
+  for (size_t i = 1; i < format::kCallCount; ++i) {
+    const auto call = static_cast<Call>(i);
+    if (calls[call] != 0) object[std::string(format::call_name(call))] = calls[call];
+  }
+  return object;
+}
+
+Json histogram_json(const Histogram& histogram, const char* from, const char* sum) {
+  Json array = Json::array();
+  for (size_t bin = 0; bin < Histogram::kBins; ++bin) {
+    const Histogram::Bin& here = histogram.bins[bin];
+    if (here.count == 0) continue;
+    Json row = {{from, Histogram::from(bin)}, {"count", here.count}};
+    if (sum != nullptr) row[sum] = here.sum;
+    array.push_back(std::move(row));
+  }
+  return array;
+}
+
+void add_totals(const trace::Totals& totals, Json& object) {
+  object["events"] = totals.events;
+  object["lost_events"] = totals.lost_events;
+  object["calls"] = calls_json(totals.calls);
+  object["allocations"] = totals.allocations;
+  object["allocated_bytes"] = totals.allocated_bytes;
+  object["releases"] = totals.releases;
+  object["failed_allocations"] = totals.failed_allocations;
+  object["null_releases"] = totals.null_releases;
+  object["unknown_releases"] = totals.oddities.unknown_releases;
+  object["missed_releases"] = totals.oddities.missed_releases;
+  object["reordered_events"] = totals.oddities.reordered;
+  object["damaged_chunks"] = totals.oddities.damaged_chunks;
+  object["temporary"] = totals.temporary;
+  object["foreign_releases"] = totals.foreign_releases;
+  object["initial_blocks"] = totals.initial_blocks;
+  object["initial_bytes"] = totals.initial_bytes;
+  object["mapped_bytes"] = totals.mapped_bytes;
+  object["unmapped_bytes"] = totals.unmapped_bytes;
+  object["leaked_blocks"] = totals.leaked_blocks;
+  object["leaked_bytes"] = totals.leaked_bytes;
+  object["reallocs"] = {{"moved", totals.reallocs.moved},
+                        {"in_place", totals.reallocs.in_place},
+                        {"moved_bytes", totals.reallocs.moved_bytes},
+                        {"grown", totals.reallocs.grown},
+                        {"shrunk", totals.reallocs.shrunk},
+                        {"failed", totals.reallocs.failed},
+                        {"longest_chain", totals.reallocs.longest_chain}};
+  object["sizes"] = histogram_json(totals.sizes, "from_bytes", "bytes");
+  object["lifetimes"] = histogram_json(totals.lifetimes, "from_ns", nullptr);
+}
+
+Json stacks_json(const trace::EventSource& source, const std::vector<StackRow>& rows,
+                 bool with_bytes) {
+  Json array = Json::array();
+  for (const StackRow& row : rows) {
+    Json entry = {{"count", row.count}};
+    if (with_bytes) entry["bytes"] = row.bytes;
+    entry["stack"] = stack_names(source, row.stack);
+    array.push_back(std::move(entry));
+  }
+  return array;
+}
+
+Json peak_json(const trace::Summary& summary) {
+  const trace::Peak& peak = summary.peak();
+  return {{"bytes", peak.bytes()},
+          {"blocks", peak.blocks()},
+          {"time_ns", peak.time_ns()},
+          {"sizes", histogram_json(peak.peak_sizes(), "from_bytes", "bytes")}};
+}
+
+Json timeline_json(const trace::Timeline& timeline) {
+  Json calls = Json::array();
+  Json most = Json::array();
+  Json last = Json::array();
+  for (const trace::Timeline::Bin& bin : timeline.bins()) {
+    calls.push_back(bin.calls);
+    most.push_back(bin.most_live_bytes);
+    last.push_back(bin.last_live_bytes);
+  }
+  return {{"begin_ns", timeline.begin_ns()},
+          {"step_ns", timeline.step_ns()},
+          {"calls", std::move(calls)},
+          {"most_live_bytes", std::move(most)},
+          {"last_live_bytes", std::move(last)}};
+}
+
+Json process_json(const TraceFigures& figures, size_t most) {
+  const trace::Summary& summary = figures.summary;
+  const trace::ProcessIdentity& process = figures.source->process();
+  Json object = {
+      {"number", process.number},       {"process_id", process.pid},
+      {"parent", process.parent},       {"program", process.program},
+      {"end", process.ended},           {"allocator", summary.allocator()},
+      {"begin_ns", summary.begin_ns()}, {"duration_ns", summary.end_ns() - summary.begin_ns()}};
+  add_totals(summary.totals(), object);
+  object["peak"] = peak_json(summary);
+  object["threads"] = Json::array();
+  for (const auto& [number, thread] : summary.threads()) {
+    object["threads"].push_back({{"number", number},
+                                 {"thread_id", thread.tid},
+                                 {"name", thread.name},
+                                 {"calls", thread.calls},
+                                 {"allocations", thread.allocations},
+                                 {"allocated_bytes", thread.allocated_bytes},
+                                 {"releases", thread.releases},
+                                 {"foreign_releases", thread.foreign_releases}});
+  }
+  object["timeline"] = timeline_json(summary.timeline());
+  object["markers"] = Json::array();
+  for (const trace::Marker& marker : summary.markers()) {
+    object["markers"].push_back({{"time_ns", marker.time_ns}, {"text", marker.text}});
+  }
+  const TopStacks top = top_stacks(summary, most);
+  object["top_stacks"] = {{"allocated", stacks_json(*figures.source, top.allocated, true)},
+                          {"peak", stacks_json(*figures.source, top.peak, true)},
+                          {"temporary", stacks_json(*figures.source, top.temporary, false)},
+                          {"leaked", stacks_json(*figures.source, top.leaked, true)}};
+  return object;
+}
+
+}  // namespace
+
+std::string trace_json(const std::vector<TraceFigures>& processes, size_t most) {
+  trace::Totals totals;
+  const TraceFigures* highest = nullptr;
+  uint64_t duration_ns = 0;
+  for (const TraceFigures& process : processes) {
+    totals.add(process.summary.totals());
+    duration_ns = std::max(duration_ns, process.summary.end_ns() - process.summary.begin_ns());
+    if (highest == nullptr || process.summary.peak().bytes() > highest->summary.peak().bytes()) {
+      highest = &process;
+    }
+  }
+  Json json = {{"kind", "trace"}, {"duration_ns", duration_ns}};
+  add_totals(totals, json);
+  if (highest != nullptr) {
+    json["peak"] = peak_json(highest->summary);
+    json["peak"]["process"] = highest->source->process().number;
+  }
+  json["processes"] = Json::array();
+  for (const TraceFigures& process : processes) {
+    json["processes"].push_back(process_json(process, most));
+  }
+  return json_line(json);
+}
+
+}  // namespace tide::cli

@@ -1,0 +1,301 @@
+// The figures of a trace as text.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cli/text_charts.h"
+#include "cli/trace_view.h"
+#include "format/trace_call.h"
+#include "host/byte_text.h"
+#include "host/text_table.h"
+
+namespace tide::cli {
+namespace {
+
+using host::byte_text;
+using host::Style;
+using host::Terminal;
+using trace::Call;
+using trace::Histogram;
+
+constexpr size_t kChartWidth = 60;
+constexpr size_t kFramesShown = 6;
+
+std::string percent(uint64_t part, uint64_t whole) {
+  return whole == 0 ? "-"
+                    : fmt::format("{:.1f} %",
+                                  100 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+std::string line(std::string_view name, const std::string& text) {
+  return fmt::format("  {:<18} {}\n", name, text);
+}
+
+std::string calls_text(const trace::Totals& totals) {
+  struct Row {
+    Call call;
+    uint64_t count;
+  };
+  std::vector<Row> rows;
+  for (size_t i = 1; i < format::kCallCount; ++i) {
+    const auto call = static_cast<Call>(i);
+    if (totals.calls[call] != 0) rows.push_back({call, totals.calls[call]});
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.count > b.count; });
+  std::vector<Bar> bars;
+  for (const Row& row : rows) {
+    bars.push_back({std::string(format::call_name(row.call)), grouped(row.count), row.count});
+  }
+  return "\nCalls\n" + bar_chart(bars);
+}
+
+std::string sizes_text(std::string_view title, const Histogram& sizes) {
+  std::vector<Bar> bars;
+  size_t first = 0;
+  size_t last = Histogram::kBins;
+  while (first < last && sizes.bins[first].count == 0) ++first;
+  while (last > first && sizes.bins[last - 1].count == 0) --last;
+  for (size_t bin = first; bin < last; ++bin) {
+    const Histogram::Bin& here = sizes.bins[bin];
+    bars.push_back({size_range(bin),
+                    fmt::format("{:>13} {:>11}", grouped(here.count), byte_text(here.sum)),
+                    here.count});
+  }
+  return bars.empty() ? std::string() : fmt::format("\n{}\n{}", title, bar_chart(bars));
+}
+
+// By powers of ten: what people read.
+std::string lifetimes_text(const Histogram& lifetimes) {
+  constexpr const char* kNames[] = {"below 1 us", "1-10 us", "10-100 us", "0.1-1 ms", "1-10 ms",
+                                    "10-100 ms",  "0.1-1 s", "1-10 s",    "10-100 s", "longer"};
+  constexpr size_t kCount = std::size(kNames);
+  uint64_t counts[kCount] = {};
+  for (size_t bin = 0; bin < Histogram::kBins; ++bin) {
+    const auto from = static_cast<double>(Histogram::from(bin));
+    // The middle of the bin says where it belongs.
+    const double decade = from < 700 ? 0 : std::floor(std::log10(from * 1.4)) - 2;
+    counts[std::min(static_cast<size_t>(decade), kCount - 1)] += lifetimes.bins[bin].count;
+  }
+  std::vector<Bar> bars;
+  size_t last = kCount;
+  while (last > 0 && counts[last - 1] == 0) --last;
+  for (size_t i = 0; i < last; ++i) bars.push_back({kNames[i], grouped(counts[i]), counts[i]});
+  return bars.empty() ? std::string() : "\nLifetimes of blocks\n" + bar_chart(bars);
+}
+
+std::string timeline_text(const trace::Timeline& timeline) {
+  if (timeline.bins().size() < 2) return {};
+  std::vector<uint64_t> calls;
+  std::vector<uint64_t> live;
+  const size_t per_column = (timeline.bins().size() + kChartWidth - 1) / kChartWidth;
+  for (size_t i = 0; i < timeline.bins().size(); i += per_column) {
+    uint64_t sum = 0;
+    uint64_t most = 0;
+    for (size_t k = i; k < std::min(i + per_column, timeline.bins().size()); ++k) {
+      sum += timeline.bins()[k].calls;
+      most = std::max(most, timeline.bins()[k].most_live_bytes);
+    }
+    calls.push_back(sum);
+    live.push_back(most);
+  }
+  const double seconds =
+      static_cast<double>(timeline.step_ns()) * static_cast<double>(per_column) / 1e9;
+  const double rate = static_cast<double>(*std::max_element(calls.begin(), calls.end())) / seconds;
+  std::string text = "\nOver time\n";
+  text += fmt::format("  {:<12} {}  at most {} a second\n", "calls", sparkline(calls),
+                      grouped(static_cast<uint64_t>(rate)));
+  text += fmt::format("  {:<12} {}  at most {}\n", "live bytes", sparkline(live),
+                      byte_text(*std::max_element(live.begin(), live.end())));
+  return text + fmt::format("  {:<12} {}{:>{}}\n", "", "0",
+                            duration_text(timeline.step_ns() * timeline.bins().size()),
+                            calls.size() - 1);
+}
+
+std::string threads_text(const trace::Summary& summary, size_t most, const Terminal& terminal) {
+  if (summary.threads().size() < 2) return {};
+  using Row = std::pair<uint32_t, const trace::ThreadFigures*>;
+  std::vector<Row> rows;
+  for (const auto& [number, figures] : summary.threads()) rows.push_back({number, &figures});
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.second->calls > b.second->calls; });
+  host::TextTable table({{"  THREAD", host::Align::kRight},
+                         {"TID", host::Align::kRight},
+                         {"CALLS", host::Align::kRight},
+                         {"SHARE", host::Align::kRight},
+                         {"ALLOCATED", host::Align::kRight},
+                         {"FREES", host::Align::kRight},
+                         {"OF OTHERS' BLOCKS", host::Align::kRight},
+                         {"NAME"}});
+  const uint64_t calls = summary.totals().calls.total();
+  for (size_t i = 0; i < std::min(most, rows.size()); ++i) {
+    const auto& [number, thread] = rows[i];
+    table.add_row({{std::to_string(number)},
+                   {std::to_string(thread->tid)},
+                   {grouped(thread->calls)},
+                   {percent(thread->calls, calls)},
+                   {byte_text(thread->allocated_bytes)},
+                   {grouped(thread->releases)},
+                   {grouped(thread->foreign_releases)},
+                   {thread->name}});
+  }
+  std::string text = "\n" + table.render(terminal);
+  if (rows.size() > most) text += fmt::format("  and {} threads more\n", rows.size() - most);
+  return text;
+}
+
+std::string stacks_text(const trace::EventSource& source, std::string_view title,
+                        const std::vector<StackRow>& rows, bool with_bytes) {
+  if (rows.empty()) return {};
+  std::string text = fmt::format("\n{}\n", title);
+  for (const StackRow& row : rows) {
+    const std::vector<std::string> names = stack_names(source, row.stack);
+    text += with_bytes
+                ? fmt::format("  {} in {} blocks\n", byte_text(row.bytes), grouped(row.count))
+                : fmt::format("  {} blocks\n", grouped(row.count));
+    for (size_t i = 0; i < std::min(kFramesShown, names.size()); ++i) {
+      text += fmt::format("      {}\n", host::printable(names[i]));
+    }
+    if (names.size() > kFramesShown) {
+      text += fmt::format("      and {} callers\n", names.size() - kFramesShown);
+    }
+  }
+  return text;
+}
+
+std::string figures_text(const trace::Totals& totals) {
+  std::string text;
+  text += line("allocated", fmt::format("{} in {} blocks", byte_text(totals.allocated_bytes),
+                                        grouped(totals.allocations)));
+  if (totals.initial_blocks != 0) {
+    text +=
+        line("live at the start", fmt::format("{} in {} blocks", byte_text(totals.initial_bytes),
+                                              grouped(totals.initial_blocks)));
+  }
+  if (totals.failed_allocations != 0) {
+    text += line("failed", grouped(totals.failed_allocations) + " allocations");
+  }
+  text += line("temporary",
+               fmt::format("{} of the releases: by the same thread, nothing allocated in between",
+                           percent(totals.temporary, totals.releases - totals.null_releases)));
+  text += line("by other threads",
+               fmt::format("{} of the releases", percent(totals.foreign_releases,
+                                                         totals.releases - totals.null_releases)));
+  const trace::ReallocFigures& reallocs = totals.reallocs;
+  if (reallocs.moved + reallocs.in_place != 0) {
+    text += line("reallocs",
+                 fmt::format("{} grew, {} shrank; {} moved with {}; one block {} times",
+                             grouped(reallocs.grown), grouped(reallocs.shrunk),
+                             percent(reallocs.moved, reallocs.moved + reallocs.in_place),
+                             byte_text(reallocs.moved_bytes), grouped(reallocs.longest_chain)));
+  }
+  if (totals.null_releases != 0) {
+    text += line("free(NULL)", grouped(totals.null_releases) + " calls");
+  }
+  if (totals.mapped_bytes != 0) {
+    text += line("mmap", fmt::format("{} mapped, {} unmapped", byte_text(totals.mapped_bytes),
+                                     byte_text(totals.unmapped_bytes)));
+  }
+  const trace::Oddities& odd = totals.oddities;
+  if (odd.unknown_releases != 0) {
+    text +=
+        line("unknown blocks", fmt::format("{} releases of blocks that came before the recording"
+                                           " began, or were not recorded",
+                                           grouped(odd.unknown_releases)));
+  }
+  if (odd.missed_releases != 0) {
+    text += line("missed releases", fmt::format("{} blocks whose address was given out again",
+                                                grouped(odd.missed_releases)));
+  }
+  return text;
+}
+
+std::string warnings(const trace::Totals& totals, const Terminal& terminal) {
+  std::string text;
+  if (totals.lost_events != 0) {
+    text += "  " +
+            terminal.styled(
+                fmt::format("LOST: {} events were not recorded ({} of all); what "
+                            "follows is short of them",
+                            grouped(totals.lost_events),
+                            percent(totals.lost_events, totals.lost_events + totals.events)),
+                Style::kRed) +
+            "\n";
+  }
+  if (totals.oddities.damaged_chunks != 0) {
+    text += "  " +
+            terminal.styled(fmt::format("DAMAGED: {} pieces of the file were left out",
+                                        grouped(totals.oddities.damaged_chunks)),
+                            Style::kRed) +
+            "\n";
+  }
+  return text;
+}
+
+std::string process_text(const TraceFigures& figures, size_t most, const Terminal& terminal) {
+  const trace::Summary& summary = figures.summary;
+  const trace::Totals& totals = summary.totals();
+  const trace::ProcessIdentity& process = figures.source->process();
+  std::string text =
+      terminal.styled(fmt::format("Process {}: {}", process.number,
+                                  host::printable(process.program.empty() ? "?" : process.program)),
+                      Style::kBold);
+  if (process.pid != 0) text += fmt::format(" ({})", process.pid);
+  text += fmt::format(", {}, {} events", duration_text(summary.end_ns() - summary.begin_ns()),
+                      grouped(totals.events));
+  if (!process.ended.empty()) text += ", " + host::printable(process.ended);
+  text += "\n" + warnings(totals, terminal);
+  if (!summary.allocator().empty()) {
+    text += line("allocator", host::printable(summary.allocator()));
+  }
+  text += figures_text(totals);
+  const trace::Peak& peak = summary.peak();
+  text += line("peak", fmt::format("{} in {} blocks, after {}", byte_text(peak.bytes()),
+                                   grouped(peak.blocks()),
+                                   duration_text(peak.time_ns() - summary.begin_ns())));
+  text += line("live at the end", fmt::format("{} in {} blocks", byte_text(totals.leaked_bytes),
+                                              grouped(totals.leaked_blocks)));
+  text += timeline_text(summary.timeline());
+  text += calls_text(totals);
+  text += sizes_text("Sizes of allocations", totals.sizes);
+  text += lifetimes_text(totals.lifetimes);
+  text += sizes_text("Live at the peak, by size", peak.peak_sizes());
+  text += threads_text(summary, most, terminal);
+  const TopStacks top = top_stacks(summary, most);
+  const trace::EventSource& source = *figures.source;
+  text += stacks_text(source, "Most allocated", top.allocated, true);
+  text += stacks_text(source, "Most live at the peak", top.peak, true);
+  text += stacks_text(source, "Most temporary blocks", top.temporary, false);
+  text += stacks_text(source, "Most live at the end", top.leaked, true);
+  if (!summary.markers().empty()) {
+    text += "\nMarkers\n";
+    for (size_t i = 0; i < std::min(most, summary.markers().size()); ++i) {
+      const trace::Marker& marker = summary.markers()[i];
+      text += fmt::format("  {:>10}  {}\n", duration_text(marker.time_ns - summary.begin_ns()),
+                          host::printable(marker.text));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string trace_text(const std::vector<TraceFigures>& processes, size_t most,
+                       const Terminal& terminal) {
+  std::string text;
+  if (processes.size() > 1) {
+    trace::Totals totals;
+    for (const TraceFigures& process : processes) totals.add(process.summary.totals());
+    text += terminal.styled(fmt::format("{} processes", processes.size()), Style::kBold) +
+            fmt::format(", {} events\n", grouped(totals.events)) + warnings(totals, terminal) +
+            figures_text(totals) + calls_text(totals) + "\n";
+  }
+  for (size_t i = 0; i < processes.size(); ++i) {
+    text += (i == 0 ? "" : "\n") + process_text(processes[i], most, terminal);
+  }
+  return text;
+}
+
+}  // namespace tide::cli

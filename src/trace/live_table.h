@@ -1,0 +1,103 @@
+// The live blocks of a process by address, and a number for each: its slot, from 0, the one used
+// last first. So tables by slot are as long as the most blocks that were live at once.
+//
+// 32 bytes a block in pages that never move, and a hash table of 8-byte entries that is at least
+// three eighths and at most three quarters full.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace tide::trace {
+
+struct Block {
+  uint64_t address = 0;  // below 2^48
+  uint64_t time_ns = 0;
+  uint64_t size = 0;    // below 2^48
+  uint64_t usable = 0;  // size and less than 4 GiB
+  uint32_t thread = 0;
+  uint32_t stack = 0;
+};
+
+class LiveTable {
+ public:
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
+
+  LiveTable();
+
+  // The block's slot; kNoSlot: there is one at the address.
+  uint32_t add(const Block& block) { return attach(kNoSlot, block); }
+  // Takes the block out; kNoSlot: there is none. `block` is what it was. Its slot is free.
+  uint32_t take(uint64_t address, Block& block) {
+    const uint32_t slot = detach(address, block);
+    if (slot != kNoSlot) release(slot);
+    return slot;
+  }
+
+  // The same, but the slot stays taken: for a block that moves.
+  uint32_t detach(uint64_t address, Block& block);
+  // The block comes at that slot, or at a new one (kNoSlot). As add().
+  uint32_t attach(uint32_t slot, const Block& block);
+  void release(uint32_t slot);
+
+  bool contains(uint64_t address) const { return find(address) != kAbsent; }
+
+  size_t blocks() const { return blocks_; }
+  // One more than the greatest slot ever.
+  size_t slots() const { return slots_; }
+
+  // visit(const Block&, slot), by ascending slots.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (uint32_t slot = 0; slot < slots_; ++slot) {
+      const Packed& packed = at(slot);
+      if (packed.is_used()) visit(unpack(packed), slot);
+    }
+  }
+
+ private:
+  struct Packed {
+    uint64_t address_slack;  // 48 bits, the low 16 of the slack
+    uint64_t size_slack;     // 48 bits, the high 16
+    uint64_t time_ns;
+    uint32_t thread;  // kFree: no block here, or one that moves
+    uint32_t stack;   // of a free one the next
+    bool is_used() const { return thread != kFree; }
+  };
+  static_assert(sizeof(Packed) == 32);
+  struct Entry {
+    uint32_t tag;
+    uint32_t slot;
+  };
+
+  static constexpr uint32_t kFree = UINT32_MAX;
+  static constexpr size_t kAbsent = SIZE_MAX;
+  static constexpr unsigned kPageShift = 14;
+  static constexpr uint64_t kLow48 = (uint64_t{1} << 48) - 1;
+
+  // The tag alone says where its search starts, so entries move without a look at their blocks.
+  static uint32_t tag_of(uint64_t address) {
+    return static_cast<uint32_t>((address >> 3) * 0x9e3779b97f4a7c15 >> 32);
+  }
+  size_t start(uint32_t tag) const { return tag >> shift_; }
+  Packed& at(uint32_t slot) { return pages_[slot >> kPageShift][slot & ((1u << kPageShift) - 1)]; }
+  const Packed& at(uint32_t slot) const {
+    return pages_[slot >> kPageShift][slot & ((1u << kPageShift) - 1)];
+  }
+  size_t find(uint64_t address) const;
+  static Block unpack(const Packed& packed);
+  uint32_t new_slot();
+  void erase(size_t hole);
+  void grow();
+
+  std::vector<Entry> entries_;
+  unsigned shift_;
+  std::vector<std::unique_ptr<Packed[]>> pages_;
+  uint32_t slots_ = 0;
+  uint32_t free_ = kNoSlot;
+  size_t blocks_ = 0;
+};
+
+}  // namespace tide::trace

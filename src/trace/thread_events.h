@@ -1,0 +1,68 @@
+// The events of one thread of a recorded process, in its own order: a chunk at a time is in memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "trace/chunk_codec.h"
+#include "trace/event.h"
+#include "trace/events_file.h"
+#include "trace/merge.h"
+#include "trace/stack_table.h"
+
+namespace tide::trace {
+
+// Ticks of the recording's clock as nanoseconds since it began: a line through what the collector
+// saw of both clocks.
+class TickScale {
+ public:
+  explicit TickScale(const EventsFile& file);
+
+  uint64_t ns(uint64_t tick) const {
+    return tick <= first_tick_
+               ? 0
+               : static_cast<uint64_t>(static_cast<double>(tick - first_tick_) * ns_per_tick_);
+  }
+
+ private:
+  uint64_t first_tick_;
+  double ns_per_tick_;
+};
+
+class ThreadEvents : public ThreadStream {
+ public:
+  // `chunks` of that thread, in the order of the file. In salvage mode chunks that can't be read
+  // are left out, and counted in `*damaged`.
+  ThreadEvents(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
+               const TickScale& scale, StackTable& stacks, uint64_t* damaged);
+
+  bool next(Event& event) override;
+  uint64_t first_time_ns() const override;
+
+  uint64_t records_read() const { return records_read_; }
+
+ private:
+  bool open_next();
+  bool read(format::Record& record);
+  static void take_product(Event& event);
+  void define_stack(const format::Record& record);
+
+  const EventsFile& file_;
+  std::vector<const EventsFile::Chunk*> chunks_;
+  const TickScale& scale_;
+  StackTable& stacks_;
+  uint64_t* damaged_;  // null: errors are thrown
+  size_t next_chunk_ = 0;
+  const EventsFile::Chunk* chunk_ = nullptr;
+  std::unique_ptr<ChunkDecoder> decoder_;
+  std::vector<uint8_t> stored_;
+  uint32_t next_sequence_ = 0;
+  bool has_all_stacks_ = true;
+  uint64_t records_read_ = 0;
+  format::Record record_;
+  std::vector<uint32_t> stack_numbers_{0};  // by the thread's own numbers
+  std::vector<uint64_t> frames_;
+};
+
+}  // namespace tide::trace

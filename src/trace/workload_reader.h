@@ -1,0 +1,72 @@
+// Reads workloads: the head and the index at once, each thread's operations in its own order. Any
+// number of threads of ours may read one each. Every byte may be hostile; errors are host::Error
+// and name file and offset.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "format/workload.h"
+#include "format/workload_block.h"
+#include "host/file_descriptor.h"
+
+namespace tide::trace {
+
+class WorkloadReader {
+ public:
+  explicit WorkloadReader(const std::string& path);
+
+  const format::WorkloadHead& head() const { return head_; }
+  const std::vector<format::WorkloadThread>& threads() const { return threads_; }
+
+  // The operations of one thread.
+  class Operations {
+   public:
+    Operations(const WorkloadReader& workload, size_t thread);
+    ~Operations();
+    Operations(Operations&&) noexcept;
+
+    // False: there are no more.
+    bool next(format::WorkloadOperation& operation) {
+      if (block_.next(operation)) return check(operation);
+      return next_block() && next_in_block(operation);
+    }
+
+   private:
+    struct Decompressor;
+    bool check(const format::WorkloadOperation& operation) const {
+      if (operation.wait_thread != format::WorkloadOperation::kNone) check_wait(operation);
+      return true;
+    }
+    void check_wait(const format::WorkloadOperation& operation) const;
+    bool next_block();
+    bool next_in_block(format::WorkloadOperation& operation);
+
+    const WorkloadReader& workload_;
+    size_t thread_;
+    size_t next_;
+    size_t end_;
+    format::WorkloadBlockReader block_;
+    std::unique_ptr<Decompressor> decompressor_;
+  };
+  Operations operations(size_t thread) const { return {*this, thread}; }
+
+ private:
+  void read(uint64_t offset, void* to, size_t bytes) const;
+  void read_index();
+  [[noreturn]] void fail(uint64_t offset, const std::string& what) const;
+
+  std::string path_;
+  host::FileDescriptor file_;
+  uint64_t bytes_ = 0;
+  format::WorkloadHead head_{};
+  std::vector<format::WorkloadThread> threads_;
+  std::vector<size_t> first_blocks_;  // by thread, and one more
+  std::vector<format::WorkloadBlock> blocks_;
+};
+
+}  // namespace tide::trace

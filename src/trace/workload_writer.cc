@@ -1,0 +1,274 @@
+#include "trace/workload_writer.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "format/trace_record.h"
+#include "format/workload_block.h"
+#include "host/error.h"
+
+namespace tide::trace {
+
+using format::WorkloadBlock;
+using format::WorkloadHead;
+
+namespace {
+
+constexpr uint32_t kBlockOperations = 1 << 15;
+constexpr uint32_t kBlockOperationsOfMany = 1 << 12;
+constexpr size_t kManyThreads = 256;
+constexpr int kLevel = 1;  // higher ones save little: what is alike stands together already
+
+void put(std::vector<uint8_t>& column, uint64_t value) {
+  uint8_t bytes[10];
+  column.insert(column.end(), bytes, format::put_varint(bytes, value));
+}
+
+uint32_t crc_of(const void* data, size_t bytes) {
+  return static_cast<uint32_t>(
+      crc32(0, static_cast<const uint8_t*>(data), static_cast<uInt>(bytes)));
+}
+
+}  // namespace
+
+struct WorkloadWriter::Thread {
+  format::WorkloadThread entry{};
+  std::vector<WorkloadBlock> blocks;
+  std::array<std::vector<uint8_t>, format::kWorkloadColumns> columns;
+  uint32_t in_block = 0;
+  uint32_t last_slot = 0;
+  uint64_t last_ns = 0;
+  std::unordered_map<uint32_t, uint64_t> waited;  // operations, by the thread's index
+};
+
+struct WorkloadWriter::Compressor {
+  ZSTD_CCtx* context = ZSTD_createCCtx();
+  std::vector<uint8_t> plain;
+  std::vector<uint8_t> stored;
+  ~Compressor() { ZSTD_freeCCtx(context); }
+};
+
+WorkloadWriter::WorkloadWriter(const std::string& path)
+    : file_(path), compressor_(std::make_unique<Compressor>()) {
+  file_.write(&head_, sizeof head_);
+}
+
+WorkloadWriter::~WorkloadWriter() = default;
+
+WorkloadWriter::Thread& WorkloadWriter::thread_of(const Event& event, uint32_t& index) {
+  if (event.thread == last_number_ && !threads_.empty()) {
+    index = last_index_;
+    return *threads_[index];
+  }
+  const auto [found, is_new] =
+      indices_.try_emplace(event.thread, static_cast<uint32_t>(threads_.size()));
+  if (is_new) {
+    threads_.push_back(std::make_unique<Thread>());
+    threads_.back()->entry.number = event.thread;
+    threads_.back()->entry.tid = event.tid;
+    threads_.back()->entry.begin_ns = event.time_ns;
+  }
+  last_number_ = event.thread;
+  last_index_ = index = found->second;
+  return *threads_[index];
+}
+
+WorkloadWriter::Made& WorkloadWriter::made(uint32_t live_slot) {
+  if (live_slot >= made_.size()) made_.resize(size_t{live_slot} + 1 + made_.size() / 2);
+  return made_[live_slot];
+}
+
+void WorkloadWriter::add(const Event& event) {
+  if (event.call == Call::kNone) return release(event, Call::kFree);
+  if (format::releases(event.call)) {
+    if (event.pointer != 0 && !event.gone.is_known) {
+      ++head_.left_out;
+    } else {
+      release(event, event.call);
+    }
+  } else if (event.call == Call::kReallocDone) {
+    if (event.pointer != 0) {
+      allocate(event, true);
+    } else if (event.gone.is_known) {
+      release(event, Call::kFree);
+    } else {
+      ++head_.left_out;
+    }
+  } else if (came(event)) {
+    allocate(event, false);
+  } else if (format::allocates(event.call)) {
+    ++head_.left_out;
+  }
+}
+
+void WorkloadWriter::wait(Thread& thread, uint32_t on, uint64_t operations, uint64_t& counter,
+                          uint8_t& flags) {
+  uint64_t& waited = thread.waited[on];
+  if (waited >= operations) return;
+  waited = operations;
+  ++counter;
+  flags |= format::kWaits;
+  put(thread.columns[format::kWaitsFor], on);
+  put(thread.columns[format::kWaitsFor], operations);
+}
+
+void WorkloadWriter::begin(Thread& thread, const Event& event, Call call, uint8_t flags,
+                           uint32_t slot) {
+  thread.columns[format::kKinds].push_back(
+      static_cast<uint8_t>(static_cast<uint8_t>(call) | flags));
+  const uint64_t now = std::max(event.time_ns, thread.last_ns);
+  put(thread.columns[format::kTimes], now - thread.last_ns);
+  thread.last_ns = thread.entry.end_ns = now;
+  head_.duration_ns = std::max(head_.duration_ns, now);
+  if (slot == format::WorkloadOperation::kNone) return;
+  put(thread.columns[format::kSlots], format::zigzag(uint64_t{slot} - thread.last_slot));
+  thread.last_slot = slot;
+}
+
+void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
+  std::vector<uint8_t>& column = thread.columns[format::kExtras];
+  const auto power = [](uint64_t alignment) {
+    return static_cast<uint64_t>(std::bit_width(std::max<uint64_t>(alignment, 1)) - 1);
+  };
+  if (call == Call::kCalloc) {
+    put(column, event.extras[0]);
+  } else if (format::has_alignment(call)) {
+    put(column, power(event.extras[0]));
+  } else if (call == Call::kNewForm || call == Call::kDeleteForm) {
+    put(column, event.extras[0] & 0xf);
+    if ((event.extras[0] & format::kFormAligned) != 0) put(column, power(event.extras[1]));
+  }
+}
+
+void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
+  uint32_t index;
+  Thread& thread = thread_of(event, index);
+  uint8_t flags = 0;
+  uint32_t slot;
+  if (is_realloc && event.gone.is_known) {
+    const Made& old = made(event.gone.slot);
+    slot = old.slot;
+    if (old.thread != index) {
+      wait(thread, old.thread, old.operation + 1, head_.handed_over, flags);
+    }
+    --head_.live_blocks;
+    head_.live_bytes -= event.gone.size;
+  } else {
+    if (is_realloc) flags |= format::kNoSlot;
+    const WorkloadSlots::Taken taken = slots_.take(index, thread.entry.operations);
+    slot = taken.slot;
+    if (taken.thread != WorkloadSlots::kNobody) {
+      wait(thread, taken.thread, taken.operations, head_.slots_taken, flags);
+    }
+  }
+  const Call call = is_realloc                  ? Call::kRealloc
+                    : event.call == Call::kNote ? Call::kMalloc
+                                                : event.call;
+  begin(thread, event, call, flags, slot);
+  put(thread.columns[format::kSizes], event.size);
+  put(thread.columns[format::kSlacks],
+      event.usable > event.size ? event.usable - event.size : uint64_t{0});
+  extras(thread, event, call);
+  made(event.slot) = {slot, index, thread.entry.operations};
+  ++head_.allocations;
+  head_.live_bytes += event.size;
+  head_.peak_bytes = std::max(head_.peak_bytes, head_.live_bytes);
+  head_.peak_blocks = std::max(head_.peak_blocks, ++head_.live_blocks);
+  end(thread);
+}
+
+void WorkloadWriter::release(const Event& event, Call call) {
+  uint32_t index;
+  Thread& thread = thread_of(event, index);
+  uint8_t flags = event.has_size && format::releases(event.call) ? format::kHasSize : 0;
+  if (call == Call::kFreeSized || call == Call::kFreeAlignedSized) flags |= format::kHasSize;
+  if (!event.gone.is_known) {
+    begin(thread, event, call, flags | format::kNoSlot, format::WorkloadOperation::kNone);
+  } else {
+    const Made& block = made(event.gone.slot);
+    if (block.thread != index) {
+      wait(thread, block.thread, block.operation + 1, head_.handed_over, flags);
+    }
+    begin(thread, event, call, flags, block.slot);
+    slots_.give(index, block.slot, thread.entry.operations);
+    ++head_.releases;
+    --head_.live_blocks;
+    head_.live_bytes -= event.gone.size;
+  }
+  if ((flags & format::kHasSize) != 0) put(thread.columns[format::kSizes], event.size);
+  extras(thread, event, call);
+  end(thread);
+}
+
+void WorkloadWriter::end(Thread& thread) {
+  ++thread.entry.operations;
+  ++head_.operations;
+  const uint32_t most = threads_.size() < kManyThreads ? kBlockOperations : kBlockOperationsOfMany;
+  if (++thread.in_block >= most) write_block(thread);
+}
+
+void WorkloadWriter::write_block(Thread& thread) {
+  if (thread.in_block == 0) return;
+  std::vector<uint8_t>& plain = compressor_->plain;
+  plain.resize(sizeof(uint32_t) * format::kWorkloadColumns);
+  for (size_t i = 0; i < format::kWorkloadColumns; ++i) {
+    const auto length = static_cast<uint32_t>(thread.columns[i].size());
+    memcpy(plain.data() + i * sizeof length, &length, sizeof length);
+    plain.insert(plain.end(), thread.columns[i].begin(), thread.columns[i].end());
+    thread.columns[i].clear();
+  }
+  std::vector<uint8_t>& stored = compressor_->stored;
+  stored.resize(ZSTD_compressBound(plain.size()));
+  const size_t bytes = ZSTD_compressCCtx(compressor_->context, stored.data(), stored.size(),
+                                         plain.data(), plain.size(), kLevel);
+  if (ZSTD_isError(bytes) != 0) {
+    throw host::Error(fmt::format("zstd cannot compress: {}", ZSTD_getErrorName(bytes)));
+  }
+  thread.blocks.push_back({file_.offset(), static_cast<uint32_t>(bytes),
+                           static_cast<uint32_t>(plain.size()), thread.in_block,
+                           crc_of(stored.data(), bytes)});
+  file_.write(stored.data(), bytes);
+  thread.in_block = 0;
+  thread.last_slot = 0;
+}
+
+void WorkloadWriter::write_index() {
+  std::vector<uint8_t> index;
+  const auto append = [&](const auto& structure) {
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(&structure);
+    index.insert(index.end(), bytes, bytes + sizeof structure);
+  };
+  for (const auto& thread : threads_) {
+    thread->entry.blocks = static_cast<uint32_t>(thread->blocks.size());
+    append(thread->entry);
+  }
+  for (const auto& thread : threads_) {
+    for (const WorkloadBlock& block : thread->blocks) append(block);
+  }
+  head_.index = file_.offset();
+  head_.index_bytes = index.size();
+  head_.index_crc = crc_of(index.data(), index.size());
+  file_.write(index.data(), index.size());
+}
+
+void WorkloadWriter::finish(const EventSource& source) {
+  for (const auto& thread : threads_) write_block(*thread);
+  write_index();
+  memcpy(head_.magic, format::kWorkloadMagic, sizeof head_.magic);
+  head_.version = format::kWorkloadVersion;
+  head_.head_bytes = sizeof head_;
+  head_.threads = static_cast<uint32_t>(threads_.size());
+  head_.slots = slots_.count();
+  head_.lost_events = source.process().lost_events;
+  head_.head_crc = crc_of(&head_, offsetof(WorkloadHead, head_crc));
+  file_.write_at(0, &head_, sizeof head_);
+  file_.close();
+}
+
+}  // namespace tide::trace

@@ -1,0 +1,8 @@
+# tide info and tide convert on traces that a program here writes, which knows what is in them.
+add_executable(write_trace write_trace.cc)
+target_compile_options(write_trace PRIVATE ${TIDE_WARNINGS})
+target_include_directories(write_trace PRIVATE ${PROJECT_SOURCE_DIR})
+target_link_libraries(write_trace PRIVATE tide_trace)
+
+tide_script_test(trace_info COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/info_test.py)
+tide_script_test(trace_convert COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/convert_test.py)

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""tide convert: every format is read back by somebody else, and has what was in the trace."""
+
+import csv
+import gzip
+import os
+import shutil
+import subprocess
+import tempfile
+
+import info_test
+from info_test import TIDE, fail, read_json, write
+
+
+def convert(*arguments, status=0):
+    run = subprocess.run([TIDE, "convert", *arguments], capture_output=True, text=True, timeout=300)
+    if run.returncode != status:
+        fail(f"tide convert {arguments}: exit {run.returncode}: {run.stderr}")
+    return run.stderr
+
+
+def workload(folder, trace, known):
+    convert(trace, "-o", f"{folder}/w.tidew")
+    found = read_json(f"{folder}/w.tidew")
+    # Forms of operator new stay what they are.
+    if found["calls"] != known["calls"]:
+        fail(f"calls of the workload: {found['calls']}, of the program {known['calls']}")
+    for key in ("allocations", "peak_bytes"):
+        if found[key] != known[key]:
+            fail(f"{key} of the workload: {found[key]}, of the program {known[key]}")
+    if found["live_bytes"] != known["leaked_bytes"]:
+        fail(f"live at the end: {found['live_bytes']}, of the program {known['leaked_bytes']}")
+    if found["slots"] > found["peak_blocks"] * 1.25 + 1024:
+        fail(f"{found['slots']} slots for {found['peak_blocks']} blocks")
+    if not 0 < found["handed_over"] <= known["foreign_releases"] + known["calls"]["realloc"]:
+        fail(f"{found['handed_over']} operations wait, of {known['foreign_releases']} handed over")
+
+
+def table(folder, trace, known):
+    convert(trace, "-o", f"{folder}/t.csv")
+    with open(f"{folder}/t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if len(rows) != sum(known["calls"].values()):
+        fail(f"{len(rows)} rows")
+    mallocs = sum(row["call"] == "malloc" for row in rows)
+    if mallocs != known["calls"]["malloc"]:
+        fail(f"{mallocs} rows of malloc, and the program says {known['calls']['malloc']}")
+
+
+CTF_NAMES = {"malloc": "lttng_ust_libc:malloc", "free": "lttng_ust_libc:free",
+             "calloc": "lttng_ust_libc:calloc", "realloc": "lttng_ust_libc:realloc",
+             "posix_memalign": "lttng_ust_libc:posix_memalign", "new": "tide:new",
+             "new[]": "tide:new_form", "delete": "tide:delete"}
+
+
+def ctf(folder, trace, known):
+    convert(trace, "-o", f"{folder}/ctf", "--to", "ctf")
+    run = subprocess.run(["babeltrace2", f"{folder}/ctf"], capture_output=True, text=True)
+    if run.returncode != 0 or run.stderr:
+        fail(f"babeltrace2 says: {run.stderr[:500]}")
+    for call, count in known["calls"].items():
+        found = run.stdout.count(f" {CTF_NAMES[call]}: ")
+        if found != count:
+            fail(f"babeltrace2 reads {found} events {CTF_NAMES[call]}, and there are {count}")
+    if "vtid = 4711" not in run.stdout or "procname = " not in run.stdout:
+        fail(f"no contexts: {run.stdout[:500]}")
+    # And back.
+    back = read_json(f"{folder}/ctf")
+    for key in ("calls", "allocations", "allocated_bytes", "leaked_bytes"):
+        if back[key] != known[key]:
+            fail(f"{key} of CTF: {back[key]}, of the program {known[key]}")
+    convert(trace, "-o", f"{folder}/ctf", "--to", "ctf", status=1)  # not empty
+
+
+def profile(folder, trace, known):
+    convert(trace, "-o", f"{folder}/p.pb.gz")
+    data = gzip.open(f"{folder}/p.pb.gz").read()
+    for name in (b"alloc_objects", b"alloc_space", b"inuse_objects", b"inuse_space"):
+        if name not in data:
+            fail(f"{name} is not in the profile")
+    if shutil.which("protoc"):
+        run = subprocess.run(["protoc", "--decode_raw"], input=data, capture_output=True)
+        if run.returncode != 0:
+            fail(f"the profile is no protocol buffer: {run.stderr}")
+
+
+def anonymous(folder, trace, known):
+    convert(trace, "-o", f"{folder}/a.csv", "--anonymize")
+    convert(trace, "-o", f"{folder}/b.csv")
+    with open(f"{folder}/a.csv") as a, open(f"{folder}/b.csv") as b:
+        hidden, plain = list(csv.DictReader(a)), list(csv.DictReader(b))
+    if [row["size"] for row in hidden] != [row["size"] for row in plain]:
+        fail("sizes are not those of the trace")
+    if any(x["pointer"] == y["pointer"] != "0" for x, y in zip(hidden, plain)):
+        fail("an address is still there")
+    names = {}
+    for x, y in zip(hidden, plain):
+        if names.setdefault(y["pointer"], x["pointer"]) != x["pointer"]:
+            fail("an address has two names")
+
+
+def heaptrack(folder):
+    """What heaptrack wrote is read, with its call stacks, and exported again."""
+    run = subprocess.run(["heaptrack", "-o", f"{folder}/heaptrack",
+                          f"{info_test.BUILD}/bin/write_trace", f"{folder}/other", "2000", "1", "1"],
+                         capture_output=True, text=True, timeout=120)
+    files = [name for name in os.listdir(folder) if name.startswith("heaptrack.")]
+    if run.returncode != 0 or not files:
+        fail(f"heaptrack: {run.stdout}{run.stderr}")
+    found = read_json(f"{folder}/{files[0]}")
+    if found["calls"]["malloc"] < 100 or found["unknown_releases"] != 0:
+        fail(f"of heaptrack's file: {found['calls']}, {found['unknown_releases']} unknown")
+    stacks = found["processes"][0]["top_stacks"]["allocated"]
+    if not any("main" in frame for row in stacks for frame in row["stack"]):
+        fail(f"no call stack leads to main: {stacks}")
+    convert(f"{folder}/{files[0]}", "-o", f"{folder}/h.folded")
+    with open(f"{folder}/h.folded") as file:
+        total = sum(int(line.rsplit(" ", 1)[1]) for line in file)
+    # Allocations without a call stack are in no line.
+    if not 0 < total <= found["allocated_bytes"]:
+        fail(f"{total} bytes in folded stacks, {found['allocated_bytes']} in all")
+    convert(f"{folder}/{files[0]}", "-o", f"{folder}/h.tidew")
+    if read_json(f"{folder}/h.tidew")["allocations"] != found["allocations"]:
+        fail("the workload of heaptrack's file is not all of it")
+
+
+def bad_usage(folder, trace):
+    for status, arguments in ((2, [trace]), (2, [trace, "-o", f"{folder}/x", "--to", "morse"]),
+                              (2, [trace, "-o", f"{folder}/x.folded", "--value", "much"]),
+                              (1, [trace, "-o", f"{folder}/x.folded"]),  # it has no stacks
+                              (1, [trace, "-o", "/nowhere/x.tidew"]),
+                              (1, ["/bin/true", "-o", f"{folder}/x.tidew"])):
+        error = convert(*arguments, status=status)
+        if error.count("\n") != 1:
+            fail(f"tide convert {arguments}: {error}")
+    if os.path.exists(f"{folder}/x.folded"):
+        fail("a file that is not whole was left")
+    if "No space left" not in convert(trace, "-o", "/dev/full", "--to", "csv", status=1):
+        fail("a full disk is not said")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        trace = f"{folder}/trace"
+        known = write(trace, 30000, 4, 5, 500)
+        workload(folder, trace, known)
+        table(folder, trace, known)
+        if shutil.which("babeltrace2"):
+            ctf(folder, trace, known)
+        profile(folder, trace, known)
+        anonymous(folder, trace, known)
+        if shutil.which("heaptrack"):
+            heaptrack(folder)
+        bad_usage(folder, trace)
+    print("ok")
+
+
+main()
