@@ -37,10 +37,27 @@ class LiveTable {
   }
 
   // The same, but the slot stays taken: for a block that moves.
-  uint32_t detach(uint64_t address, Block& block);
+  uint32_t detach(uint64_t address, Block& block) {
+    const size_t i = find(address);
+    if (i == kAbsent) return kNoSlot;
+    const uint32_t slot = entries_[i].slot;
+    Packed& packed = at(slot);
+    block = unpack(packed);
+    packed.thread = kFree;
+    --blocks_;
+    erase(i);
+    return slot;
+  }
   // The block comes at that slot, or at a new one (kNoSlot). As add().
   uint32_t attach(uint32_t slot, const Block& block);
-  void release(uint32_t slot);
+  void release(uint32_t slot) {
+    at(slot).stack = free_;
+    free_ = slot;
+  }
+  // The address will be asked for soon.
+  void prefetch(uint64_t address) const {
+    __builtin_prefetch(&entries_[start(tag_of(address & kLow48))]);
+  }
 
   bool contains(uint64_t address) const { return find(address) != kAbsent; }
 
@@ -86,10 +103,39 @@ class LiveTable {
   const Packed& at(uint32_t slot) const {
     return pages_[slot >> kPageShift][slot & ((1u << kPageShift) - 1)];
   }
-  size_t find(uint64_t address) const;
-  static Block unpack(const Packed& packed);
+  // Where the address's entry is.
+  size_t find(uint64_t address) const {
+    const uint32_t tag = tag_of(address & kLow48);
+    const size_t mask = entries_.size() - 1;
+    for (size_t i = start(tag);; i = (i + 1) & mask) {
+      const Entry entry = entries_[i];
+      if (entry.slot == kNoSlot) return kAbsent;
+      if (entry.tag == tag && ((at(entry.slot).address_slack ^ address) & kLow48) == 0) return i;
+    }
+  }
+  // Entries behind the hole move up, so that no mark of a deleted one is needed.
+  void erase(size_t hole) {
+    const size_t mask = entries_.size() - 1;
+    for (size_t i = (hole + 1) & mask; entries_[i].slot != kNoSlot; i = (i + 1) & mask) {
+      const size_t home = start(entries_[i].tag);
+      if (((i - home) & mask) >= ((i - hole) & mask)) {
+        entries_[hole] = entries_[i];
+        hole = i;
+      }
+    }
+    entries_[hole].slot = kNoSlot;
+  }
+  static Block unpack(const Packed& packed) {
+    const uint64_t size = packed.size_slack & kLow48;
+    const uint64_t slack = packed.address_slack >> 48 | packed.size_slack >> 48 << 16;
+    return {packed.address_slack & kLow48,
+            packed.time_ns,
+            size,
+            size + slack,
+            packed.thread,
+            packed.stack};
+  }
   uint32_t new_slot();
-  void erase(size_t hole);
   void grow();
 
   std::vector<Entry> entries_;

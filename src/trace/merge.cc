@@ -51,11 +51,28 @@ void Merge::push(Thread* thread) {
   std::push_heap(heap_.begin(), heap_.end(), Later{});
 }
 
+// The thread goes into the heap, and the earliest there comes out.
+Merge::Thread* Merge::exchange(Thread* thread) {
+  Thread* const earliest = heap_.front();
+  size_t hole = 0;
+  for (size_t child = 1; child < heap_.size(); child = 2 * hole + 1) {
+    if (child + 1 < heap_.size() && Later{}(heap_[child], heap_[child + 1])) ++child;
+    if (!Later{}(thread, heap_[child])) break;
+    heap_[hole] = heap_[child];
+    hole = child;
+  }
+  heap_[hole] = thread;
+  return earliest;
+}
+
 // Reads the thread's next event. At its end the thread goes away, with its memory.
 bool Merge::advance(Thread& thread) {
   thread.is_open = thread.stream->next(thread.event);
   thread.has_waited = false;
-  if (thread.is_open) return true;
+  if (thread.is_open) {
+    live_.prefetch(thread.event.pointer);
+    return true;
+  }
   if (thread.is_moving) put_back(thread);
   thread.stream.reset();
   return false;
@@ -69,7 +86,10 @@ Merge::Thread* Merge::pick() {
       current_ = nullptr;
       if (advance(*thread)) {
         if (heap_.empty() || thread->event.time_ns <= heap_.front()->event.time_ns) return thread;
-        push(thread);
+        Thread* const earliest = exchange(thread);
+        if (earliest->is_open) return earliest;
+        current_ = earliest;
+        continue;
       }
     }
     if (heap_.empty()) {

@@ -55,6 +55,7 @@ class Merge {
 
   Thread* pick();
   void push(Thread* thread);
+  Thread* exchange(Thread* thread);
   bool advance(Thread& thread);
   // False: the event has to wait for its pointer.
   bool apply(Thread& thread);

@@ -136,7 +136,7 @@ TEST(Merge, RandomHistoriesWithSkewedClocks) {
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     HistoryMaker maker({.seed = seed,
                         .threads = static_cast<uint32_t>(2 + seed % 7),
-                        .most_live = 3 + seed * 7 % 200,
+                        .most_live = 50 + seed * 7 % 200,
                         .foreign_percent = 50});
     std::map<uint32_t, std::vector<Event>> threads;
     std::map<uint32_t, int64_t> skew;
