@@ -72,6 +72,7 @@ struct Kernel {
     return reinterpret_cast<void*>(moved);
   }
   void deny(void*, size_t) {}
+  bool set_dumped(void*, size_t, bool) { return true; }
   void* detach_pages(void*, size_t) { return nullptr; }
 };
 
