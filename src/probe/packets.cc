@@ -67,7 +67,7 @@ void hand_in(TraceArena& arena, ThreadStream& stream) {
   states_of(arena)[stream.packet].store(PacketState::kFull, std::memory_order_release);
   stream.head = nullptr;
   stream.cursor = {};
-  stream.limit = stream.records = stream.end = nullptr;
+  stream.limit = stream.end = nullptr;
   wake_collector(arena);
 }
 
@@ -93,9 +93,8 @@ bool next_packet(TraceArena& arena, format::ProcessSlot& slot, ThreadStream& str
   __atomic_store_n(&head->process_number, slot.number, __ATOMIC_RELEASE);
   stream.packet = index;
   stream.head = head;
-  stream.records = reinterpret_cast<uint8_t*>(head + 1);
   stream.end = reinterpret_cast<uint8_t*>(head) + arena.packet_bytes;
-  stream.cursor = {stream.records, now, 0};
+  stream.cursor = {records_of(head), now, 0};
   return true;
 }
 

@@ -68,11 +68,7 @@ void fill_in(format::TraceArena& arena, ProcessSlot& slot, int32_t pid) {
   slot.state.store(ProcessState::kLive, std::memory_order_release);
 }
 
-size_t stream_bytes() {
-  constexpr size_t kLine = 64;
-  const size_t bytes = sizeof(ThreadStream) + g_recording.stack_table_bytes;
-  return (bytes + kLine - 1) / kLine * kLine;
-}
+size_t stream_bytes() { return sizeof(ThreadStream) + g_recording.stack_table_bytes; }
 
 void clear(ThreadStream* stream) {
   // The table of stacks is emptied by who begins one.

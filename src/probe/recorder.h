@@ -65,7 +65,7 @@ TIDE_INLINE uint64_t now() {
 
 // Makes the records so far visible to the collector.
 TIDE_INLINE void publish(ThreadStream& stream) {
-  stream.head->committed.store(static_cast<uint32_t>(stream.cursor.at - stream.records),
+  stream.head->committed.store(static_cast<uint32_t>(stream.cursor.at - records_of(stream.head)),
                                std::memory_order_release);
 }
 

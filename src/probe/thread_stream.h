@@ -32,12 +32,12 @@ struct NestedBlock {
 };
 inline constexpr uint32_t kMostNested = 4;
 
-struct ThreadStream {
+// What every event touches is one cache line, and no other thread's.
+struct alignas(64) ThreadStream {
   format::RecordCursor cursor;
   // A record without texts fits as long as the cursor is below. Null when every record needs the
   // slow path: for want of a packet, or because call stacks belong to it.
   uint8_t* limit;
-  uint8_t* records;  // of the packet, after its head
   format::PacketHead* head;
   uintptr_t busy;
   uint32_t nested_count;  // below
@@ -65,5 +65,11 @@ struct ThreadStream {
   void* (*routine)(void*);
   void* argument;
 };
+
+static_assert(offsetof(ThreadStream, end) <= 64);
+
+inline uint8_t* records_of(format::PacketHead* head) {
+  return reinterpret_cast<uint8_t*>(head + 1);
+}
 
 }  // namespace tide::probe

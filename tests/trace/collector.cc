@@ -9,7 +9,8 @@
 //   drop=1             programs do not wait
 //   system=0           no system calls
 //   lazy=MS            sleep that long between two looks (0)
-//   control=N          the word that programs read (0)
+//   usable=0           no usable sizes
+//   keep=0             packets are thrown away: to measure what recording costs the program
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -50,7 +51,7 @@ struct Process {
 
 std::map<std::string, std::string> g_options{
     {"packets", "2048"}, {"stacks", "none"}, {"depth", "16"}, {"drop", "0"},
-    {"system", "1"},     {"lazy", "0"},      {"control", "0"}};
+    {"system", "1"},     {"lazy", "0"},      {"usable", "1"}, {"keep", "1"}};
 uint64_t option(const char* name) { return strtoull(g_options.at(name).c_str(), nullptr, 10); }
 
 TraceArena* g_arena;
@@ -73,7 +74,7 @@ int make_arena() {
   TraceArena head{};
   head.magic = kArenaMagic;
   head.version = kArenaVersion;
-  head.flags = kWithUsableSizes | (option("drop") ? kDropWhenFull : 0u) |
+  head.flags = (option("usable") ? kWithUsableSizes : 0u) | (option("drop") ? kDropWhenFull : 0u) |
                (option("system") ? kWithSystemCalls : 0u);
   head.packet_bytes = kPacketBytes;
   head.packet_count = packets;
@@ -96,9 +97,8 @@ int make_arena() {
   const int memory = memfd_create("trace", 0);
   if (memory < 0 || ftruncate(memory, static_cast<off_t>(head.bytes)) != 0) abort();
   g_arena = static_cast<TraceArena*>(
-      mmap(nullptr, head.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0));
+      mmap(nullptr, head.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory, 0));
   memcpy(static_cast<void*>(g_arena), &head, sizeof head);
-  g_arena->control.store(static_cast<Control>(option("control")));
   return memory;
 }
 
@@ -112,8 +112,9 @@ void take(uint32_t index) {
     process.lost = slot.lost.load();
   }
   const auto* const records = reinterpret_cast<const uint8_t*>(head + 1);
-  process.threads[head->thread].push_back(
-      {head->sequence, head->first_tick, {records, records + head->committed.load()}});
+  if (option("keep") != 0)
+    process.threads[head->thread].push_back(
+        {head->sequence, head->first_tick, {records, records + head->committed.load()}});
   head->process_number = 0;
   states()[index].store(PacketState::kFree, std::memory_order_release);
   slot.packets.fetch_sub(1);
