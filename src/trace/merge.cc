@@ -128,6 +128,7 @@ const Event* Merge::next() {
 
 bool Merge::apply(Thread& thread) {
   Event& event = thread.event;
+  event.gone.is_known = false;
   switch (event.call) {
     case Call::kRealloc:
     case Call::kReallocarray:
@@ -174,7 +175,6 @@ void Merge::vanish(Thread& thread) {
 
 bool Merge::go(Thread& thread) {
   Event& event = thread.event;
-  event.gone.is_known = false;
   if (event.pointer == 0) return true;
   Block block;
   const uint32_t slot = live_.take(event.pointer, block);
@@ -191,7 +191,6 @@ bool Merge::go(Thread& thread) {
 // From here on another thread may be given the address.
 bool Merge::begin_move(Thread& thread) {
   Event& event = thread.event;
-  event.gone.is_known = false;
   if (thread.is_moving) put_back(thread);
   if (event.call != Call::kMremap && event.pointer != 0) {
     thread.slot = live_.detach(event.pointer, thread.moving);
@@ -218,7 +217,6 @@ bool Merge::begin_move(Thread& thread) {
 bool Merge::end_move(Thread& thread) {
   Event& event = thread.event;
   event.old_pointer = 0;
-  event.gone.is_known = false;
   if (thread.is_moving) {
     if (!thread.has_slack) thread.slack = event.usable - event.size;
     thread.has_slack = true;  // it may have to wait, and comes here once more

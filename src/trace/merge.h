@@ -26,7 +26,7 @@ namespace tide::trace {
 class ThreadStream {
  public:
   virtual ~ThreadStream() = default;
-  // False at the end. What is in `event` is the one before.
+  // False at the end. What is in `event` is the one before; only what the call has is written.
   virtual bool next(Event& event) = 0;
   // Not later than its first event: it need not be asked for one before that.
   virtual uint64_t first_time_ns() const { return 0; }
