@@ -27,6 +27,7 @@ extern const Command kHeapCommand;
 extern const Command kInfoCommand;
 extern const Command kRunCommand;
 extern const Command kTopCommand;
+extern const Command kTraceCommand;
 
 // The text of `tide VERB --help`: an example first, then the usage and the options.
 struct HelpText {

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::array kCommands = {&kRunCommand,  &kTopCommand,     &kDoctorCommand, &kHeapCommand,
                                   &kInfoCommand, &kConvertCommand, &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand,    &kTraceCommand, &kTopCommand,
+                                  &kDoctorCommand, &kHeapCommand,  &kEnvCommand};
 
 std::string overview() {
   std::string text =

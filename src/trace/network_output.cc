@@ -67,7 +67,7 @@ NetworkOutput::NetworkOutput(const std::string& address, const std::string& toke
   hello.version = kNetworkVersion;
   hello.token_bytes = static_cast<uint32_t>(token.size());
   hello.name_bytes = static_cast<uint32_t>(name.size());
-  stream_.send(hello);
+  stream_.send_structure(hello);
   stream_.send(token);
   stream_.send(name);
   place_ = receive_reply();
@@ -75,7 +75,7 @@ NetworkOutput::NetworkOutput(const std::string& address, const std::string& toke
 
 std::string NetworkOutput::receive_reply() {
   ReplyHead reply;
-  stream_.receive(reply);
+  stream_.receive_structure(reply);
   if (reply.text_bytes > kMostName) {
     throw host::Error(fmt::format("{} is no 'tide trace --collect'", stream_.other()));
   }
@@ -87,7 +87,7 @@ std::string NetworkOutput::receive_reply() {
 }
 
 void NetworkOutput::send_head(FrameKind kind, const std::string& name, uint64_t bytes) {
-  stream_.send(FrameHead{kind, static_cast<uint32_t>(name.size()), bytes});
+  stream_.send_structure(FrameHead{kind, static_cast<uint32_t>(name.size()), bytes});
   stream_.send(name);
 }
 

@@ -89,16 +89,17 @@ std::string name_of(const sockaddr_storage& address, socklen_t bytes) {
 
 void reply(NetworkStream& stream, bool is_refused, const std::string& text) {
   const std::string cut = text.substr(0, kMostName);
-  stream.send(ReplyHead{is_refused ? 1u : 0u, static_cast<uint32_t>(cut.size())});
+  stream.send_structure(ReplyHead{is_refused ? 1u : 0u, static_cast<uint32_t>(cut.size())});
   stream.send(cut);
 }
 
 // The folder that the sender wants; after the token was right.
 std::string receive_hello(NetworkStream& stream, const std::string& token) {
   HelloHead hello;
-  stream.receive(hello);
+  stream.receive_structure(hello);
   const auto refuse = [&](const std::string& why) {
     reply(stream, true, why);
+    stream.hang_up();
     throw host::Error(fmt::format("{} was refused: {}", stream.other(), why));
   };
   if (memcmp(hello.magic, kNetworkMagic, sizeof hello.magic) != 0) {
@@ -121,7 +122,7 @@ std::string receive_hello(NetworkStream& stream, const std::string& token) {
 // True at the end of the trace.
 bool receive_frame(NetworkStream& stream, FolderOutput& output, std::vector<uint8_t>& data) {
   FrameHead frame;
-  stream.receive(frame);
+  stream.receive_structure(frame);
   if (frame.name_bytes > kMostName || frame.data_bytes > kMostFrame) {
     throw host::Error(fmt::format("{} sends what is no frame", stream.other()));
   }

@@ -46,6 +46,15 @@ std::string NetworkStream::receive_text(size_t bytes) {
   return text;
 }
 
+void NetworkStream::hang_up() {
+  // Closing with bytes that nobody has read would take back what was sent.
+  constexpr int kMostReads = 64;
+  char rest[1024];
+  set_patience(1);
+  shutdown(socket_.get(), SHUT_WR);
+  for (int i = 0; i < kMostReads && recv(socket_.get(), rest, sizeof rest, 0) > 0; ++i) continue;
+}
+
 void NetworkStream::set_patience(int seconds) {
   const timeval time{seconds, 0};
   setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);

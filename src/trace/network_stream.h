@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "host/file_descriptor.h"
 
@@ -60,17 +61,22 @@ class NetworkStream {
 
   void send(const void* data, size_t bytes);
   template <typename T>
-  void send(const T& structure) {
+  void send_structure(const T& structure) {
+    static_assert(std::is_trivially_copyable_v<T>);
     send(&structure, sizeof structure);
   }
   void send(std::string_view text) { send(text.data(), text.size()); }
 
   void receive(void* data, size_t bytes);
   template <typename T>
-  void receive(T& structure) {
+  void receive_structure(T& structure) {
+    static_assert(std::is_trivially_copyable_v<T>);
     receive(&structure, sizeof structure);
   }
   std::string receive_text(size_t bytes);
+
+  // After the last word: lets the other side read it before the connection is gone.
+  void hang_up();
 
   // What doesn't come within that time is lost.
   void set_patience(int seconds);
