@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 0 && data[0] % 2 == 0) {
     tide::format::WorkloadBlockReader block;
     tide::format::WorkloadOperation operation;
-    if (block.open(data + 1, size - 1, data[0], 1000)) {
+    if (block.open(data + 1, size - 1, data[0] / 2, 1000)) {
       while (block.next(operation)) {
         fuzz::require(operation.slot == tide::format::WorkloadOperation::kNone ||
                       operation.slot < 1000);
