@@ -80,7 +80,8 @@ clock {{
   offset = {5};
 }};
 
-typealias integer {{ size = 64; align = 8; signed = false; map = clock.monotonic.value; }} := stamp_t;
+typealias integer {{ size = 64; align = 8; signed = false; map = clock.monotonic.value; }}
+  := stamp_t;
 
 stream {{
   id = 0;

@@ -102,7 +102,8 @@ def anonymous(folder, trace, known):
 def heaptrack(folder):
     """What heaptrack wrote is read, with its call stacks, and exported again."""
     run = subprocess.run(["heaptrack", "-o", f"{folder}/heaptrack",
-                          f"{info_test.BUILD}/bin/write_trace", f"{folder}/other", "2000", "1", "1"],
+                          f"{info_test.BUILD}/bin/write_trace", f"{folder}/other",
+                          "2000", "1", "1"],
                          capture_output=True, text=True, timeout=120)
     files = [name for name in os.listdir(folder) if name.startswith("heaptrack.")]
     if run.returncode != 0 or not files:
