@@ -16,10 +16,8 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand,  &kTopCommand,     &kDoctorCommand, &kHeapCommand,
-                                  &kInfoCommand, &kConvertCommand, &kEnvCommand};
-constexpr std::array kCommands = {&kRunCommand,    &kTraceCommand, &kTopCommand,
-                                  &kDoctorCommand, &kHeapCommand,  &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand, &kTraceCommand,  &kInfoCommand, &kConvertCommand,
+                                  &kTopCommand, &kDoctorCommand, &kHeapCommand, &kEnvCommand};
 
 std::string overview() {
   std::string text =
