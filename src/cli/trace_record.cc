@@ -265,7 +265,7 @@ void Recording::wait() {
       handle(signal);
       continue;
     }
-    if (is_child_over_ && !is_collected_ && !has_told && !options_.is_quiet) {
+    if (is_child_over_ && collector_->figures().live != 0 && !has_told && !options_.is_quiet) {
       say("waits for processes that the program has left running; Ctrl-C ends the trace");
       has_told = true;
     }

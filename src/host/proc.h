@@ -24,6 +24,9 @@ class Proc {
  public:
   explicit Proc(std::string root = "/proc") : root_(std::move(root)) {}
 
+  // Whether these are the system's own files, so that a number means a process that runs.
+  bool is_of_this_system() const { return root_ == "/proc"; }
+
   // All processes, lowest number first.
   std::vector<int> processes() const;
   // The numbers of a process's threads; none when it is gone.

@@ -33,6 +33,7 @@ namespace {
 
 constexpr uint32_t kProcesses = 1024;
 constexpr uint32_t kLeastPackets = 16;
+constexpr uint32_t kMostPackets = 1 << 24;
 // A tick is about that: a byte holds most times between two calls, and no two orders of magnitude
 // of what a call takes are the same tick.
 constexpr double kTickNs = 32;
@@ -74,6 +75,28 @@ T* at_offset(TraceArena* arena, uint64_t offset) {
   return reinterpret_cast<T*>(reinterpret_cast<char*>(arena) + offset);
 }
 
+// What may still be taken before the system, or the control group, has to end processes.
+uint64_t available_bytes() {
+  constexpr uint64_t kKilo = 1024;
+  uint64_t available = UINT64_MAX;
+  std::ifstream system("/proc/meminfo");
+  std::string field;
+  for (uint64_t kilobytes; system >> field;) {
+    if (field == "MemAvailable:" && system >> kilobytes) available = kilobytes * kKilo;
+  }
+  std::ifstream membership("/proc/self/cgroup");
+  for (std::string line; std::getline(membership, line);) {
+    if (!line.starts_with("0::")) continue;
+    const std::string group = "/sys/fs/cgroup" + line.substr(3);
+    uint64_t most, used;
+    if (std::ifstream(group + "/memory.max") >> most &&
+        std::ifstream(group + "/memory.current") >> used) {
+      available = std::min(available, most > used ? most - used : 0);
+    }
+  }
+  return available;
+}
+
 void futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* time) {
   syscall(SYS_futex, &word, operation, value, time, nullptr, 0);
 }
@@ -88,11 +111,18 @@ ArenaOwner::ArenaOwner(const ArenaSettings& settings) : file_(make_memory()) {
   constexpr uint64_t kLine = 4096;
   const uint64_t processes = round_up(sizeof(TraceArena), kLine);
   const uint64_t states = round_up(processes + kProcesses * sizeof(ProcessSlot), kLine);
-  const auto count = std::max<uint32_t>(
-      kLeastPackets,
-      static_cast<uint32_t>(std::min<uint64_t>(settings.bytes / format::kPacketBytes, 1u << 24)));
+  const auto count = static_cast<uint32_t>(
+      std::clamp<uint64_t>(settings.bytes / format::kPacketBytes, kLeastPackets, kMostPackets));
   const uint64_t packets = round_up(states + count * sizeof(std::atomic<PacketState>), kLine);
   bytes_ = packets + uint64_t{count} * format::kPacketBytes;
+  // The kernel would rather end other processes than refuse.
+  const uint64_t available = available_bytes();
+  if (bytes_ > available / 2) {
+    throw host::Error(
+        fmt::format("a buffer of {} is more than half of the memory that is free ({}); "
+                    "give less by --buffer",
+                    host::byte_text(bytes_), host::byte_text(available)));
+  }
   if (file_.get() < 0) fail("memfd_create");
   if (ftruncate(file_.get(), static_cast<off_t>(bytes_)) != 0) fail("ftruncate");
   // All of it now: a program that writes to memory that can't be had is killed.

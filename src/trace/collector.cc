@@ -148,6 +148,7 @@ bool Collector::pass(Haste haste) {
   const std::lock_guard lock(mutex_);
   figures_.lost = lost;
   figures_.bytes = output_.bytes();
+  figures_.live = live_.size();
   return !packets.empty();
 }
 

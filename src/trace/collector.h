@@ -36,6 +36,7 @@ struct CollectorFigures {
   uint64_t lost = 0;
   uint64_t processes = 0;
   uint64_t threads = 0;
+  uint64_t live = 0;  // processes
   bool has_failed = false;
 };
 

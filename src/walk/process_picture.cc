@@ -41,7 +41,8 @@ ProcessPicture take_picture(const host::Proc& proc, int pid) {
       picture.stack_pointers.push_back(*pointer);
     }
   }
-  if (const auto heap = LiveHeap::open(pid)) {
+  const auto heap = proc.is_of_this_system() ? LiveHeap::open(pid) : nullptr;
+  if (heap != nullptr) {
     const HeapReader& reader = heap->reader();
     picture.tide = {host::printable(reader.library_version()), reader.figures(), reader.ranges()};
   }

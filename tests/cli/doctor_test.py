@@ -55,10 +55,6 @@ class Fixtures(TideTest):
         self.assertEqual(document["parts"]["not_explained_bytes"], 0)
         self.assertEqual(sum(document["parts"].values()), document["rss_bytes"])
 
-    def test_a_library_that_cannot_be_read(self):
-        self.assert_refused(tide("doctor", "--proc", PROC, 103), 1,
-                            "/nowhere/libtide.so.0.1.0", "gone")
-
 
 class Processes(TideTest):
     def test_on_tide(self):

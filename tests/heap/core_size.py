@@ -140,7 +140,7 @@ def run(args, mib, mode):
         finally:
             process.kill()
             process.wait()
-        core = exact.find_core(folder, process)
+        core = exact.find_core(folder)
         if core is None:
             return None
         live_bytes, metadata, rows = read_table(table)

@@ -101,7 +101,7 @@ def check_server(args, held, pid):
 def check_core(args, folder):
     table, process = exact.start(args, folder, 2, "abort")
     process.wait(timeout=120)
-    core = exact.find_core(folder, process)
+    core = exact.find_core(folder)
     if core is None:
         return "no core of the kernel: see /proc/sys/kernel/core_pattern"
     check_answers(args, exact.Table(table), [args.holder, core], "core")

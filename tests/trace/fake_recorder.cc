@@ -85,7 +85,8 @@ struct Writer {
     const uint8_t* const end = reinterpret_cast<uint8_t*>(head) + arena->packet_bytes;
     if (head == nullptr || cursor.at + kMostPlainRecord > end) take();
     tick += 3;
-    put_record(cursor, Call::kMalloc, tick, (number * 0x9e3779b97f4a7c15 >> 30) << 4, 40, 8, 0);
+    put_record(cursor, Call::kMalloc, tick, (number * number * 0x9e3779b97f4a7c15 >> 30) << 4, 40,
+               8, 0);
     publish();
   }
 
