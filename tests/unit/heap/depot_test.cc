@@ -43,8 +43,10 @@ TEST(Depot, GivesAPartOfABatchAndKeepsTheRest) {
   EXPECT_EQ((*depot)->count(), 3u);
   EXPECT_TRUE((*depot)->put(in + 3, 2, 1)) << "they join the batch";
   ASSERT_EQ((*depot)->take(out, 3), 3u);
-  EXPECT_TRUE(std::equal(in, in + 3, out));
-  EXPECT_EQ((*depot)->count(), 0u);
+  EXPECT_TRUE(std::equal(in + 2, in + 5, out));
+  EXPECT_EQ((*depot)->count(), 2u);
+  ASSERT_EQ((*depot)->take(out, 3), 2u);
+  EXPECT_TRUE(std::equal(in, in + 2, out));
   EXPECT_TRUE((*depot)->put(in, 1, 1));
 }
 
