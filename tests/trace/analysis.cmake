@@ -6,3 +6,4 @@ target_link_libraries(write_trace PRIVATE tide_trace)
 
 tide_script_test(trace_info COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/info_test.py)
 tide_script_test(trace_convert COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/convert_test.py)
+tide_script_test(trace_whole COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/whole_test.py)

@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""The whole way: a program that knows its own counts, recorded by `tide trace` on every allocator,
+read by `tide info`, converted to CTF and counted there."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ["TIDE_BUILD"]).resolve()
+TIDE = BUILD / "bin/tide"
+# Calls of the C library's own around those that the program counts: threads, standard output.
+AROUND = 40
+
+
+def run(*command):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=120, check=False)
+
+
+class Whole(unittest.TestCase):
+    def setUp(self):
+        self.base = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.base)
+
+    def info(self, trace):
+        done = run(TIDE, "info", trace, "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def check(self, allocator):
+        own, trace = self.base / "own", self.base / "trace"
+        own.mkdir()
+        done = run(TIDE, "trace", "-q", "-o", trace, "--with", allocator, "--",
+                   BUILD / "bin/trace_workload", own, 7, 3, 20000, 2)
+        if done.returncode == 125 and "not installed" in done.stderr:
+            self.skipTest(done.stderr)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = self.info(trace)
+        self.assertEqual(document["lost_events"], 0)
+        self.assertEqual(len(document["processes"]), 3)
+        for process in document["processes"]:
+            wanted = json.loads((own / str(process["process_id"])).read_text())
+            for call, count in wanted["calls"].items():
+                found = process["calls"].get(call, 0)
+                self.assertTrue(count <= found <= count + AROUND, f"{call}: {found}, not {count}")
+            self.assertEqual((process["unknown_releases"], process["missed_releases"]), (0, 0))
+        return trace, document
+
+    def test_glibc(self):
+        trace, document = self.check("glibc")
+        done = run(TIDE, "convert", trace, "-o", self.base / "ctf", "--to", "ctf", "--process", 1)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        events = run("babeltrace2", self.base / "ctf")
+        self.assertEqual((events.returncode, events.stderr), (0, ""))
+        calls = document["processes"][0]["calls"]
+        # LTTng has no reallocarray.
+        calls["realloc"] += calls.pop("reallocarray")
+        for call in ("malloc", "calloc", "realloc", "free", "posix_memalign"):
+            self.assertEqual(events.stdout.count(f"lttng_ust_libc:{call}:"), calls[call], call)
+
+    def test_jemalloc(self):
+        self.check("jemalloc")
+
+    def test_mimalloc(self):
+        self.check("mimalloc")
+
+    def test_tcmalloc(self):
+        self.check("tcmalloc")
+
+    def test_tide(self):
+        self.check("tide")
+
+    def test_killed(self):
+        trace = self.base / "trace"
+        done = run(TIDE, "trace", "-q", "-o", trace, "--", "/bin/sh", "-c",
+                   f"{BUILD}/bin/trace_workload {self.base} 7 3 1000 0; kill -KILL $$")
+        self.assertEqual(done.returncode, 128 + 9)
+        self.assertEqual(self.info(trace)["damaged_chunks"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
