@@ -8,6 +8,7 @@
 #include "heap/decay.h"
 #include "sys/background.h"
 #include "sys/clock.h"
+#include "sys/thread.h"
 
 namespace tide::api {
 
@@ -45,6 +46,9 @@ void wake_background() {
   watch_surroundings();
   notice_huge_pages();
   if (g_runs.load(std::memory_order_relaxed) || !options().is_on(OptionId::purge)) return;
+  // In a forked child whose handlers have yet to run, a helper would be forgotten by ours, and
+  // another one be started on its stack.
+  sys::finish_fork();
   if (options().is_on(OptionId::background) && !g_runs.exchange(true)) {
     if (sys::start_background(run)) return;
     g_runs.store(false);

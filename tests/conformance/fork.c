@@ -1,5 +1,6 @@
 // fork, vfork and posix_spawn out of programs that are busy allocating. A child that hangs is ended
 // by its own alarm, so that a deadlock shows as "signal 14".
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -195,6 +196,43 @@ static void atfork_handlers(void) {
         g_prepare_calls, g_parent_calls);
 }
 
+// So much that what is free wants to go back, and somebody to do it.
+static void fill_and_empty(void) {
+  enum { kBlocks = 400 };
+  char* blocks[kBlocks];
+  for (size_t i = 0; i < kBlocks; ++i) {
+    blocks[i] = malloc(100000);
+    if (blocks[i] == NULL) _exit(3);
+    memset(blocks[i], 1, 100000);
+  }
+  for (size_t i = 0; i < kBlocks; ++i) free(blocks[i]);
+}
+
+static int thread_count(void) {
+  DIR* const tasks = opendir("/proc/self/task");
+  if (tasks == NULL) _exit(4);
+  int count = -2;  // without . and ..
+  while (readdir(tasks) != NULL) ++count;
+  closedir(tasks);
+  return count;
+}
+
+// Memory is freed before the allocator's own handler has run in the child, and again afterwards:
+// whoever gives it back must not be started twice.
+static void atfork_handlers_free_much(void) {
+  pthread_atfork(NULL, NULL, fill_and_empty);
+  free(malloc(100));
+  for (int i = 0; i < 10; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(kChildSeconds);
+      for (int k = 0; k < 10; ++k) fill_and_empty();
+      _exit(thread_count() <= 2 ? 0 : 5);
+    }
+    expect_child_ok(child, i);
+  }
+}
+
 static atomic_int g_forks;
 static void fork_in_handler(int number) {
   (void)number;
@@ -365,6 +403,7 @@ static const struct Case kCases[] = {
     {"fork_while_busy", fork_while_busy},
     {"fork_with_stdio", fork_with_stdio},
     {"atfork_handlers", atfork_handlers},
+    {"atfork_handlers_free_much", atfork_handlers_free_much},
     {"fork_in_signal_handler", fork_in_signal_handler},
     {"fork_in_signal_handler_threads", fork_in_signal_handler_threads},
     {"inherited_blocks", inherited_blocks},

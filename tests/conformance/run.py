@@ -53,9 +53,9 @@ def make_cases():
                   "low_memory_left_alone brk_left_alone all_locked pages_protected few_mappings",
         timeout=120)
     add("limits", "start_small", address_space=64 * MIB)
-    add("fork", "fork_while_busy fork_with_stdio atfork_handlers fork_in_signal_handler "
-                "fork_in_signal_handler_threads inherited_blocks fork_from_thread spawn_and_vfork "
-                "exit_while_busy", timeout=240)
+    add("fork", "fork_while_busy fork_with_stdio atfork_handlers atfork_handlers_free_much "
+                "fork_in_signal_handler fork_in_signal_handler_threads inherited_blocks "
+                "fork_from_thread spawn_and_vfork exit_while_busy", timeout=240)
     add("threads", "short_threads tsd_destructors tsd_destructors_only tsd_destructors_busy "
                    "blocks_outlive_threads blocks_change_hands one_way huge_reallocs_race smallest_stack keys_left_alone "
                    "stays_single_threaded cancellation stats_are_no_cancellation_point "
