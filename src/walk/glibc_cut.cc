@@ -67,21 +67,19 @@ std::optional<uint64_t> arena_of_heap(const Memory& memory, uint64_t at) {
 }
 
 void add_arenas(const Memory& memory, Arenas& arenas) {
-  for (const Range& area : memory.areas()) {
-    for (uint64_t at = align_up(area.start, kHeapMost); at != 0 && at < area.end; at += kHeapMost) {
-      const auto address = arena_of_heap(memory, at);
-      if (!address.has_value() || arenas.all.size() == kMostArenas) continue;
-      const bool is_known = std::any_of(arenas.all.begin(), arenas.all.end(),
-                                        [&](const Arena& a) { return a.address == *address; });
-      if (is_known) continue;
-      Arena arena;
-      arena.address = *address;
-      arena.has_state = is_arena(memory, *address, arena.state);
-      if (!arena.has_state) arena.state = {};
-      arenas.variant.heap_info_bytes = *address % kHeapMost;
-      arenas.all.push_back(arena);
-    }
-  }
+  memory.for_each_heap_place([&](uint64_t at) {
+    const auto address = arena_of_heap(memory, at);
+    if (!address.has_value() || arenas.all.size() == kMostArenas) return;
+    const bool is_known = std::any_of(arenas.all.begin(), arenas.all.end(),
+                                      [&](const Arena& a) { return a.address == *address; });
+    if (is_known) return;
+    Arena arena;
+    arena.address = *address;
+    arena.has_state = is_arena(memory, *address, arena.state);
+    if (!arena.has_state) arena.state = {};
+    arenas.variant.heap_info_bytes = *address % kHeapMost;
+    arenas.all.push_back(arena);
+  });
 }
 
 // visit(chunk) for all that are live as far as is known; of arenas whose fast bins are known only

@@ -1,11 +1,13 @@
 // A target's memory for the jumps and the strides of a walk through glibc's heap.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "walk/glibc_layout.h"
 #include "walk/heap.h"
 #include "walk/target.h"
 
@@ -21,6 +23,17 @@ class Memory {
   // Readable memory that is no file's, neighbours as one: where chunks may lie.
   const std::vector<Range>& areas() const { return areas_; }
   const Range* area_of(uint64_t address) const;
+
+  // visit(address) for each multiple of kHeapMost where something can be read: a hostile core's
+  // segments may be as long as they like.
+  template <class Visit>
+  void for_each_heap_place(Visit visit) const {
+    for (const Segment& segment : target_.segments()) {
+      const uint64_t end = segment.start + std::min(segment.present, segment.size());
+      uint64_t at = align_up(segment.start, kHeapMost);
+      for (; at >= segment.start && at < end; at += kHeapMost) visit(at);
+    }
+  }
 
   // Whether chunks may lie at `address`, and the core lacks it.
   bool is_lost(uint64_t address) const {

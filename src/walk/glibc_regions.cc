@@ -35,11 +35,12 @@ void add_heap(const Memory& memory, const Range& area, uint64_t at, Arenas& aren
 }
 
 void add_heaps(const Memory& memory, Arenas& arenas) {
-  for (const Range& area : memory.areas()) {
-    for (uint64_t at = align_up(area.start, kHeapMost); at != 0 && at < area.end; at += kHeapMost) {
-      if (arenas.regions.size() < kMostRegions) add_heap(memory, area, at, arenas);
+  memory.for_each_heap_place([&](uint64_t at) {
+    const Range* const area = memory.area_of(at);
+    if (area != nullptr && arenas.regions.size() < kMostRegions) {
+      add_heap(memory, *area, at, arenas);
     }
-  }
+  });
 }
 
 // Where the top ends if it lies in `area`, else where that ends.
