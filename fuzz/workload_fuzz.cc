@@ -6,7 +6,7 @@
 
 #include "fuzz/input.h"
 #include "host/error.h"
-#include "trace/workload_reader.h"
+#include "replay/workload_reader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // Behind the first byte: a block's columns, or a file.
@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 0)
     fuzz::require(pwrite(file, data + 1, size - 1, 0) == static_cast<ssize_t>(size - 1));
   try {
-    const tide::trace::WorkloadReader workload("/proc/self/fd/" + std::to_string(file));
+    const tide::replay::WorkloadReader workload("/proc/self/fd/" + std::to_string(file));
     tide::format::WorkloadOperation operation;
     for (size_t thread = 0; thread < workload.threads().size(); ++thread) {
       auto operations = workload.operations(thread);

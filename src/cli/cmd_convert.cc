@@ -10,11 +10,12 @@
 #include <utility>
 
 #include "cli/command.h"
-#include "cli/progress_bar.h"
 #include "cli/text_charts.h"
 #include "cli/trace_input.h"
 #include "host/byte_text.h"
 #include "host/error.h"
+#include "host/progress.h"
+#include "host/terminal.h"
 #include "trace/anonymous.h"
 #include "trace/export_csv.h"
 #include "trace/export_ctf.h"
@@ -137,11 +138,12 @@ int run(const Arguments& arguments) {
     const std::string path = path_for(out, source->process().number, input.processes());
     if (anonymize) source = std::make_unique<trace::Anonymous>(std::move(source));
     const std::unique_ptr<Exporter> exporter = make_exporter(format, path, stack_value);
-    ProgressBar bar("converting");
+    host::Progress progress{host::Terminal(STDERR_FILENO)};
+    progress.begin_share("converting");
     uint64_t events = 0;
     while (const trace::Event* event = source->next()) {
       exporter->add(*event);
-      if ((++events & 0xfffff) == 0) bar.show(source->progress());
+      if ((++events & 0xfffff) == 0) progress.reach(source->progress());
     }
     exporter->finish(*source);
     warn(*source, path);

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/progress_bar.h"
 #include "cli/trace_input.h"
 #include "cli/trace_view.h"
 #include "cli/workload_view.h"
 #include "host/error.h"
+#include "host/progress.h"
 #include "host/terminal.h"
 
 namespace tide::cli {
@@ -31,11 +31,12 @@ constexpr HelpText kHelp = {
 
 TraceFigures count(const TraceInput& input, size_t index) {
   TraceFigures figures{input.open(index), {}};
-  ProgressBar bar("reading");
+  host::Progress progress{host::Terminal(STDERR_FILENO)};
+  progress.begin_share("reading");
   uint64_t events = 0;
   while (const trace::Event* event = figures.source->next()) {
     figures.summary.add(*event);
-    if ((++events & 0xfffff) == 0) bar.show(figures.source->progress());
+    if ((++events & 0xfffff) == 0) progress.reach(figures.source->progress());
   }
   figures.summary.finish(*figures.source);
   return figures;

@@ -7,8 +7,8 @@
 #include "cli/heap_json.h"
 #include "cli/text_charts.h"
 #include "host/byte_text.h"
+#include "replay/workload_reader.h"
 #include "trace/call_counts.h"
-#include "trace/workload_reader.h"
 
 namespace tide::cli {
 namespace {
@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 using trace::Call;
 
 // All operations are read: what is said of them is so.
-trace::CallCounts count(const trace::WorkloadReader& workload) {
+trace::CallCounts count(const replay::WorkloadReader& workload) {
   trace::CallCounts calls;
   format::WorkloadOperation operation;
   for (size_t thread = 0; thread < workload.threads().size(); ++thread) {
@@ -36,7 +36,7 @@ trace::CallCounts count(const trace::WorkloadReader& workload) {
 }  // namespace
 
 std::string workload_text(const std::string& path) {
-  const trace::WorkloadReader workload(path);
+  const replay::WorkloadReader workload(path);
   const format::WorkloadHead& head = workload.head();
   const trace::CallCounts calls = count(workload);
   std::string text =
@@ -69,7 +69,7 @@ std::string workload_text(const std::string& path) {
 }
 
 std::string workload_json(const std::string& path) {
-  const trace::WorkloadReader workload(path);
+  const replay::WorkloadReader workload(path);
   const format::WorkloadHead& head = workload.head();
   const trace::CallCounts calls = count(workload);
   Json json = {{"kind", "workload"},

@@ -52,6 +52,16 @@ void Progress::begin(std::string_view part, Unit unit, uint64_t total) {
 void Progress::add(Unit unit, uint64_t count) {
   if (!is_on() || unit != unit_.load(std::memory_order_relaxed)) return;
   done_.fetch_add(count, std::memory_order_relaxed);
+  draw_if_due();
+}
+
+void Progress::reach(double share) {
+  if (!is_on()) return;
+  done_ = static_cast<uint64_t>(std::clamp(share, 0.0, 1.0) * double{kWhole});
+  draw_if_due();
+}
+
+void Progress::draw_if_due() {
   const uint64_t now = clock_();
   if (now < next_draw_.load(std::memory_order_relaxed)) return;
   const std::unique_lock lock(mutex_, std::try_to_lock);

@@ -15,7 +15,7 @@ namespace tide::host {
 
 class Progress {
  public:
-  enum class Unit : uint8_t { kNone, kBytes, kBlocks };
+  enum class Unit : uint8_t { kNone, kBytes, kBlocks, kShare };
 
   // Draws to standard error.
   explicit Progress(const Terminal& terminal);
@@ -33,10 +33,16 @@ class Progress {
   void begin(std::string_view part, Unit unit = Unit::kNone, uint64_t total = 0);
   // Of units that the part does not count nothing is noted. From any thread.
   void add(Unit unit, uint64_t count);
+  // Of a part begun by begin_share(): how much of it is done, from 0 to 1. One thread.
+  void begin_share(std::string_view part) { begin(part, Unit::kShare, kWhole); }
+  void reach(double share);
   // Takes the line away; what comes next on the terminal is an answer.
   void finish();
 
  private:
+  static constexpr uint64_t kWhole = 1000;
+
+  void draw_if_due();
   void draw(uint64_t now);
   std::string line() const;
 

@@ -57,41 +57,47 @@ void given_aside(Call call, void* p, size_t bytes, bool has_extra, uint64_t extr
 // The same for one that takes it, before it does.
 void taken_aside(Call call, void* p);
 
-// A call that gives a block and has no extras. `serve` makes it.
-template <class Serve>
-TIDE_INLINE void* giving(const void* frame, Call call, size_t bytes, Serve serve) {
+// A call that gives a block: `serve` makes it, `write(stream, block, slack)` records it. `busy`:
+// what the thread is meanwhile; `aside(block)`: what there is to do where the call passes
+// unrecorded.
+template <class Serve, class Aside, class Write>
+TIDE_INLINE void* giving_by(const void* frame, uintptr_t busy, size_t bytes, Serve serve,
+                            Aside aside, Write write) {
   ThreadStream* const stream = enter(frame);
   if (TIDE_UNLIKELY(stream == nullptr)) {
     void* const p = serve();
-    given_aside(call, p, bytes, false, 0);
+    aside(p);
     return p;
   }
-  set_busy(*stream, probe::kInCall);
+  set_busy(*stream, busy);
   void* const p = serve();
   const uint64_t slack = slack_of(p, bytes);
   leave_call(*stream, number(p));
-  probe::record(*stream, frame, call, number(p), bytes, slack);
+  write(*stream, number(p), slack);
   set_busy(*stream, probe::kIdle);
   return p;
 }
 
-// The same with one extra.
+// One that has no extras.
+template <class Serve>
+TIDE_INLINE void* giving(const void* frame, Call call, size_t bytes, Serve serve) {
+  return giving_by(
+      frame, probe::kInCall, bytes, serve, [=](void* p) { given_aside(call, p, bytes, false, 0); },
+      [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
+        probe::record(stream, frame, call, block, bytes, slack);
+      });
+}
+
+// One that has one extra.
 template <class Serve>
 TIDE_INLINE void* giving_with(const void* frame, Call call, size_t bytes, uint64_t extra,
                               Serve serve) {
-  ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) {
-    void* const p = serve();
-    given_aside(call, p, bytes, true, extra);
-    return p;
-  }
-  set_busy(*stream, probe::kInCall);
-  void* const p = serve();
-  const uint64_t slack = slack_of(p, bytes);
-  leave_call(*stream, number(p));
-  probe::record_with(*stream, frame, call, number(p), bytes, slack, extra);
-  set_busy(*stream, probe::kIdle);
-  return p;
+  return giving_by(
+      frame, probe::kInCall, bytes, serve,
+      [=](void* p) { given_aside(call, p, bytes, true, extra); },
+      [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
+        probe::record_with(stream, frame, call, block, bytes, slack, extra);
+      });
 }
 
 // A call that takes the block at `p`: `write` records it, `serve` does it.

@@ -19,39 +19,31 @@ size_t bytes_of(std::align_val_t alignment) { return static_cast<size_t>(alignme
 
 // As giving(), for a call that may end by an exception: nobody resets `busy` then, and enter()
 // finds out by the frame.
+template <class Serve, class Write>
+TIDE_INLINE void* giving_or_throwing_by(const void* frame, size_t bytes, Serve serve, Write write) {
+  const auto busy = reinterpret_cast<uintptr_t>(frame);
+  return giving_by(
+      frame, busy, bytes, serve, [](void*) {}, write);
+}
+
 template <class Serve>
 TIDE_INLINE void* giving_or_throwing(const void* frame, Call call, size_t bytes, Serve serve) {
-  ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
-  set_busy(*stream, reinterpret_cast<uintptr_t>(frame));
-  void* const p = serve();
-  const uint64_t slack = slack_of(p, bytes);
-  leave_call(*stream, number(p));
-  probe::record(*stream, frame, call, number(p), bytes, slack);
-  set_busy(*stream, probe::kIdle);
-  return p;
+  return giving_or_throwing_by(frame, bytes, serve,
+                               [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
+                                 probe::record(stream, frame, call, block, bytes, slack);
+                               });
 }
 
 // The other forms of new. `alignment` 0: without one.
 template <class Serve>
 TIDE_INLINE void* giving_form(const void* frame, size_t bytes, uint64_t form, size_t alignment,
                               Serve serve) {
-  ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
-  set_busy(*stream, reinterpret_cast<uintptr_t>(frame));
-  void* const p = serve();
-  const uint64_t slack = slack_of(p, bytes);
-  leave_call(*stream, number(p));
-  probe::record_slow(*stream, frame,
-                     {Call::kNewForm,
-                      number(p),
-                      bytes,
-                      slack,
-                      {form, alignment},
-                      alignment != 0 ? 2u : 1u,
-                      false});
-  set_busy(*stream, probe::kIdle);
-  return p;
+  return giving_or_throwing_by(
+      frame, bytes, serve, [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
+        const uint32_t extras = alignment != 0 ? 2 : 1;
+        probe::record_slow(stream, frame,
+                           {Call::kNewForm, block, bytes, slack, {form, alignment}, extras, false});
+      });
 }
 
 template <class Serve>

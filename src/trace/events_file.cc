@@ -1,13 +1,9 @@
 #include "trace/events_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstring>
 
@@ -36,16 +32,10 @@ void seal(ChunkHead& head) {
   head.head_crc = crc_of(head);
 }
 
-EventsFile::EventsFile(const std::string& path, Mode mode)
-    : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-  struct stat info;
-  if (file_.get() < 0 || fstat(file_.get(), &info) != 0) {
-    throw host::Error(fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
-  }
-  bytes_ = static_cast<uint64_t>(info.st_size);
+EventsFile::EventsFile(const std::string& path, Mode mode) : file_(path) {
   read_file_head();
   uint64_t offset = head_.head_bytes;
-  while (offset < bytes_) {
+  while (offset < file_.bytes()) {
     Chunk chunk{{}, offset};
     std::string fault;
     if (read_chunk_head(offset, chunk.head, fault)) {
@@ -60,51 +50,32 @@ EventsFile::EventsFile(const std::string& path, Mode mode)
   }
 }
 
-void EventsFile::fail(uint64_t offset, const std::string& what) const {
-  throw host::Error(fmt::format("'{}' is damaged at offset {}: {}", path_, offset, what));
-}
-
-void EventsFile::read_bytes(uint64_t offset, void* to, size_t bytes) const {
-  auto* at = static_cast<char*>(to);
-  while (bytes > 0) {
-    const ssize_t got = pread(file_.get(), at, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      throw host::Error(
-          fmt::format("cannot read '{}' at offset {}: {}", path_, offset, std::strerror(errno)));
-    }
-    if (got == 0) fail(offset, "the file ends here");
-    at += got;
-    offset += static_cast<uint64_t>(got);
-    bytes -= static_cast<size_t>(got);
-  }
-}
-
 void EventsFile::read_file_head() {
-  if (bytes_ < sizeof head_) {
-    fail(0, fmt::format("it has {} bytes, and the head of a trace has {}", bytes_, sizeof head_));
+  if (file_.bytes() < sizeof head_) {
+    fail(0, fmt::format("it has {} bytes, and the head of a trace has {}", file_.bytes(),
+                        sizeof head_));
   }
-  read_bytes(0, &head_, sizeof head_);
+  file_.read(0, &head_, sizeof head_);
   if (memcmp(head_.magic, format::kTraceMagic, sizeof head_.magic) != 0) {
     fail(0, "it is no events.tide of a trace");
   }
   if (head_.version != format::kTraceVersion) {
     throw host::Error(fmt::format("'{}' is of version {} of the format, and this tide reads {}",
-                                  path_, head_.version, format::kTraceVersion));
+                                  path(), head_.version, format::kTraceVersion));
   }
-  if (head_.head_bytes < sizeof head_ || head_.head_bytes > bytes_) {
+  if (head_.head_bytes < sizeof head_ || head_.head_bytes > file_.bytes()) {
     fail(offsetof(FileHead, head_bytes),
          fmt::format("its head can't be {} bytes long", head_.head_bytes));
   }
 }
 
 bool EventsFile::read_chunk_head(uint64_t offset, ChunkHead& head, std::string& fault) const {
-  const uint64_t left = bytes_ - offset;
+  const uint64_t left = file_.bytes() - offset;
   if (left < sizeof head) {
     fault = fmt::format("the last {} bytes are no chunk", left);
     return false;
   }
-  read_bytes(offset, &head, sizeof head);
+  file_.read(offset, &head, sizeof head);
   if (head.magic != format::kChunkMagic || head.head_bytes != sizeof head) {
     fault = "no chunk begins here";
   } else if (head.head_crc != crc_of(head)) {
@@ -121,9 +92,9 @@ uint64_t EventsFile::next_chunk(uint64_t offset) const {
   constexpr size_t kWindow = 1 << 20;
   constexpr uint32_t kMagic = format::kChunkMagic;
   std::vector<char> window;
-  while (offset < bytes_ && bytes_ - offset >= sizeof(ChunkHead)) {
-    window.resize(std::min<uint64_t>(kWindow, bytes_ - offset));
-    read_bytes(offset, window.data(), window.size());
+  while (offset < file_.bytes() && file_.bytes() - offset >= sizeof(ChunkHead)) {
+    window.resize(std::min<uint64_t>(kWindow, file_.bytes() - offset));
+    file_.read(offset, window.data(), window.size());
     for (size_t i = 0; i + sizeof kMagic <= window.size(); ++i) {
       if (memcmp(&window[i], &kMagic, sizeof kMagic) != 0) continue;
       ChunkHead head;
@@ -133,13 +104,13 @@ uint64_t EventsFile::next_chunk(uint64_t offset) const {
     if (window.size() < kWindow) break;
     offset += window.size() - (sizeof kMagic - 1);
   }
-  return bytes_;
+  return file_.bytes();
 }
 
 void EventsFile::read(const Chunk& chunk, std::vector<uint8_t>& stored) const {
   stored.resize(chunk.head.stored_bytes);
   const uint64_t start = chunk.offset + chunk.head.head_bytes;
-  read_bytes(start, stored.data(), stored.size());
+  file_.read(start, stored.data(), stored.size());
   if (crc_of(stored.data(), stored.size()) != chunk.head.payload_crc) {
     fail(start, "the checksum of the chunk's payload is wrong");
   }

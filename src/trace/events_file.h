@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "format/trace_file.h"
-#include "host/file_descriptor.h"
+#include "host/input_file.h"
 
 namespace tide::trace {
 
@@ -36,7 +36,7 @@ class EventsFile {
   // Reads all chunks' heads, but no chunk.
   EventsFile(const std::string& path, Mode mode);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   const format::FileHead& head() const { return head_; }
   const std::vector<Chunk>& chunks() const { return chunks_; }
   const std::vector<Fault>& faults() const { return faults_; }
@@ -45,17 +45,16 @@ class EventsFile {
   void read(const Chunk& chunk, std::vector<uint8_t>& stored) const;
 
   // Throws: "'PATH' is damaged at offset N: WHAT". For what its reader finds wrong in a chunk.
-  [[noreturn]] void fail(uint64_t offset, const std::string& what) const;
+  [[noreturn]] void fail(uint64_t offset, const std::string& what) const {
+    file_.fail(offset, what);
+  }
 
  private:
-  void read_bytes(uint64_t offset, void* to, size_t bytes) const;
   void read_file_head();
   bool read_chunk_head(uint64_t offset, format::ChunkHead& head, std::string& fault) const;
   uint64_t next_chunk(uint64_t offset) const;
 
-  std::string path_;
-  host::FileDescriptor file_;
-  uint64_t bytes_ = 0;
+  host::InputFile file_;
   format::FileHead head_{};
   std::vector<Chunk> chunks_;
   std::vector<Fault> faults_;

@@ -9,9 +9,9 @@
 #include <set>
 
 #include "host/error.h"
+#include "replay/workload_reader.h"
 #include "tests/unit/trace/history.h"
 #include "tests/unit/trace/vector_stream.h"
-#include "trace/workload_reader.h"
 #include "trace/workload_slots.h"
 #include "trace/workload_writer.h"
 
@@ -19,6 +19,7 @@ namespace tide::trace {
 namespace {
 
 using format::WorkloadOperation;
+using replay::WorkloadReader;
 
 class WorkloadTest : public testing::Test {
  protected:

@@ -1,18 +1,14 @@
-#include "trace/workload_reader.h"
+#include "replay/workload_reader.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "host/error.h"
 
-namespace tide::trace {
+namespace tide::replay {
 
 using format::WorkloadBlock;
 using format::WorkloadHead;
@@ -28,42 +24,37 @@ uint32_t crc_of(const void* data, size_t bytes) {
 
 }  // namespace
 
-WorkloadReader::WorkloadReader(const std::string& path)
-    : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-  struct stat status {};
-  if (file_.get() < 0 || fstat(file_.get(), &status) != 0) {
-    throw host::Error(fmt::format("'{}' cannot be opened: {}", path, std::strerror(errno)));
+WorkloadReader::WorkloadReader(const std::string& path) : file_(path) {
+  if (file_.bytes() < sizeof head_) {
+    file_.fail(0, fmt::format("it has {} bytes, and the head of a workload {}", file_.bytes(),
+                              sizeof head_));
   }
-  bytes_ = static_cast<uint64_t>(status.st_size);
-  if (bytes_ < sizeof head_) {
-    fail(0, fmt::format("it has {} bytes, and the head of a workload {}", bytes_, sizeof head_));
-  }
-  read(0, &head_, sizeof head_);
+  file_.read(0, &head_, sizeof head_);
   if (memcmp(head_.magic, format::kWorkloadMagic, sizeof head_.magic) != 0) {
-    fail(0, "it is no workload, or its writer did not come to the end");
+    file_.fail(0, "it is no workload, or its writer did not come to the end");
   }
   if (head_.version != format::kWorkloadVersion) {
     throw host::Error(fmt::format("'{}' is of version {} of the format, and this tide reads {}",
-                                  path_, head_.version, format::kWorkloadVersion));
+                                  path, head_.version, format::kWorkloadVersion));
   }
   if (head_.head_bytes != sizeof head_ ||
       head_.head_crc != crc_of(&head_, offsetof(WorkloadHead, head_crc))) {
-    fail(0, "the checksum of the head is wrong");
+    file_.fail(0, "the checksum of the head is wrong");
   }
   read_index();
 }
 
 void WorkloadReader::read_index() {
   const uint64_t threads_bytes = head_.threads * uint64_t{sizeof(WorkloadThread)};
-  if (head_.index > bytes_ || head_.index_bytes > bytes_ - head_.index ||
+  if (head_.index > file_.bytes() || head_.index_bytes > file_.bytes() - head_.index ||
       head_.index_bytes < threads_bytes ||
       (head_.index_bytes - threads_bytes) % sizeof(WorkloadBlock) != 0) {
-    fail(head_.index, "there is no index here");
+    file_.fail(head_.index, "there is no index here");
   }
   std::vector<uint8_t> index(head_.index_bytes);
-  read(head_.index, index.data(), index.size());
+  file_.read(head_.index, index.data(), index.size());
   if (crc_of(index.data(), index.size()) != head_.index_crc) {
-    fail(head_.index, "the checksum of the index is wrong");
+    file_.fail(head_.index, "the checksum of the index is wrong");
   }
   threads_.resize(head_.threads);
   memcpy(threads_.data(), index.data(), threads_bytes);
@@ -74,44 +65,24 @@ void WorkloadReader::read_index() {
   uint64_t operations = 0;
   for (const WorkloadThread& thread : threads_) {
     first_blocks_.push_back(block);
-    if (thread.blocks > blocks_.size() - block) fail(head_.index, "the index lacks blocks");
+    if (thread.blocks > blocks_.size() - block) file_.fail(head_.index, "the index lacks blocks");
     uint64_t in_blocks = 0;
     for (size_t i = 0; i < thread.blocks; ++i, ++block) {
       const WorkloadBlock& entry = blocks_[block];
-      if (entry.offset > bytes_ || entry.stored_bytes > bytes_ - entry.offset ||
+      if (entry.offset > file_.bytes() || entry.stored_bytes > file_.bytes() - entry.offset ||
           entry.plain_bytes > format::kMostBlockBytes || entry.operations == 0 ||
           entry.operations > format::kMostBlockOperations) {
-        fail(head_.index, fmt::format("block {} can't be as the index says", block));
+        file_.fail(head_.index, fmt::format("block {} can't be as the index says", block));
       }
       in_blocks += entry.operations;
     }
-    if (in_blocks != thread.operations) fail(head_.index, "operations and blocks don't fit");
+    if (in_blocks != thread.operations) file_.fail(head_.index, "operations and blocks don't fit");
     operations += in_blocks;
   }
   first_blocks_.push_back(block);
   if (block != blocks_.size() || operations != head_.operations) {
-    fail(head_.index, "operations and blocks don't fit");
+    file_.fail(head_.index, "operations and blocks don't fit");
   }
-}
-
-void WorkloadReader::read(uint64_t offset, void* to, size_t bytes) const {
-  auto* at = static_cast<char*>(to);
-  while (bytes > 0) {
-    const ssize_t got = pread(file_.get(), at, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      throw host::Error(
-          fmt::format("cannot read '{}' at offset {}: {}", path_, offset, std::strerror(errno)));
-    }
-    if (got == 0) fail(offset, "the file ends here");
-    at += got;
-    offset += static_cast<uint64_t>(got);
-    bytes -= static_cast<size_t>(got);
-  }
-}
-
-void WorkloadReader::fail(uint64_t offset, const std::string& what) const {
-  throw host::Error(fmt::format("'{}' is damaged at offset {}: {}", path_, offset, what));
 }
 
 struct WorkloadReader::Operations::Decompressor {
@@ -132,23 +103,24 @@ WorkloadReader::Operations::Operations(Operations&&) noexcept = default;
 
 bool WorkloadReader::Operations::next_block() {
   if (block_.left() != 0) {
-    workload_.fail(workload_.blocks_[next_ - 1].offset, "what stands in the block is no operation");
+    workload_.file_.fail(workload_.blocks_[next_ - 1].offset,
+                         "what stands in the block is no operation");
   }
   if (next_ == end_) return false;
   const WorkloadBlock& block = workload_.blocks_[next_++];
   std::vector<uint8_t>& stored = decompressor_->stored;
   std::vector<uint8_t>& plain = decompressor_->plain;
   stored.resize(block.stored_bytes);
-  workload_.read(block.offset, stored.data(), stored.size());
+  workload_.file_.read(block.offset, stored.data(), stored.size());
   if (crc_of(stored.data(), stored.size()) != block.crc) {
-    workload_.fail(block.offset, "the checksum of the block is wrong");
+    workload_.file_.fail(block.offset, "the checksum of the block is wrong");
   }
   plain.resize(block.plain_bytes);
   const size_t bytes = ZSTD_decompressDCtx(decompressor_->context, plain.data(), plain.size(),
                                            stored.data(), stored.size());
   if (ZSTD_isError(bytes) != 0 || bytes != plain.size() ||
       !block_.open(plain.data(), plain.size(), block.operations, workload_.head_.slots)) {
-    workload_.fail(block.offset, "the block can't be unpacked");
+    workload_.file_.fail(block.offset, "the block can't be unpacked");
   }
   return true;
 }
@@ -163,8 +135,8 @@ void WorkloadReader::Operations::check_wait(const WorkloadOperation& operation) 
       operation.wait_operations <= workload_.threads_[operation.wait_thread].operations) {
     return;
   }
-  workload_.fail(workload_.blocks_[next_ - 1].offset,
-                 "an operation waits for what nobody will ever do");
+  workload_.file_.fail(workload_.blocks_[next_ - 1].offset,
+                       "an operation waits for what nobody will ever do");
 }
 
-}  // namespace tide::trace
+}  // namespace tide::replay

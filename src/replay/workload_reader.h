@@ -12,9 +12,9 @@
 
 #include "format/workload.h"
 #include "format/workload_block.h"
-#include "host/file_descriptor.h"
+#include "host/input_file.h"
 
-namespace tide::trace {
+namespace tide::replay {
 
 class WorkloadReader {
  public:
@@ -56,17 +56,13 @@ class WorkloadReader {
   Operations operations(size_t thread) const { return {*this, thread}; }
 
  private:
-  void read(uint64_t offset, void* to, size_t bytes) const;
   void read_index();
-  [[noreturn]] void fail(uint64_t offset, const std::string& what) const;
 
-  std::string path_;
-  host::FileDescriptor file_;
-  uint64_t bytes_ = 0;
+  host::InputFile file_;
   format::WorkloadHead head_{};
   std::vector<format::WorkloadThread> threads_;
   std::vector<size_t> first_blocks_;  // by thread, and one more
   std::vector<format::WorkloadBlock> blocks_;
 };
 
-}  // namespace tide::trace
+}  // namespace tide::replay
