@@ -55,6 +55,12 @@ bench-return: ## how memory goes back to the system, on all allocators; half an 
 	@bench/return
 	@bench/plot-return
 
+.PHONY: bench-trace
+bench-trace: ## record real programs and replay their workloads on all allocators; ten minutes
+	@tools/setup build bench demo
+	@$(call build,release)
+	@bench/record --report build/bench-trace.html
+
 .PHONY: soak
 soak: ## stress, forks and fault injection in release, ASan and TSan for an hour (SOAK_MINUTES=60)
 	@tools/setup build test

@@ -108,7 +108,10 @@ void TracedProcess::set_status(int wait_status) {
 }
 
 const std::string& TracedProcess::folder() {
-  if (folder_.empty()) folder_ = fmt::format("{}-{}", number_, folder_name(executable_));
+  if (!folder_.empty()) return folder_;
+  // As people called it: an executable may go by several names.
+  const bool is_called = !command_line_.empty() && !command_line_[0].empty();
+  folder_ = fmt::format("{}-{}", number_, folder_name(is_called ? command_line_[0] : executable_));
   return folder_;
 }
 
