@@ -7,14 +7,18 @@
 #include "cli/heap_json.h"
 #include "cli/text_charts.h"
 #include "host/byte_text.h"
+#include "host/terminal.h"
 #include "replay/workload_reader.h"
 #include "trace/call_counts.h"
+#include "trace/memory_samples.h"
 
 namespace tide::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 using trace::Call;
+
+constexpr size_t kMostSamples = 2000;
 
 // All operations are read: what is said of them is so.
 trace::CallCounts count(const replay::WorkloadReader& workload) {
@@ -49,6 +53,14 @@ std::string workload_text(const std::string& path) {
        fmt::format("{} in {} blocks", host::byte_text(head.peak_bytes), grouped(head.peak_blocks)));
   line("live at the end",
        fmt::format("{} in {} blocks", host::byte_text(head.live_bytes), grouped(head.live_blocks)));
+  if (!workload.samples().empty()) {
+    line("max RSS", host::byte_text(head.rss_max_bytes) + " when it was recorded");
+  }
+  if (const double parallelism = format::recorded_parallelism(head); parallelism > 0) {
+    line("parallelism", fmt::format("{:.2f} threads ran at once, on average", parallelism));
+  }
+  if (!workload.allocator().empty()) line("allocator", host::printable(workload.allocator()));
+  if (!workload.program().empty()) line("program", host::printable(workload.program()));
   line("slots", grouped(head.slots));
   line("handed over",
        fmt::format("{} operations wait for another thread's block", grouped(head.handed_over)));
@@ -87,6 +99,19 @@ std::string workload_json(const std::string& path) {
                {"slots_taken", head.slots_taken},
                {"left_out", head.left_out},
                {"lost_events", head.lost_events}};
+  const bool has_samples = !workload.samples().empty();
+  const double parallelism = format::recorded_parallelism(head);
+  json["program"] = workload.program();
+  json["allocator"] = workload.allocator();
+  json["parallelism"] = parallelism > 0 ? Json(parallelism) : Json();
+  json["rss_max_bytes"] = has_samples ? Json(head.rss_max_bytes) : Json();
+  json["rss"] = Json::array();
+  std::vector<format::WorkloadSample> samples = workload.samples();
+  trace::thin(samples, kMostSamples, [](const auto& sample) { return sample.rss_bytes; });
+  for (const format::WorkloadSample& sample : samples) {
+    json["rss"].push_back({sample.time_ns, sample.rss_bytes});
+  }
+  json["touches_recorded"] = (head.flags & format::kTouchesRecorded) != 0;
   json["calls"] = Json::object();
   for (size_t i = 1; i < format::kCallCount; ++i) {
     const auto call = static_cast<Call>(i);

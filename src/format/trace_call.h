@@ -73,6 +73,9 @@ enum class Note : uint8_t {
   kModule = 5,     // an object file in memory: number: its address; text: see trace_record.h
   kAllocator = 6,  // text: the object that serves the calls
   kLive = 7,       // a block from before the recording: number: its address, then its usable bytes
+  kMemory = 8,     // what the program has at the moment: see memory_sample.h
+  kTouched = 9,  // a large block is about to go, or the program: number: its address, then how many
+                 // of its bytes are in memory
 };
 
 // The name of the call that people know, "malloc"; for what is no call, what it is, "thread".

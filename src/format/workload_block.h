@@ -16,6 +16,7 @@ namespace tide::format {
 
 struct WorkloadOperation {
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint64_t kNotKnown = UINT64_MAX;
 
   Call call;
   bool has_size;         // of a release
@@ -29,6 +30,9 @@ struct WorkloadOperation {
   uint64_t usable;
   uint64_t alignment;  // 0: none was given
   uint64_t count;      // of calloc and reallocarray; the size is the product
+  // Of an allocation, how many of its bytes the program wrote; kNotKnown: that was not looked at.
+  // Not from WorkloadBlockReader: see WorkloadTouchReader.
+  uint64_t touched;
 };
 
 constexpr bool has_alignment(Call call) {
@@ -40,6 +44,56 @@ constexpr bool is_operation(Call call) {
   return (allocates(call) && call != Call::kReallocDone) || releases(call) ||
          call == Call::kRealloc || call == Call::kReallocarray;
 }
+
+// The touches of a thread, asked for in the order of its allocations.
+class WorkloadTouchReader {
+ public:
+  WorkloadTouchReader() = default;
+  WorkloadTouchReader(const uint8_t* bytes, size_t size, bool are_recorded)
+      : at_(bytes), end_(bytes + size), are_recorded_(are_recorded) {
+    read_next();
+  }
+
+  // `number`: of the operation in the thread, from 0, an allocation of `size` bytes.
+  uint64_t touched(uint64_t number, uint64_t size) {
+    if (TIDE_LIKELY(number != next_)) {
+      return are_recorded_ && size >= kTouchedFrom ? size : WorkloadOperation::kNotKnown;
+    }
+    const uint64_t touched = touched_ < size ? touched_ : size;
+    const bool is_known = touched_ != WorkloadOperation::kNotKnown;
+    read_next();
+    return is_known ? touched : WorkloadOperation::kNotKnown;
+  }
+
+  // What follows is no touch.
+  bool broken() const { return broken_; }
+
+ private:
+  void read_next() {
+    uint64_t between = 0;
+    uint64_t bytes = 0;
+    if (at_ == end_ || broken_) {
+      next_ = kNever;
+    } else if (!read_varint(&at_, end_, &between) || !read_varint(&at_, end_, &bytes)) {
+      broken_ = true;
+      next_ = kNever;
+    } else {
+      next_ = after_ + between;
+      after_ = next_ + 1;
+      touched_ = bytes - 1;
+    }
+  }
+
+  static constexpr uint64_t kNever = UINT64_MAX;
+
+  const uint8_t* at_ = nullptr;
+  const uint8_t* end_ = nullptr;
+  uint64_t next_ = kNever;
+  uint64_t after_ = 0;
+  uint64_t touched_ = 0;
+  bool are_recorded_ = false;
+  bool broken_ = false;
+};
 
 class WorkloadBlockReader {
  public:
@@ -75,6 +129,7 @@ class WorkloadBlockReader {
     operation.form = 0;
     operation.wait_thread = WorkloadOperation::kNone;
     operation.size = operation.usable = operation.alignment = operation.count = 0;
+    operation.touched = WorkloadOperation::kNotKnown;
     if (!is_operation(call) || !number(kTimes, &operation.delta_ns)) return false;
     const bool is_release = releases(call);
     const bool has_no_slot = (kind & kNoSlot) != 0;

@@ -34,8 +34,10 @@ WorkloadReader::WorkloadReader(const std::string& path) : file_(path) {
     file_.fail(0, "it is no workload, or its writer did not come to the end");
   }
   if (head_.version != format::kWorkloadVersion) {
-    throw host::Error(fmt::format("'{}' is of version {} of the format, and this tide reads {}",
-                                  path, head_.version, format::kWorkloadVersion));
+    throw host::Error(fmt::format(
+        "'{}' is of version {} of the format, and this tide reads {}; convert the trace "
+        "once more",
+        path, head_.version, format::kWorkloadVersion));
   }
   if (head_.head_bytes != sizeof head_ ||
       head_.head_crc != crc_of(&head_, offsetof(WorkloadHead, head_crc))) {
@@ -45,10 +47,7 @@ WorkloadReader::WorkloadReader(const std::string& path) : file_(path) {
 }
 
 void WorkloadReader::read_index() {
-  const uint64_t threads_bytes = head_.threads * uint64_t{sizeof(WorkloadThread)};
-  if (head_.index > file_.bytes() || head_.index_bytes > file_.bytes() - head_.index ||
-      head_.index_bytes < threads_bytes ||
-      (head_.index_bytes - threads_bytes) % sizeof(WorkloadBlock) != 0) {
+  if (head_.index > file_.bytes() || head_.index_bytes > file_.bytes() - head_.index) {
     file_.fail(head_.index, "there is no index here");
   }
   std::vector<uint8_t> index(head_.index_bytes);
@@ -56,11 +55,38 @@ void WorkloadReader::read_index() {
   if (crc_of(index.data(), index.size()) != head_.index_crc) {
     file_.fail(head_.index, "the checksum of the index is wrong");
   }
-  threads_.resize(head_.threads);
-  memcpy(threads_.data(), index.data(), threads_bytes);
-  blocks_.resize((index.size() - threads_bytes) / sizeof(WorkloadBlock));
-  memcpy(blocks_.data(), index.data() + threads_bytes, index.size() - threads_bytes);
+  size_t at = 0;
+  const auto take = [&](auto& to, uint64_t count) {
+    const size_t one = sizeof *to.data();
+    if (count > (index.size() - at) / one) {
+      file_.fail(head_.index + at, "the index is shorter than the head says");
+    }
+    to.resize(count);
+    if (count != 0) memcpy(to.data(), index.data() + at, count * one);
+    at += count * one;
+  };
+  take(threads_, head_.threads);
+  take(blocks_, head_.blocks);
+  take(samples_, head_.samples);
+  uint64_t touch_bytes = 0;
+  for (const WorkloadThread& thread : threads_) {
+    first_touches_.push_back(touch_bytes);
+    touch_bytes += thread.touch_bytes;
+  }
+  first_touches_.push_back(touch_bytes);
+  take(touches_, touch_bytes);
+  take(allocator_, head_.allocator_bytes);
+  take(program_, head_.program_bytes);
+  if (at != index.size()) file_.fail(head_.index + at, "the index is longer than the head says");
+  check_blocks();
+  for (size_t i = 1; i < samples_.size(); ++i) {
+    if (samples_[i].time_ns < samples_[i - 1].time_ns) {
+      file_.fail(head_.index, "the samples of memory are not in the order of time");
+    }
+  }
+}
 
+void WorkloadReader::check_blocks() {
   size_t block = 0;
   uint64_t operations = 0;
   for (const WorkloadThread& thread : threads_) {
@@ -85,6 +111,12 @@ void WorkloadReader::read_index() {
   }
 }
 
+format::WorkloadTouchReader WorkloadReader::touches(size_t thread) const {
+  const size_t first = first_touches_[thread];
+  return {touches_.data() + first, first_touches_[thread + 1] - first,
+          (head_.flags & format::kTouchesRecorded) != 0};
+}
+
 struct WorkloadReader::Operations::Decompressor {
   ZSTD_DCtx* context = ZSTD_createDCtx();
   std::vector<uint8_t> stored;
@@ -97,6 +129,7 @@ WorkloadReader::Operations::Operations(const WorkloadReader& workload, size_t th
       thread_(thread),
       next_(workload.first_blocks_[thread]),
       end_(workload.first_blocks_[thread + 1]),
+      touches_(workload.touches(thread)),
       decompressor_(std::make_unique<Decompressor>()) {}
 WorkloadReader::Operations::~Operations() = default;
 WorkloadReader::Operations::Operations(Operations&&) noexcept = default;
@@ -106,7 +139,12 @@ bool WorkloadReader::Operations::next_block() {
     workload_.file_.fail(workload_.blocks_[next_ - 1].offset,
                          "what stands in the block is no operation");
   }
-  if (next_ == end_) return false;
+  if (next_ == end_) {
+    if (touches_.broken()) {
+      workload_.file_.fail(workload_.head_.index, "what stands in the touches is none");
+    }
+    return false;
+  }
   const WorkloadBlock& block = workload_.blocks_[next_++];
   std::vector<uint8_t>& stored = decompressor_->stored;
   std::vector<uint8_t>& plain = decompressor_->plain;

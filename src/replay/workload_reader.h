@@ -22,6 +22,13 @@ class WorkloadReader {
 
   const format::WorkloadHead& head() const { return head_; }
   const std::vector<format::WorkloadThread>& threads() const { return threads_; }
+  // What the program's memory was while it was recorded, in the order of time; empty: not known.
+  const std::vector<format::WorkloadSample>& samples() const { return samples_; }
+  // Paths; empty: not known.
+  const std::string& allocator() const { return allocator_; }
+  const std::string& program() const { return program_; }
+  // Of a thread.
+  format::WorkloadTouchReader touches(size_t thread) const;
 
   // The operations of one thread.
   class Operations {
@@ -38,8 +45,12 @@ class WorkloadReader {
 
    private:
     struct Decompressor;
-    bool check(const format::WorkloadOperation& operation) const {
+    bool check(format::WorkloadOperation& operation) {
       if (operation.wait_thread != format::WorkloadOperation::kNone) check_wait(operation);
+      if (!format::releases(operation.call)) {
+        operation.touched = touches_.touched(number_, operation.size);
+      }
+      ++number_;
       return true;
     }
     void check_wait(const format::WorkloadOperation& operation) const;
@@ -50,6 +61,8 @@ class WorkloadReader {
     size_t thread_;
     size_t next_;
     size_t end_;
+    uint64_t number_ = 0;  // of the next operation
+    format::WorkloadTouchReader touches_;
     format::WorkloadBlockReader block_;
     std::unique_ptr<Decompressor> decompressor_;
   };
@@ -57,12 +70,18 @@ class WorkloadReader {
 
  private:
   void read_index();
+  void check_blocks();
 
   host::InputFile file_;
   format::WorkloadHead head_{};
   std::vector<format::WorkloadThread> threads_;
   std::vector<size_t> first_blocks_;  // by thread, and one more
   std::vector<format::WorkloadBlock> blocks_;
+  std::vector<format::WorkloadSample> samples_;
+  std::vector<uint8_t> touches_;
+  std::vector<size_t> first_touches_;  // by thread: where in touches_, and one more
+  std::string allocator_;
+  std::string program_;
 };
 
 }  // namespace tide::replay

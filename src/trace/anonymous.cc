@@ -94,12 +94,13 @@ const Event* Anonymous::next() {
   event_.tid = static_cast<int32_t>(event->thread);
   event_.pointer = disguise_.address(event->pointer);
   event_.old_pointer = disguise_.address(event->old_pointer);
-  if (!event->text.empty()) event_.text = text_ = disguise_.text(event->text);
+  if (!event->text.empty() && !is_note(*event, format::Note::kMemory)) {
+    event_.text = text_ = disguise_.text(event->text);
+  }
   // Numbers of threads and processes, addresses of modules and blocks.
   if (event->call == Call::kThread || event->call == Call::kProcess) event_.extras[1] = 0;
-  const auto note = static_cast<format::Note>(event->extras[0]);
-  if (event->call == Call::kNote &&
-      (note == format::Note::kModule || note == format::Note::kLive)) {
+  if (is_note(*event, format::Note::kModule) || is_note(*event, format::Note::kLive) ||
+      is_note(*event, format::Note::kTouched)) {
     event_.extras[1] = disguise_.address(event->extras[1]);
   }
   return &event_;

@@ -41,15 +41,18 @@ struct Event {
   uint64_t extras[4];
   std::string_view text;  // until the next event
   uint32_t slot;          // of a block that came: its number in LiveTable
-  GoneBlock gone;  // of a release, of a realloc's halves, of kNone; not of a failed kReallocDone
+  GoneBlock gone;  // of a release, of a realloc's halves, of kNone; not of a failed kReallocDone.
+                   // Of Note::kTouched the block that it is about, which stays
 };
+
+inline bool is_note(const Event& event, format::Note note) {
+  return event.call == Call::kNote && event.extras[0] == static_cast<uint64_t>(note);
+}
 
 // Whether a block came with it.
 inline bool came(const Event& event) {
   if (event.pointer == 0) return false;
-  return format::allocates(event.call) ||
-         (event.call == Call::kNote &&
-          event.extras[0] == static_cast<uint64_t>(format::Note::kLive));
+  return format::allocates(event.call) || is_note(event, format::Note::kLive);
 }
 
 }  // namespace tide::trace

@@ -48,6 +48,13 @@ class LiveTable {
     erase(i);
     return slot;
   }
+  // The block's slot, and what it is; kNoSlot: there is none.
+  uint32_t look(uint64_t address, Block& block) const {
+    const size_t i = find(address);
+    if (i == kAbsent) return kNoSlot;
+    block = unpack(at(entries_[i].slot));
+    return entries_[i].slot;
+  }
   // The block comes at that slot, or at a new one (kNoSlot). As add().
   uint32_t attach(uint32_t slot, const Block& block);
   void release(uint32_t slot) {

@@ -137,6 +137,9 @@ bool Merge::apply(Thread& thread) {
     case Call::kReallocDone:
     case Call::kMremapDone:
       return end_move(thread);
+    case Call::kNote:
+      if (is_note(event, format::Note::kTouched)) return look(thread);
+      return !came(event) || come(thread, LiveTable::kNoSlot);
     default:
       if (format::releases(event.call)) return go(thread);
       return !came(event) || come(thread, LiveTable::kNoSlot);
@@ -186,6 +189,14 @@ bool Merge::go(Thread& thread) {
   event.gone = gone(slot, block);
   if (!waiting_.empty()) wake(event.pointer);
   return true;
+}
+
+// A note about a block that stays.
+bool Merge::look(Thread& thread) {
+  Block block;
+  const uint32_t slot = live_.look(thread.event.pointer, block);
+  if (slot != LiveTable::kNoSlot) return thread.event.gone = gone(slot, block), true;
+  return !may_wait(thread);
 }
 
 // From here on another thread may be given the address.

@@ -62,6 +62,7 @@ class Merge {
   bool come(Thread& thread, uint32_t slot);
   void vanish(Thread& thread);
   bool go(Thread& thread);
+  bool look(Thread& thread);
   bool begin_move(Thread& thread);
   bool end_move(Thread& thread);
   void put_back(Thread& thread);

@@ -91,6 +91,14 @@ void ThreadEvents::take_product(Event& event) {
   event.usable = std::max(event.usable, event.size);
 }
 
+// Notes about blocks.
+void ThreadEvents::take_note(Event& event) {
+  const auto note = static_cast<format::Note>(event.extras[0]);
+  if (note != format::Note::kLive && note != format::Note::kTouched) return;
+  event.pointer = event.extras[1];
+  event.size = event.usable = event.extras[2];
+}
+
 bool ThreadEvents::next(Event& event) {
   Record& record = record_;
   do {
@@ -110,11 +118,7 @@ bool ThreadEvents::next(Event& event) {
   event.size = record.size;
   event.usable = record.usable;
   for (size_t i = 0; i < 4; ++i) event.extras[i] = record.extras[i];
-  if (record.call == Call::kNote &&
-      record.extras[0] == static_cast<uint64_t>(format::Note::kLive)) {
-    event.pointer = record.extras[1];
-    event.size = event.usable = record.extras[2];
-  }
+  if (record.call == Call::kNote) take_note(event);
   if (record.call == Call::kCalloc || record.call == Call::kReallocarray) take_product(event);
   event.text = record.text;
   return true;

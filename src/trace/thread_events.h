@@ -46,6 +46,7 @@ class ThreadEvents : public ThreadStream {
   bool open_next();
   bool read(format::Record& record);
   static void take_product(Event& event);
+  static void take_note(Event& event);
   void define_stack(const format::Record& record);
 
   const EventsFile& file_;

@@ -17,6 +17,7 @@ namespace tide::trace {
 
 using format::WorkloadBlock;
 using format::WorkloadHead;
+using format::WorkloadOperation;
 
 namespace {
 
@@ -45,6 +46,13 @@ struct WorkloadWriter::Thread {
   uint32_t last_slot = 0;
   uint64_t last_ns = 0;
   std::unordered_map<uint32_t, uint64_t> waited;  // operations, by the thread's index
+  // Allocations of large blocks that were not touched as a whole, in the order in which that was
+  // seen; the last word about one counts.
+  struct Touch {
+    uint64_t operation;
+    uint64_t bytes;
+  };
+  std::vector<Touch> touches;
 };
 
 struct WorkloadWriter::Compressor {
@@ -104,6 +112,49 @@ void WorkloadWriter::add(const Event& event) {
     allocate(event, false);
   } else if (format::allocates(event.call)) {
     ++head_.left_out;
+  } else if (event.call == Call::kNote) {
+    note(event);
+  }
+}
+
+void WorkloadWriter::note(const Event& event) {
+  samples_.add(event);
+  if (is_note(event, format::Note::kAllocator)) allocator_ = event.text;
+  if (is_note(event, format::Note::kTouched) && event.gone.is_known) look(event);
+}
+
+void WorkloadWriter::look(const Event& event) {
+  head_.flags |= format::kTouchesRecorded;
+  if (event.gone.size < format::kTouchedFrom) return;
+  Made& block = made(event.gone.slot);
+  const bool is_whole = event.size >= event.gone.size;
+  if (!is_whole || block.is_unseen == 0) {
+    threads_[block.thread]->touches.push_back({block.operation, event.size});
+  }
+  block.is_unseen = 0;
+}
+
+void WorkloadWriter::forget(Made& block) {
+  if (block.is_unseen == 0) return;
+  threads_[block.thread]->touches.push_back({block.operation, WorkloadOperation::kNotKnown});
+  block.is_unseen = 0;
+}
+
+// What is live at the end, and the order of operations. Without any word about touches there is
+// nothing to say.
+void WorkloadWriter::finish_touches() {
+  for (Made& block : made_) forget(block);
+  const bool are_recorded = (head_.flags & format::kTouchesRecorded) != 0;
+  for (const auto& thread : threads_) {
+    std::vector<Thread::Touch>& touches = thread->touches;
+    if (!are_recorded) touches.clear();
+    std::stable_sort(touches.begin(), touches.end(),
+                     [](const auto& a, const auto& b) { return a.operation < b.operation; });
+    // The last word comes first.
+    std::reverse(touches.begin(), touches.end());
+    const auto same = [](const auto& a, const auto& b) { return a.operation == b.operation; };
+    touches.erase(std::unique(touches.begin(), touches.end(), same), touches.end());
+    std::reverse(touches.begin(), touches.end());
   }
 }
 
@@ -152,7 +203,8 @@ void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
   uint8_t flags = 0;
   uint32_t slot;
   if (is_realloc && event.gone.is_known) {
-    const Made& old = made(event.gone.slot);
+    Made& old = made(event.gone.slot);
+    forget(old);
     slot = old.slot;
     if (old.thread != index) {
       wait(thread, old.thread, old.operation + 1, head_.handed_over, flags);
@@ -175,7 +227,8 @@ void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
   put(thread.columns[format::kSlacks],
       event.usable > event.size ? event.usable - event.size : uint64_t{0});
   extras(thread, event, call);
-  made(event.slot) = {slot, index, thread.entry.operations};
+  made(event.slot) = {slot, index, event.size >= format::kTouchedFrom ? 1u : 0u,
+                      thread.entry.operations};
   ++head_.allocations;
   head_.live_bytes += event.size;
   head_.peak_bytes = std::max(head_.peak_bytes, head_.live_bytes);
@@ -191,7 +244,8 @@ void WorkloadWriter::release(const Event& event, Call call) {
   if (!event.gone.is_known) {
     begin(thread, event, call, flags | format::kNoSlot, format::WorkloadOperation::kNone);
   } else {
-    const Made& block = made(event.gone.slot);
+    Made& block = made(event.gone.slot);
+    forget(block);
     if (block.thread != index) {
       wait(thread, block.thread, block.operation + 1, head_.handed_over, flags);
     }
@@ -238,18 +292,43 @@ void WorkloadWriter::write_block(Thread& thread) {
   thread.last_slot = 0;
 }
 
+std::vector<uint8_t> WorkloadWriter::touches_of(const Thread& thread) {
+  std::vector<uint8_t> bytes;
+  uint64_t after = 0;
+  for (const Thread::Touch& touch : thread.touches) {
+    put(bytes, touch.operation - after);
+    put(bytes, touch.bytes + 1);
+    after = touch.operation + 1;
+  }
+  return bytes;
+}
+
 void WorkloadWriter::write_index() {
   std::vector<uint8_t> index;
   const auto append = [&](const auto& structure) {
     const auto* const bytes = reinterpret_cast<const uint8_t*>(&structure);
     index.insert(index.end(), bytes, bytes + sizeof structure);
   };
+  std::vector<std::vector<uint8_t>> all_touches;
   for (const auto& thread : threads_) {
+    all_touches.push_back(touches_of(*thread));
+    thread->entry.touch_bytes = static_cast<uint32_t>(all_touches.back().size());
     thread->entry.blocks = static_cast<uint32_t>(thread->blocks.size());
     append(thread->entry);
   }
   for (const auto& thread : threads_) {
     for (const WorkloadBlock& block : thread->blocks) append(block);
+    head_.blocks += thread->blocks.size();
+  }
+  for (const MemorySamples::Sample& sample : samples_.all()) {
+    append(format::WorkloadSample{sample.time_ns, sample.rss, sample.anonymous, sample.vm,
+                                  sample.cpu_ns});
+  }
+  for (const std::vector<uint8_t>& touches : all_touches) {
+    index.insert(index.end(), touches.begin(), touches.end());
+  }
+  for (const std::string* const text : {&allocator_, &program_}) {
+    index.insert(index.end(), text->begin(), text->end());
   }
   head_.index = file_.offset();
   head_.index_bytes = index.size();
@@ -259,12 +338,20 @@ void WorkloadWriter::write_index() {
 
 void WorkloadWriter::finish(const EventSource& source) {
   for (const auto& thread : threads_) write_block(*thread);
+  program_ = source.process().program;
+  finish_touches();
   write_index();
   memcpy(head_.magic, format::kWorkloadMagic, sizeof head_.magic);
   head_.version = format::kWorkloadVersion;
   head_.head_bytes = sizeof head_;
   head_.threads = static_cast<uint32_t>(threads_.size());
   head_.slots = slots_.count();
+  head_.rss_max_bytes = samples_.rss_max();
+  head_.cpu_ns = samples_.cpu_ns();
+  head_.sampled_ns = samples_.span_ns();
+  head_.samples = static_cast<uint32_t>(samples_.all().size());
+  head_.allocator_bytes = static_cast<uint32_t>(allocator_.size());
+  head_.program_bytes = static_cast<uint32_t>(program_.size());
   head_.lost_events = source.process().lost_events;
   head_.head_crc = crc_of(&head_, offsetof(WorkloadHead, head_crc));
   file_.write_at(0, &head_, sizeof head_);

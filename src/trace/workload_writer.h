@@ -1,5 +1,6 @@
-// Turns events into a workload, see format/workload.h. Memory: 16 bytes a live block beside those
-// of the source, and a block of operations for each thread.
+// Turns events into a workload, see format/workload.h. Memory: 24 bytes a live block beside those
+// of the source, 16 for each large block that was touched in part, and a block of operations for
+// each thread.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include "format/workload.h"
 #include "host/output_file.h"
 #include "trace/exporter.h"
+#include "trace/memory_samples.h"
 #include "trace/workload_slots.h"
 
 namespace tide::trace {
@@ -21,6 +23,7 @@ class WorkloadWriter : public Exporter {
   explicit WorkloadWriter(const std::string& path);
   ~WorkloadWriter() override;
 
+  // Beside the operations: what is recorded of the program's memory.
   void add(const Event& event) override;
   void finish(const EventSource& source) override;
 
@@ -31,7 +34,8 @@ class WorkloadWriter : public Exporter {
   // A live block: its slot, and the operation that made it.
   struct Made {
     uint32_t slot;
-    uint32_t thread;  // index
+    uint32_t thread;     // index
+    uint32_t is_unseen;  // large, live, and nobody has said what of it was touched
     uint64_t operation;
   };
   struct Thread;
@@ -46,12 +50,21 @@ class WorkloadWriter : public Exporter {
   void extras(Thread& thread, const Event& event, Call call);
   void end(Thread& thread);
   void write_block(Thread& thread);
+  void note(const Event& event);
+  void look(const Event& event);
+  // The block goes.
+  void forget(Made& block);
+  void finish_touches();
+  static std::vector<uint8_t> touches_of(const Thread& thread);
   void write_index();
   Made& made(uint32_t live_slot);
 
   host::OutputFile file_;
   format::WorkloadHead head_{};
   WorkloadSlots slots_;
+  MemorySamples samples_;
+  std::string allocator_;
+  std::string program_;
   std::vector<Made> made_;  // by slot of the live table
   std::vector<std::unique_ptr<Thread>> threads_;
   std::unordered_map<uint32_t, uint32_t> indices_;  // of threads, by their numbers

@@ -12,6 +12,7 @@
 #include "replay/workload_reader.h"
 #include "tests/unit/trace/history.h"
 #include "tests/unit/trace/vector_stream.h"
+#include "trace/memory_samples.h"
 #include "trace/workload_slots.h"
 #include "trace/workload_writer.h"
 
@@ -208,6 +209,121 @@ TEST_F(WorkloadTest, KeepsWhatAnOperationIs) {
   EXPECT_FALSE(all[5].has_old_block);
   EXPECT_EQ(all[5].size, 99u);
   EXPECT_EQ(all[6].slot, all[0].slot);
+}
+
+Event note_of(uint64_t time_ns, format::Note note, uint64_t number, uint64_t second,
+              std::string_view text = {}) {
+  Event event{};
+  event.call = Call::kNote;
+  event.thread = 1;
+  event.time_ns = time_ns;
+  event.extras[0] = static_cast<uint64_t>(note);
+  event.extras[1] = number;
+  event.extras[2] = second;
+  event.text = text;
+  if (note == format::Note::kTouched) {
+    event.pointer = number;
+    event.size = second;
+  }
+  return event;
+}
+
+Event call_of(uint64_t time_ns, Call call, uint64_t pointer, uint64_t size, uint32_t thread = 1) {
+  Event event{};
+  event.call = call;
+  event.thread = thread;
+  event.time_ns = time_ns;
+  event.pointer = pointer;
+  event.size = event.usable = size;
+  return event;
+}
+
+TEST_F(WorkloadTest, KeepsWhatWasTouchedOfLargeBlocks) {
+  constexpr uint64_t kLarge = 1 << 20;
+  const auto touched = [](uint64_t time_ns, uint64_t pointer, uint64_t bytes) {
+    return note_of(time_ns, format::Note::kTouched, pointer, bytes);
+  };
+  write({call_of(1, Call::kMalloc, 0x10000, kLarge),   // 0: in part, by another thread
+         call_of(2, Call::kMalloc, 0x20000, 100),      // 1: small
+         call_of(3, Call::kMalloc, 0x300000, kLarge),  // 2: all of it
+         call_of(4, Call::kMalloc, 0x500000, kLarge),  // 3: nobody says
+         call_of(5, Call::kMalloc, 0x700000, kLarge),  // 4: live at the end, none of it
+         call_of(6, Call::kMalloc, 0x900000, kLarge),  // 5: live at the end, nobody says
+         call_of(7, Call::kMalloc, 0xb00000, kLarge),  // 6: first in part, then more
+         touched(10, 0xb00000, 4096),
+         call_of(11, Call::kRealloc, 0xb00000, 2 * kLarge),
+         call_of(12, Call::kReallocDone, 0xd00000, 0),  // 7: all of it
+         touched(13, 0x10000, 8192),
+         call_of(14, Call::kFree, 0x10000, 0, 2),
+         touched(15, 0x300000, kLarge),
+         call_of(16, Call::kFree, 0x300000, 0),
+         call_of(17, Call::kFree, 0x500000, 0),
+         touched(18, 0xd00000, 100),
+         touched(18, 0xd00000, 2 * kLarge),  // what is said last is so
+         call_of(19, Call::kFree, 0xd00000, 0),
+         touched(20, 0x700000, 0),
+         touched(20, 0xf00000, 0)});  // nobody's
+  const WorkloadReader reader(path_);
+  EXPECT_EQ(reader.head().flags, format::kTouchesRecorded);
+  auto operations = reader.operations(0);
+  std::vector<uint64_t> all;
+  for (WorkloadOperation operation; operations.next(operation);) {
+    if (!format::releases(operation.call)) all.push_back(operation.touched);
+  }
+  constexpr uint64_t kNotKnown = WorkloadOperation::kNotKnown;
+  EXPECT_EQ(all, (std::vector<uint64_t>{8192, kNotKnown, kLarge, kNotKnown, 0, kNotKnown, 4096,
+                                        2 * kLarge}));
+}
+
+TEST_F(WorkloadTest, WithoutAWordAboutTouchesNothingIsKnown) {
+  write({call_of(1, Call::kMalloc, 0x10000, 1 << 20), call_of(2, Call::kFree, 0x10000, 0)});
+  const WorkloadReader reader(path_);
+  EXPECT_EQ(reader.head().flags, 0u);
+  WorkloadOperation operation;
+  ASSERT_TRUE(reader.operations(0).next(operation));
+  EXPECT_EQ(operation.touched, WorkloadOperation::kNotKnown);
+}
+
+TEST_F(WorkloadTest, KeepsWhatTheProgramHadAndRanOn) {
+  std::vector<Event> events = {note_of(0, format::Note::kAllocator, 0, 0, "/lib/liba.so")};
+  for (uint64_t i = 0; i <= 100; ++i) {
+    static std::vector<std::string> texts;
+    texts.reserve(101);
+    texts.push_back(sample_text({0, 0, i * 1000, i == 50 ? 999'999 : i * 2000, 5'000'000 * i}));
+    events.push_back(
+        note_of(10'000'000 * i, format::Note::kMemory, i * 2000, i * 3000, texts.back()));
+  }
+  events.push_back(call_of(1'000'000'001, Call::kMalloc, 64, 10));
+  write(std::move(events));
+  const WorkloadReader reader(path_);
+  EXPECT_EQ(reader.allocator(), "/lib/liba.so");
+  EXPECT_EQ(reader.head().rss_max_bytes, 999'999u);
+  EXPECT_DOUBLE_EQ(format::recorded_parallelism(reader.head()), 0.5);
+  ASSERT_EQ(reader.samples().size(), 101u);
+  const format::WorkloadSample& sample = reader.samples()[7];
+  EXPECT_EQ(sample.time_ns, 70'000'000u);
+  EXPECT_EQ(sample.rss_bytes, 14'000u);
+  EXPECT_EQ(sample.anonymous_bytes, 7'000u);
+  EXPECT_EQ(sample.vm_bytes, 21'000u);
+  EXPECT_EQ(sample.cpu_ns, 35'000'000u);
+  EXPECT_EQ(reader.head().operations, 1u);
+}
+
+TEST(MemorySamples, HoursOfThemStayFewAndKeepThePeak) {
+  MemorySamples samples;
+  for (uint64_t i = 0; i < 200'000; ++i) {
+    const std::string text = sample_text({0, 0, 5, i == 123'456 ? 900u : 1u, i});
+    samples.add(note_of(i, format::Note::kMemory, i == 123'456 ? 800 : 1, 7, text));
+  }
+  EXPECT_LE(samples.all().size(), 2 * MemorySamples::kMost);
+  EXPECT_GE(samples.all().size(), MemorySamples::kMost / 2);
+  EXPECT_EQ(samples.rss_max(), 900u);
+  EXPECT_EQ(samples.span_ns(), 199'999u);
+  EXPECT_EQ(samples.cpu_ns(), 199'999u);
+  std::vector<MemorySamples::Sample> few = samples.all();
+  thin(few, 100, [](const auto& sample) { return sample.rss; });
+  EXPECT_LE(few.size(), 100u);
+  EXPECT_EQ(std::count_if(few.begin(), few.end(), [](const auto& s) { return s.rss == 800; }), 1);
 }
 
 TEST_F(WorkloadTest, WhatIsDamagedIsSaid) {
