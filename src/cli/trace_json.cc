@@ -102,6 +102,17 @@ Json timeline_json(const trace::Timeline& timeline) {
           {"last_live_bytes", std::move(last)}};
 }
 
+constexpr size_t kMostSamples = 2000;
+
+void add_memory(const trace::MemorySamples& memory, Json& object) {
+  object["rss_max_bytes"] = memory.empty() ? Json() : Json(memory.rss_max());
+  object["parallelism"] = memory.span_ns() == 0 ? Json() : Json(memory.parallelism());
+  std::vector<trace::MemorySamples::Sample> samples = memory.all();
+  trace::thin(samples, kMostSamples, [](const auto& sample) { return sample.rss; });
+  object["rss"] = Json::array();
+  for (const auto& sample : samples) object["rss"].push_back({sample.time_ns, sample.rss});
+}
+
 Json process_json(const TraceFigures& figures, size_t most) {
   const trace::Summary& summary = figures.summary;
   const trace::ProcessIdentity& process = figures.source->process();
@@ -124,6 +135,7 @@ Json process_json(const TraceFigures& figures, size_t most) {
                                  {"foreign_releases", thread.foreign_releases}});
   }
   object["timeline"] = timeline_json(summary.timeline());
+  add_memory(summary.memory(), object);
   object["markers"] = Json::array();
   for (const trace::Marker& marker : summary.markers()) {
     object["markers"].push_back({{"time_ns", marker.time_ns}, {"text", marker.text}});
@@ -142,9 +154,11 @@ std::string trace_json(const std::vector<TraceFigures>& processes, size_t most) 
   trace::Totals totals;
   const TraceFigures* highest = nullptr;
   uint64_t duration_ns = 0;
+  uint64_t rss_max = 0;
   for (const TraceFigures& process : processes) {
     totals.add(process.summary.totals());
     duration_ns = std::max(duration_ns, process.summary.end_ns() - process.summary.begin_ns());
+    rss_max = std::max(rss_max, process.summary.memory().rss_max());
     if (highest == nullptr || process.summary.peak().bytes() > highest->summary.peak().bytes()) {
       highest = &process;
     }
@@ -155,6 +169,7 @@ std::string trace_json(const std::vector<TraceFigures>& processes, size_t most) 
     json["peak"] = peak_json(highest->summary);
     json["peak"]["process"] = highest->source->process().number;
   }
+  json["rss_max_bytes"] = rss_max != 0 ? Json(rss_max) : Json();
   json["processes"] = Json::array();
   for (const TraceFigures& process : processes) {
     json["processes"].push_back(process_json(process, most));

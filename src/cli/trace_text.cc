@@ -86,7 +86,24 @@ std::string lifetimes_text(const Histogram& lifetimes) {
   return bars.empty() ? std::string() : "\nLifetimes of blocks\n" + bar_chart(bars);
 }
 
-std::string timeline_text(const trace::Timeline& timeline) {
+// The most RSS in each column of the timeline; where nobody looked, what it was before.
+std::vector<uint64_t> rss_columns(const trace::MemorySamples& memory, uint64_t begin_ns,
+                                  uint64_t column_ns, size_t count) {
+  std::vector<uint64_t> columns(count, 0);
+  uint64_t last = 0;
+  size_t filled = 0;
+  for (const trace::MemorySamples::Sample& sample : memory.all()) {
+    const uint64_t since = sample.time_ns > begin_ns ? sample.time_ns - begin_ns : 0;
+    const size_t column = std::min<size_t>(since / column_ns, count - 1);
+    for (; filled < column; ++filled) columns[filled] = std::max(columns[filled], last);
+    columns[column] = std::max(columns[column], sample.rss);
+    last = sample.rss;
+  }
+  for (; filled < count; ++filled) columns[filled] = std::max(columns[filled], last);
+  return columns;
+}
+
+std::string timeline_text(const trace::Timeline& timeline, const trace::MemorySamples& memory) {
   if (timeline.bins().size() < 2) return {};
   std::vector<uint64_t> calls;
   std::vector<uint64_t> live;
@@ -109,6 +126,12 @@ std::string timeline_text(const trace::Timeline& timeline) {
                       grouped(static_cast<uint64_t>(rate)));
   text += fmt::format("  {:<12} {}  at most {}\n", "live bytes", sparkline(live),
                       byte_text(*std::max_element(live.begin(), live.end())));
+  if (!memory.empty()) {
+    text += fmt::format("  {:<12} {}  at most {}\n", "RSS",
+                        sparkline(rss_columns(memory, timeline.begin_ns(),
+                                              timeline.step_ns() * per_column, live.size())),
+                        byte_text(memory.rss_max()));
+  }
   return text + fmt::format("  {:<12} {}{:>{}}\n", "", "0",
                             duration_text(timeline.step_ns() * timeline.bins().size()),
                             calls.size() - 1);
@@ -257,7 +280,18 @@ std::string process_text(const TraceFigures& figures, size_t most, const Termina
                                    duration_text(peak.time_ns() - summary.begin_ns())));
   text += line("live at the end", fmt::format("{} in {} blocks", byte_text(totals.leaked_bytes),
                                               grouped(totals.leaked_blocks)));
-  text += timeline_text(summary.timeline());
+  if (const trace::MemorySamples& memory = summary.memory(); !memory.empty()) {
+    std::string rss = byte_text(memory.rss_max());
+    if (peak.bytes() != 0) {
+      rss += fmt::format(", {:.2f} times the peak",
+                         static_cast<double>(memory.rss_max()) / static_cast<double>(peak.bytes()));
+    }
+    if (memory.span_ns() != 0) {
+      rss += fmt::format("; {:.2f} threads ran at once", memory.parallelism());
+    }
+    text += line("max RSS", rss);
+  }
+  text += timeline_text(summary.timeline(), summary.memory());
   text += calls_text(totals);
   text += sizes_text("Sizes of allocations", totals.sizes);
   text += lifetimes_text(totals.lifetimes);

@@ -9,6 +9,7 @@
 #include "host/byte_text.h"
 #include "host/error.h"
 #include "trace/events_file.h"
+#include "trace/memory_samples.h"
 #include "trace/symbolizer.h"
 
 namespace tide::trace {
@@ -39,7 +40,7 @@ Bytes bytes_of(const auto& structure) {
 }  // namespace
 
 Collector::Collector(ArenaOwner& arena, TraceOutput& output, CollectorSettings settings)
-    : arena_(arena), output_(output), settings_(std::move(settings)) {
+    : arena_(arena), output_(output), settings_(std::move(settings)), sampler_(arena) {
   write_trace_file(false);
 }
 
@@ -129,6 +130,7 @@ void Collector::run() {
 bool Collector::pass(Haste haste) {
   look_for_processes();
   write_notes();
+  write_all_samples(haste);
   const std::vector<Packet> packets = packets_to_take();
   if (full_packets_ * 4 > arena_.arena().packet_count) haste = Haste::kAll;
   for (auto first = packets.begin(); first != packets.end();) {
@@ -254,14 +256,16 @@ void Collector::write_chunk(TracedProcess& process, std::span<const Packet> pack
     head.thread = first.thread;
     head.tid = first.tid;
     head.sequence = first.sequence;
-    if (head.records != 0) append(process, head, slot.lost.load(std::memory_order_relaxed));
+    if (head.records != 0)
+      append(process, head, slot.lost.load(std::memory_order_relaxed), head.records);
   }
   for (const Packet& packet : packets) arena_.free_packet(packet.index);
   slot.packets.fetch_sub(static_cast<uint32_t>(packets.size()), std::memory_order_relaxed);
   arena_.announce_free();
 }
 
-void Collector::append(TracedProcess& process, format::ChunkHead& head, uint64_t lost) {
+void Collector::append(TracedProcess& process, format::ChunkHead& head, uint64_t lost,
+                       uint64_t events) {
   const ClockReading seen = arena_.read_clock();
   head.seen_tick = seen.tick;
   head.seen_ns = seen.monotonic_ns;
@@ -291,12 +295,12 @@ void Collector::append(TracedProcess& process, format::ChunkHead& head, uint64_t
   } catch (const host::Error& error) {
     return fail(error.what());
   }
-  process.count(head.records, head.record_bytes, sizeof head + head.stored_bytes);
+  process.count(events, head.record_bytes, sizeof head + head.stored_bytes);
   if (settings_.most_bytes != 0 && output_.bytes() >= settings_.most_bytes) {
     stop(fmt::format("it has {}", host::byte_text(output_.bytes())));
   }
   const std::lock_guard lock(mutex_);
-  figures_.events += head.records;
+  figures_.events += events;
   figures_.record_bytes += head.record_bytes;
 }
 
@@ -307,26 +311,49 @@ void Collector::write_notes() {
     const std::lock_guard lock(mutex_);
     notes.swap(notes_);
   }
-  for (const Note& note : notes) {
-    for (auto& [number, live] : live_) {
-      const uint64_t now = arena_.read_clock().tick;
-      std::vector<uint8_t> record(format::kMostPlainRecord + 16 + note.text.size());
-      format::RecordCursor cursor{record.data(), now, 0};
-      format::put_record(cursor, format::Call::kNote, now, 0, 0, 0, 0);
-      for (const uint64_t extra : {static_cast<uint64_t>(note.kind), uint64_t{0}, uint64_t{0},
-                                   uint64_t{note.text.size()}}) {
-        cursor.at = format::put_varint(cursor.at, extra);
-      }
-      memcpy(cursor.at, note.text.data(), note.text.size());
-      cursor.at += note.text.size();
-      const PacketView view{now, {record.data(), cursor.at}};
-      format::ChunkHead head{};
-      stored_.clear();
-      encoder_.encode({&view, 1}, stored_, head);
-      head.sequence = live.process->next_note();
-      if (!has_failed_) append(*live.process, head, 0);
+  if (notes.empty()) return;
+  for (auto& [number, live] : live_) {
+    write_samples(live, sampler_.take(number));
+    for (const Note& note : notes) {
+      note_records_.add(arena_.read_clock().tick, note.kind, 0, 0, note.text);
+    }
+    write_note_records(*live.process, notes.size());
+  }
+}
+
+// So does what the process had. Programs that record nothing get no folder for it.
+void Collector::write_samples(LiveProcess& live,
+                              const std::vector<ProcessSampler::Sample>& samples) {
+  if (!live.process->has_folder()) return;
+  for (const ProcessSampler::Sample& sample : samples) {
+    note_records_.add(sample.tick, format::Note::kMemory, sample.memory.rss, sample.memory.vm,
+                      sample_text(sample.memory));
+    if (note_records_.view().records.size() > format::kPacketBytes) {
+      write_note_records(*live.process, 0);
     }
   }
+  write_note_records(*live.process, 0);
+}
+
+// Once in a while.
+void Collector::write_all_samples(Haste haste) {
+  const auto now = SteadyClock::now();
+  if (haste == Haste::kNone && now - samples_written_ < kLongestWait) return;
+  samples_written_ = now;
+  for (auto& [number, live] : live_) {
+    if (live.process->has_folder()) write_samples(live, sampler_.take(number));
+  }
+}
+
+void Collector::write_note_records(TracedProcess& process, uint64_t events) {
+  if (note_records_.empty()) return;
+  const PacketView view = note_records_.view();
+  format::ChunkHead head{};
+  stored_.clear();
+  encoder_.encode({&view, 1}, stored_, head);
+  head.sequence = process.next_note();
+  if (!has_failed_) append(process, head, 0, events);
+  note_records_.clear();
 }
 
 void Collector::end_processes() {
@@ -346,6 +373,18 @@ void Collector::end_processes() {
   }
 }
 
+// Where another program runs in the process now, what is of that one is left out.
+std::vector<ProcessSampler::Sample> Collector::last_samples(const TracedProcess& process, End end) {
+  std::vector<ProcessSampler::Sample> samples = sampler_.finish(process.number());
+  if (end != End::kExecuted) return samples;
+  for (const auto& [number, live] : live_) {
+    if (number <= process.number() || live.process->pid() != process.pid()) continue;
+    std::erase_if(samples,
+                  [&](const auto& sample) { return sample.tick >= live.process->first_tick(); });
+  }
+  return samples;
+}
+
 void Collector::finish_process(LiveProcess& live) {
   TracedProcess& process = *live.process;
   {
@@ -355,6 +394,7 @@ void Collector::finish_process(LiveProcess& live) {
       process.set_status(main_status_);
     }
   }
+  write_samples(live, last_samples(process, live.end));
   const uint64_t lost = arena_.slot(process.slot_index()).lost.load(std::memory_order_relaxed);
   try {
     const std::string& folder = process.folder();

@@ -16,6 +16,8 @@
 
 #include "trace/arena_owner.h"
 #include "trace/chunk_codec.h"
+#include "trace/note_records.h"
+#include "trace/process_sampler.h"
 #include "trace/trace_output.h"
 #include "trace/traced_process.h"
 
@@ -89,7 +91,13 @@ class Collector {
   void take_thread(LiveProcess& live, std::span<const Packet> packets, Haste haste);
   void write_chunk(TracedProcess& process, std::span<const Packet> packets);
   void write_notes();
-  void append(TracedProcess& process, format::ChunkHead& head, uint64_t lost);
+  void write_samples(LiveProcess& live, const std::vector<ProcessSampler::Sample>& samples);
+  void write_all_samples(Haste haste);
+  std::vector<ProcessSampler::Sample> last_samples(const TracedProcess& process,
+                                                   TracedProcess::End end);
+  // `events`: how many of them count as such.
+  void write_note_records(TracedProcess& process, uint64_t events);
+  void append(TracedProcess& process, format::ChunkHead& head, uint64_t lost, uint64_t events);
   void end_processes();
   void finish_process(LiveProcess& live);
   void finish();
@@ -100,7 +108,9 @@ class Collector {
   ArenaOwner& arena_;
   TraceOutput& output_;
   CollectorSettings settings_;
+  ProcessSampler sampler_;
   ChunkEncoder encoder_;
+  NoteRecords note_records_;
   std::vector<uint8_t> stored_;
   std::vector<PacketView> views_;
   std::map<uint32_t, LiveProcess> live_;  // by number
@@ -110,6 +120,7 @@ class Collector {
   uint64_t full_packets_ = 0;
   uint64_t lost_by_ended_ = 0;
   bool has_failed_ = false;
+  std::chrono::steady_clock::time_point samples_written_{};
 
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable answered_;

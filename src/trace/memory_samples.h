@@ -47,6 +47,10 @@ class MemorySamples {
   // CPU time that was taken between the first sample and the last, and how long that was.
   uint64_t cpu_ns() const;
   uint64_t span_ns() const;
+  // How many threads ran at once, on average; 0: not known.
+  double parallelism() const {
+    return span_ns() == 0 ? 0 : static_cast<double>(cpu_ns()) / static_cast<double>(span_ns());
+  }
 
  private:
   std::vector<Sample> samples_;

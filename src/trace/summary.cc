@@ -163,6 +163,10 @@ void Summary::note(const Event& event, Thread& thread) {
         case format::Note::kAllocator:
           allocator_ = event.text;
           break;
+        case format::Note::kMemory:
+          memory_.add(event);
+          --totals_.events;  // nothing that the program did
+          break;
         case format::Note::kLive:
           if (!trace::came(event)) break;
           ++totals_.initial_blocks;

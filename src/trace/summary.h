@@ -10,6 +10,7 @@
 #include "trace/call_counts.h"
 #include "trace/event_source.h"
 #include "trace/histogram.h"
+#include "trace/memory_samples.h"
 #include "trace/peak.h"
 #include "trace/timeline.h"
 
@@ -84,6 +85,7 @@ class Summary {
   const std::vector<StackFigures>& stacks() const { return stacks_; }  // by number
   // Those that had events, by their numbers.
   const std::map<uint32_t, ThreadFigures>& threads() const { return shown_threads_; }
+  const MemorySamples& memory() const { return memory_; }
   const std::vector<Marker>& markers() const { return markers_; }
   const std::string& allocator() const { return allocator_; }
   uint64_t begin_ns() const { return begin_ns_; }
@@ -108,6 +110,7 @@ class Summary {
   std::vector<Thread> threads_;
   std::map<uint32_t, ThreadFigures> shown_threads_;
   std::vector<uint32_t> chains_;  // by slot: how often the block was reallocated
+  MemorySamples memory_;
   std::vector<Marker> markers_;
   std::string allocator_;
   uint64_t noted_losses_ = 0;
