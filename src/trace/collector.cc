@@ -315,7 +315,8 @@ void Collector::write_notes() {
   for (auto& [number, live] : live_) {
     write_samples(live, sampler_.take(number));
     for (const Note& note : notes) {
-      note_records_.add(arena_.read_clock().tick, note.kind, 0, 0, note.text);
+      note_records_.add(live.process->note_tick(arena_.read_clock().tick), note.kind, 0, 0,
+                        note.text);
     }
     write_note_records(*live.process, notes.size());
   }
@@ -326,8 +327,8 @@ void Collector::write_samples(LiveProcess& live,
                               const std::vector<ProcessSampler::Sample>& samples) {
   if (!live.process->has_folder()) return;
   for (const ProcessSampler::Sample& sample : samples) {
-    note_records_.add(sample.tick, format::Note::kMemory, sample.memory.rss, sample.memory.vm,
-                      sample_text(sample.memory));
+    note_records_.add(live.process->note_tick(sample.tick), format::Note::kMemory,
+                      sample.memory.rss, sample.memory.vm, sample_text(sample.memory));
     if (note_records_.view().records.size() > format::kPacketBytes) {
       write_note_records(*live.process, 0);
     }

@@ -1,6 +1,7 @@
 // What a collector knows of a program in a process, and the files of it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -62,6 +63,8 @@ class TracedProcess {
   const std::vector<Module>& modules() const { return modules_; }
   const std::unordered_set<uint64_t>& addresses() const { return addresses_; }
   uint32_t next_note() { return notes_++; }
+  // Of the next note: `tick`, unless one before it has a later one.
+  uint64_t note_tick(uint64_t tick) { return last_note_tick_ = std::max(last_note_tick_, tick); }
   uint64_t events() const { return events_; }
 
   nlohmann::ordered_json describe(End end, uint64_t lost) const;
@@ -81,6 +84,7 @@ class TracedProcess {
   std::vector<Module> modules_;
   std::unordered_set<uint64_t> addresses_;
   uint32_t notes_ = 0;
+  uint64_t last_note_tick_ = 0;
   uint64_t events_ = 0;
   uint64_t record_bytes_ = 0;
   uint64_t stored_bytes_ = 0;

@@ -1,5 +1,6 @@
-// Counts what is in a trace's events.tide: one line a call, "malloc 12". `--salvage` passes over
-// what is broken. Checks what has to hold in every file: packets and times of a thread in order.
+// Counts what is in a trace's events.tide: one line a call, "malloc 12"; samples of memory are not
+// counted. `--salvage` passes over what is broken. Checks what has to hold in every file: packets
+// and times of a thread in order.
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -33,7 +34,9 @@ int main(int argc, char** argv) {
       decoder.open(chunk.head, stored);
       format::Record record;
       while (decoder.next(record)) {
-        ++counts[std::string(format::call_name(record.call))];
+        const bool is_sample = record.call == format::Call::kNote &&
+                               record.extras[0] == static_cast<uint64_t>(format::Note::kMemory);
+        if (!is_sample) ++counts[std::string(format::call_name(record.call))];
         if (record.tick < thread.tick) ++counts["disorder: time"];
         thread.tick = record.tick;
       }
