@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "preload/next.h"
+#include "probe/large_blocks.h"
 #include "probe/recorder.h"
 
 namespace tide::preload {
@@ -59,10 +60,10 @@ void taken_aside(Call call, void* p);
 
 // A call that gives a block: `serve` makes it, `write(stream, block, slack)` records it. `busy`:
 // what the thread is meanwhile; `aside(block)`: what there is to do where the call passes
-// unrecorded.
+// unrecorded; `bytes`: what the slack is counted from; `all`: what was asked for, if it succeeds.
 template <class Serve, class Aside, class Write>
-TIDE_INLINE void* giving_by(const void* frame, uintptr_t busy, size_t bytes, Serve serve,
-                            Aside aside, Write write) {
+TIDE_INLINE void* giving_by(const void* frame, uintptr_t busy, size_t bytes, size_t all,
+                            Serve serve, Aside aside, Write write) {
   ThreadStream* const stream = enter(frame);
   if (TIDE_UNLIKELY(stream == nullptr)) {
     void* const p = serve();
@@ -74,6 +75,7 @@ TIDE_INLINE void* giving_by(const void* frame, uintptr_t busy, size_t bytes, Ser
   const uint64_t slack = slack_of(p, bytes);
   leave_call(*stream, number(p));
   write(*stream, number(p), slack);
+  probe::block_came(number(p), all);
   set_busy(*stream, probe::kIdle);
   return p;
 }
@@ -82,7 +84,8 @@ TIDE_INLINE void* giving_by(const void* frame, uintptr_t busy, size_t bytes, Ser
 template <class Serve>
 TIDE_INLINE void* giving(const void* frame, Call call, size_t bytes, Serve serve) {
   return giving_by(
-      frame, probe::kInCall, bytes, serve, [=](void* p) { given_aside(call, p, bytes, false, 0); },
+      frame, probe::kInCall, bytes, bytes, serve,
+      [=](void* p) { given_aside(call, p, bytes, false, 0); },
       [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
         probe::record(stream, frame, call, block, bytes, slack);
       });
@@ -91,9 +94,9 @@ TIDE_INLINE void* giving(const void* frame, Call call, size_t bytes, Serve serve
 // One that has one extra.
 template <class Serve>
 TIDE_INLINE void* giving_with(const void* frame, Call call, size_t bytes, uint64_t extra,
-                              Serve serve) {
+                              size_t all, Serve serve) {
   return giving_by(
-      frame, probe::kInCall, bytes, serve,
+      frame, probe::kInCall, bytes, all, serve,
       [=](void* p) { given_aside(call, p, bytes, true, extra); },
       [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
         probe::record_with(stream, frame, call, block, bytes, slack, extra);
@@ -113,6 +116,7 @@ TIDE_INLINE void taking(const void* frame, Call call, void* p, Write write, Serv
     return serve();
   }
   set_busy(*stream, probe::kWriting);
+  probe::block_goes(*stream, number(p));
   write(*stream);
   set_busy(*stream, probe::kInCall);
   serve();

@@ -15,18 +15,22 @@ void* leave_bootstrap(void* p, size_t bytes) {
   return block;
 }
 
-// realloc and reallocarray: `write` records the intent, `bytes` is the size that stands in it.
+// realloc and reallocarray: `write` records the intent, `bytes` is the size that stands in it,
+// `all` what is asked for.
 template <class Write, class Serve>
-TIDE_INLINE void* resizing(const void* frame, size_t bytes, Write write, Serve serve) {
+TIDE_INLINE void* resizing(const void* frame, void* p, size_t bytes, size_t all, Write write,
+                           Serve serve) {
   ThreadStream* const stream = enter(frame);
   if (TIDE_UNLIKELY(stream == nullptr)) return serve();
   set_busy(*stream, probe::kWriting);
+  probe::block_goes(*stream, number(p));
   write(*stream);
   set_busy(*stream, probe::kInCall);
   void* const result = serve();
   const uint64_t slack = slack_of(result, bytes);
   leave_call(*stream, number(result));
   probe::record(*stream, frame, Call::kReallocDone, number(result), 0, slack);
+  probe::block_came(number(result), all);
   set_busy(*stream, probe::kIdle);
   return result;
 }
@@ -54,14 +58,14 @@ TIDE_EXPORT void free(void* p) noexcept {
 }
 
 TIDE_EXPORT void* calloc(size_t count, size_t bytes) noexcept {
-  return giving_with(TIDE_FRAME, Call::kCalloc, bytes, count,
+  return giving_with(TIDE_FRAME, Call::kCalloc, bytes, count, count * bytes,
                      [=] { return g_next.calloc(count, bytes); });
 }
 
 TIDE_EXPORT void* realloc(void* p, size_t bytes) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return leave_bootstrap(p, bytes);
   return resizing(
-      TIDE_FRAME, bytes,
+      TIDE_FRAME, p, bytes, bytes,
       [=](ThreadStream& s) { probe::record(s, nullptr, Call::kRealloc, number(p), bytes, 0); },
       [=] { return g_next.realloc(p, bytes); });
 }
@@ -72,7 +76,7 @@ TIDE_EXPORT void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
     return leave_bootstrap(p, all);
   }
   return resizing(
-      TIDE_FRAME, bytes,
+      TIDE_FRAME, p, bytes, count * bytes,
       [=](ThreadStream& s) {
         probe::record_with(s, nullptr, Call::kReallocarray, number(p), bytes, 0, count);
       },
@@ -100,12 +104,12 @@ TIDE_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t bytes) noe
 }
 
 TIDE_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
-  return giving_with(TIDE_FRAME, Call::kAlignedAlloc, bytes, alignment,
+  return giving_with(TIDE_FRAME, Call::kAlignedAlloc, bytes, alignment, bytes,
                      [=] { return g_next.aligned_alloc(alignment, bytes); });
 }
 
 TIDE_EXPORT void* memalign(size_t alignment, size_t bytes) noexcept {
-  return giving_with(TIDE_FRAME, Call::kMemalign, bytes, alignment,
+  return giving_with(TIDE_FRAME, Call::kMemalign, bytes, alignment, bytes,
                      [=] { return g_next.memalign(alignment, bytes); });
 }
 
@@ -126,6 +130,7 @@ TIDE_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) no
                       {alignment, static_cast<uint64_t>(error)},
                       2,
                       false});
+  probe::block_came(number(p), bytes);
   set_busy(*stream, probe::kIdle);
   return error;
 }

@@ -23,7 +23,7 @@ template <class Serve, class Write>
 TIDE_INLINE void* giving_or_throwing_by(const void* frame, size_t bytes, Serve serve, Write write) {
   const auto busy = reinterpret_cast<uintptr_t>(frame);
   return giving_by(
-      frame, busy, bytes, serve, [](void*) {}, write);
+      frame, busy, bytes, bytes, serve, [](void*) {}, write);
 }
 
 template <class Serve>

@@ -16,6 +16,7 @@ void note_end(const void* frame, uint64_t status, std::string_view text) {
   if (__atomic_exchange_n(&g_has_ended, true, __ATOMIC_RELAXED)) return;
   remark(frame, [=](ThreadStream& s) {
     probe::record_modules(s);
+    probe::all_blocks_go(s);
     probe::record_process(s, format::ProcessNote::kExit, status, text);
   });
 }
@@ -25,6 +26,7 @@ void note_exec(const void* frame, const char* path) {
   if (path == nullptr || !probe::is_own_process()) return;
   remark(frame, [=](ThreadStream& s) {
     probe::record_modules(s);
+    probe::all_blocks_go(s);
     probe::record_process(s, format::ProcessNote::kExec, 0, path);
   });
 }

@@ -167,6 +167,9 @@ void Summary::note(const Event& event, Thread& thread) {
           memory_.add(event);
           --totals_.events;  // nothing that the program did
           break;
+        case format::Note::kTouched:
+          --totals_.events;
+          break;
         case format::Note::kLive:
           if (!trace::came(event)) break;
           ++totals_.initial_blocks;
