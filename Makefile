@@ -42,6 +42,14 @@ test-programs: ## install the long list of foreign programs and run them on Tide
 	@$(call build,release)
 	@$(CTEST) --test-dir build/release -j $(JOBS) -L '^programs$$'
 
+.PHONY: test-programs-traced
+test-programs-traced: ## the same programs on the system's malloc, recorded by tide trace
+	@tools/setup build test programs
+	@$(call build,release)
+	@rm -rf build/traced-programs
+	@build/release/bin/tide trace --quiet -o build/traced-programs -- tests/programs/run --group all \
+	  --library build/release/lib/libtide-trace.so --timeout-factor 2
+
 .PHONY: bench
 bench: ## compare with the other allocators
 	@tools/setup build bench
