@@ -6,6 +6,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tide TYPE INCLUDE)
 install(TARGETS tide_trace_shared)
 if(TARGET tide_command)
   install(TARGETS tide_command)
+  # Where the command looks for it, beside the libraries.
+  install(TARGETS tide_player_program DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
 # GDB loads the script with the library: from <data>/gdb/auto-load and the library's full name,

@@ -19,6 +19,9 @@ namespace {
 constexpr std::array kCommands = {&kRunCommand,     &kTraceCommand,   &kInfoCommand,
                                   &kConvertCommand, &kCompareCommand, &kTopCommand,
                                   &kDoctorCommand,  &kHeapCommand,    &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand,     &kTraceCommand,  &kInfoCommand,
+                                  &kConvertCommand, &kReplayCommand, &kTopCommand,
+                                  &kDoctorCommand,  &kHeapCommand,   &kEnvCommand};
 
 std::string overview() {
   std::string text =

@@ -29,6 +29,8 @@ class WorkloadReader {
   const std::string& program() const { return program_; }
   // Of a thread.
   format::WorkloadTouchReader touches(size_t thread) const;
+  const std::vector<format::WorkloadBlock>& blocks() const { return blocks_; }
+  const std::string& path() const { return file_.path(); }
 
   // The operations of one thread.
   class Operations {
