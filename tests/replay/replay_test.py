@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+"""tide replay on the workload of a made-up program: what it counts, what becomes of allocators that
+go wrong, what it says to bad input, baselines and sweeps. Nothing here depends on time."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ["TIDE_BUILD"]).resolve()
+TIDE = BUILD / "bin/tide"
+BAD = f"bad={BUILD / 'lib/libbad_malloc.so'}"
+THREADS = 3
+SEED = 11
+
+
+def run(*command):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+class Replay(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.base = pathlib.Path(tempfile.mkdtemp())
+        trace = cls.base / "made-up.trace"
+        made = run(BUILD / "bin/write_trace", trace, 60_000, THREADS, SEED, 2000)
+        assert made.returncode == 0, made.stderr
+        cls.workload = cls.base / "made-up.tidew"
+        done = run(TIDE, "convert", trace, "-o", cls.workload)
+        assert done.returncode == 0, done.stderr
+        cls.info = json.loads(run(TIDE, "info", cls.workload, "--json").stdout)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.base)
+
+    def replay(self, *options, status=0):
+        done = run(TIDE, "replay", self.workload, "--json", *options)
+        self.assertEqual((done.returncode, done.stderr), (status, ""))
+        return json.loads(done.stdout)
+
+    def test_counts(self):
+        document = self.replay("--with", "glibc", "--reps", 2, "--measure", "latency,pages")
+        self.assertEqual(document["tide_replay"], 1)
+        self.assertEqual(document["workload"]["operations"], self.info["operations"])
+        one, = document["runs"]
+        self.assertEqual(one["status"], "ok")
+        self.assertEqual(one["calls"], document["workload"]["calls"])
+        self.assertEqual(one["live_blocks"], self.info["live_blocks"])
+        self.assertEqual(one["live_bytes"], self.info["live_bytes"])
+        for figure in ("wall_ns", "cpu_ns", "rss_max_bytes", "p99_ns", "harness_bytes"):
+            self.assertEqual(len(one[figure]["samples"]), 2, figure)
+        # Each call of both repetitions is in a histogram, and in a bucket of it.
+        self.assertEqual(sum(row["count"] for row in one["latency"]), 2 * self.info["operations"])
+        for row in one["latency"]:
+            self.assertEqual(sum(count for _, count in row["histogram"]), row["count"])
+            self.assertLessEqual(row["p50_ns"], row["p99_ns"])
+            self.assertLessEqual(row["p99_ns"], row["max_ns"])
+        self.assertGreaterEqual(one["page_floor_over_live"]["median"], 1)
+        self.assertLessEqual(len(one["timeline"]), 2000)
+
+    def test_copies(self):
+        document = self.replay("--with", "glibc", "--reps", 1, "--measure", "none", "--scale", 3)
+        one, = document["runs"]
+        self.assertEqual(one["live_blocks"], 3 * self.info["live_blocks"])
+        self.assertEqual(one["calls"]["free"], 3 * document["workload"]["calls"]["free"])
+
+    def test_every_allocator(self):
+        document = self.replay("--reps", 1, "--measure", "syscalls")
+        names = [one["allocator"] for one in document["runs"]]
+        self.assertEqual(names[:2], ["tide", "glibc"])
+        for one in document["runs"]:
+            self.assertEqual(one["status"], "ok", one["allocator"])
+            self.assertEqual(one["calls"], document["workload"]["calls"], one["allocator"])
+        self.assertTrue(document["sentence"].startswith("tide: "), document["sentence"])
+
+    def test_bad_allocators(self):
+        cases = {"crash": "crashed: SIGSEGV after 499", "abort": "crashed: SIGABRT after",
+                 "exit": "exited: status 9 after", "null": "out of memory: ",
+                 "hang": "hung: not done within 1 s"}
+        for how, wanted in cases.items():
+            with self.subTest(how=how):
+                document = self.replay("--with", f"{BAD}:BAD_HOW={how}:BAD_AFTER=5000,glibc",
+                                       "--reps", 2, "--timeout", "1s", "--measure", "none")
+                bad, good = document["runs"]
+                self.assertTrue(bad["status"].startswith(wanted[:24]), bad["status"])
+                self.assertIsNone(bad["wall_ns"])
+                self.assertEqual(good["status"], "ok")
+        self.assertIn("the heap is broken", self.replay(
+            "--with", f"{BAD}:BAD_HOW=abort:BAD_AFTER=5000", "--reps", 1)["runs"][0]["status"])
+
+    def test_bad_input(self):
+        short = self.base / "short.tidew"
+        short.write_bytes(self.workload.read_bytes()[:-100])
+        old = self.base / "old.tidew"
+        old.write_bytes(self.workload.read_bytes()[:8] + b"\x09" + self.workload.read_bytes()[9:])
+        text = self.base / "libtext.so"
+        text.write_text("no library\n")
+        other = BUILD / "lib/libcli_bystander.so"
+        work = self.workload
+        cases = [(2, "there is no allocator 'nosuch'; known are tide, glibc", work, "--with", "nosuch"),
+                 (1, "there is no file", work, "--with", "mine=/nosuch/lib.so"),
+                 (2, "there is no option", work, "--with", "tide:nosuch=1"),
+                 (1, "is no allocator that can be preloaded", work, "--with", f"mine={other}"),
+                 (2, "--touch is recorded, page or all", work, "--touch", "some"),
+                 (2, "--reps is from 1", work, "--reps", "0"),
+                 (2, "is there twice", work, "--with", "glibc,glibc"),
+                 (2, "--fail-if needs --baseline", work, "--fail-if", "rss>+3%"),
+                 (1, "cannot be opened", self.base / "nosuch.tidew"),
+                 (1, "it is no workload", text.with_name("made-up.trace") / "trace.json"),
+                 (1, "of version 9", old), (1, "is damaged at offset", short)]
+        for status, wanted, *arguments in cases:
+            with self.subTest(arguments=[str(a) for a in arguments]):
+                done = run(TIDE, "replay", *arguments)
+                lines = done.stderr.splitlines()
+                self.assertEqual(len(lines), 1, done.stderr)
+                if "it is no workload" not in wanted:
+                    self.assertIn(wanted, lines[0])
+                self.assertEqual(done.returncode, status, lines[0])
+        done = run(TIDE, "replay", work, "--with", f"mine={text}")
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.assertNotEqual(done.returncode, 0)
+
+    def test_baseline(self):
+        before = self.base / "before.json"
+        self.replay("--with", "glibc", "--reps", 3, "--measure", "none", "-o", before)
+        ask = ("--with", "glibc", "--reps", 3, "--measure", "none", "--baseline", before,
+               "--fail-if", "vm>+50%")
+        done = run(TIDE, "replay", self.workload, *ask)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = json.loads(before.read_text())
+        figure = document["runs"][0]["vm_max_bytes"]
+        figure["samples"] = [sample / 2 for sample in figure["samples"]]
+        before.write_text(json.dumps(document))
+        done = run(TIDE, "replay", self.workload, *ask)
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertIn("FAILS vm>+50%", done.stdout)
+        before.write_text("{}")
+        self.assertIn("is no result of tide replay -o", run(TIDE, "replay", self.workload, *ask).stderr)
+
+    def test_sweep_and_ledger(self):
+        ledger = self.base / "ledger.jsonl"
+        document = self.replay("--with", "glibc", "--sweep", "arena_max=1,2", "--reps", 2,
+                               "--measure", "none", "--ledger", ledger)
+        self.assertEqual([one["label"] for one in document["runs"]],
+                         ["glibc arena_max=1", "glibc arena_max=2"])
+        self.assertEqual(document["experiment"]["option"], "arena_max")
+        self.assertTrue(document["experiment"]["pareto"])
+        lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+        self.assertEqual([line["kind"] for line in lines], ["run"] + 4 * ["sample"])
+        self.assertEqual(lines[0]["peers"][0]["env"], {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"})
+
+
+if __name__ == "__main__":
+    unittest.main()
