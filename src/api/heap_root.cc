@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "api/allocate.h"
+#include "api/attach.h"
 #include "api/guarded.h"
 #include "api/hardened_fast.h"
 #include "api/seal.h"
@@ -37,6 +38,7 @@ constexpr layout::HeapRoot make_root(const layout::HeapRoot* self) {
   root.hardening.seal_bytes = kSealBytes;
   root.hardening.guard_level = kGuardLevel;
   Quarantine::add_to(root.hardening);
+  root.recording = &g_recording_root;
   return root;
 }
 

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "api/allocate.h"
+#include "api/attach.h"
 #include "api/background.h"
 #include "api/guarded.h"
 #include "api/hardened.h"
@@ -47,6 +48,7 @@ void thread_ended(void*) {
 }
 
 void child_after_fork() {
+  forget_starting();
   forget_background();
   forget_surroundings();
   repair_options_in_child();
@@ -81,7 +83,10 @@ heap::ThreadCache* make_cache() {
   if (cache == nullptr) return nullptr;
   // From here on malloc works in this thread, which the registrations below may call.
   t_front = front_of(*cache);
-  if (!g_fork_watched.exchange(true)) sys::at_fork_in_child(child_after_fork);
+  if (!g_fork_watched.exchange(true)) {
+    describe_threads();
+    sys::at_fork_in_child(child_after_fork);
+  }
   // The main thread's cache serves until the very end: destructors of static objects free a lot.
   // The C library ends the process when it finds no memory for the registration, so make sure
   // first; a thread without one is found by CachePool::park_orphans().

@@ -280,6 +280,7 @@ struct HeapRoot {
   const void* guards;
   GuardsAt guard_pool;
   HardeningAt hardening;
+  const void* recording;  // a RecordingRoot (recording_root.h); null: this Tide has no recorder
 };
 
 }  // namespace tide::layout

@@ -9,6 +9,7 @@
 #include "api/c_family.h"
 #include "api/control.h"
 #include "api/report.h"
+#include "override/entry.h"
 
 namespace api = tide::api;
 
@@ -35,41 +36,41 @@ Mallinfo as_mallinfo() {
 
 extern "C" {
 
-TIDE_EXPORT void* malloc(size_t bytes) noexcept { return api::allocate(bytes); }
+TIDE_ENTRY void* malloc(size_t bytes) noexcept { return api::allocate(bytes); }
 
-TIDE_EXPORT void free(void* p) noexcept { api::release(p); }
+TIDE_ENTRY void free(void* p) noexcept { api::release(p); }
 
-TIDE_EXPORT void* calloc(size_t count, size_t bytes) noexcept {
+TIDE_ENTRY void* calloc(size_t count, size_t bytes) noexcept {
   return api::allocate_array(count, bytes);
 }
 
-TIDE_EXPORT void* realloc(void* p, size_t bytes) noexcept { return api::resize(p, bytes); }
+TIDE_ENTRY void* realloc(void* p, size_t bytes) noexcept { return api::resize(p, bytes); }
 
-TIDE_EXPORT void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
+TIDE_ENTRY void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
   return api::resize_array(p, count, bytes);
 }
 
-TIDE_EXPORT void free_sized(void* p, size_t bytes) noexcept { api::release_sized(p, bytes); }
+TIDE_ENTRY void free_sized(void* p, size_t bytes) noexcept { api::release_sized(p, bytes); }
 
-TIDE_EXPORT void free_aligned_sized(void* p, size_t /*alignment*/, size_t bytes) noexcept {
+TIDE_ENTRY void free_aligned_sized(void* p, size_t /*alignment*/, size_t bytes) noexcept {
   api::release_aligned_sized(p, bytes);
 }
 
-TIDE_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
+TIDE_ENTRY void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
   return api::allocate_c11_aligned(alignment, bytes);
 }
 
-TIDE_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) noexcept {
+TIDE_ENTRY int posix_memalign(void** result, size_t alignment, size_t bytes) noexcept {
   return api::allocate_posix_aligned(result, alignment, bytes);
 }
 
-TIDE_EXPORT void* memalign(size_t alignment, size_t bytes) noexcept {
+TIDE_ENTRY void* memalign(size_t alignment, size_t bytes) noexcept {
   return api::allocate_memalign(alignment, bytes);
 }
 
-TIDE_EXPORT void* valloc(size_t bytes) noexcept { return api::allocate_on_page(bytes); }
+TIDE_ENTRY void* valloc(size_t bytes) noexcept { return api::allocate_on_page(bytes); }
 
-TIDE_EXPORT void* pvalloc(size_t bytes) noexcept { return api::allocate_whole_pages(bytes); }
+TIDE_ENTRY void* pvalloc(size_t bytes) noexcept { return api::allocate_whole_pages(bytes); }
 
 TIDE_EXPORT size_t malloc_usable_size(void* p) noexcept { return api::usable_size(p); }
 
@@ -111,3 +112,19 @@ TIDE_SECOND_NAME(malloc_info) int tide_malloc_info(int, FILE*) noexcept;
 TIDE_SECOND_NAME(malloc_stats) void tide_malloc_stats() noexcept;
 
 }  // extern "C"
+
+TIDE_NAME_ENTRY(malloc, "malloc");
+TIDE_NAME_ENTRY(free, "free");
+TIDE_NAME_ENTRY(calloc, "calloc");
+TIDE_NAME_ENTRY(realloc, "realloc");
+TIDE_NAME_ENTRY(reallocarray, "reallocarray");
+TIDE_NAME_ENTRY(free_sized, "free_sized");
+TIDE_NAME_ENTRY(free_aligned_sized, "free_aligned_sized");
+TIDE_NAME_ENTRY(aligned_alloc, "aligned_alloc");
+TIDE_NAME_ENTRY(posix_memalign, "posix_memalign");
+TIDE_NAME_ENTRY(memalign, "memalign");
+TIDE_NAME_ENTRY(valloc, "valloc");
+TIDE_NAME_ENTRY(pvalloc, "pvalloc");
+
+// Out of libtide.a it comes with this file.
+TIDE_KEPT constinit static const tide::layout::EntryRow* const g_entries = tide_malloc_entries;

@@ -1,28 +1,37 @@
-// The functions of trace.h in a process that is not recorded: libtide-trace.so, which stands before
-// libtide.so in one that is, has those that do something.
+// The functions of trace.h in a process on Tide: they do something while `tide trace --pid` records
+// it. libtide-trace.so stands before libtide.so in a process that was started to be recorded, and
+// has them, too. No logic: see probe/program_control.h.
 #include "tide/trace.h"
 
-#include <cerrno>
+#include "api/attach.h"
+#include "probe/program_control.h"
 
-#include "base/compiler.h"
-
-namespace {
-
-int not_recorded() {
-  errno = ENOTSUP;
-  return -1;
-}
-
-}  // namespace
+namespace api = tide::api;
+namespace probe = tide::probe;
 
 extern "C" {
 
-TIDE_EXPORT int tide_trace_active() noexcept { return 0; }
-TIDE_EXPORT int tide_trace_pause() noexcept { return not_recorded(); }
-TIDE_EXPORT int tide_trace_resume() noexcept { return not_recorded(); }
-TIDE_EXPORT int tide_trace_stop() noexcept { return not_recorded(); }
-TIDE_EXPORT int tide_trace_reset() noexcept { return not_recorded(); }
-TIDE_EXPORT int tide_trace_sync() noexcept { return not_recorded(); }
-TIDE_EXPORT int tide_trace_marker(const char* /*name*/) noexcept { return not_recorded(); }
+TIDE_EXPORT int tide_trace_active() noexcept {
+  return probe::trace_active(TIDE_FRAME, api::open_attached) ? 1 : 0;
+}
+
+TIDE_EXPORT int tide_trace_pause() noexcept {
+  return probe::trace_pause(TIDE_FRAME, api::open_attached);
+}
+TIDE_EXPORT int tide_trace_resume() noexcept {
+  return probe::trace_resume(TIDE_FRAME, api::open_attached);
+}
+TIDE_EXPORT int tide_trace_stop() noexcept {
+  return probe::trace_stop(TIDE_FRAME, api::open_attached);
+}
+TIDE_EXPORT int tide_trace_sync() noexcept {
+  return probe::trace_sync(TIDE_FRAME, api::open_attached);
+}
+TIDE_EXPORT int tide_trace_reset() noexcept {
+  return probe::trace_reset(TIDE_FRAME, api::open_attached);
+}
+TIDE_EXPORT int tide_trace_marker(const char* name) noexcept {
+  return probe::trace_marker(TIDE_FRAME, api::open_attached, name);
+}
 
 }  // extern "C"

@@ -1,31 +1,21 @@
-// How a call of the program comes in: whether it is recorded, and the thread's stream if so.
+// What all functions of this library begin with: probe/entry.h with the recording that the
+// environment asks for.
 #pragma once
 
-#include <atomic>
-
-#include "base/compiler.h"
 #include "preload/next.h"
 #include "probe/large_blocks.h"
 #include "probe/recorder.h"
+#include "probe/entry.h"
 
 namespace tide::preload {
 
 using probe::Call;
+using probe::number;
+using probe::set_busy;
 using probe::ThreadStream;
 
-// The frame of the exported function that this stands in.
-#define TIDE_FRAME __builtin_frame_address(0)
-// Where it returns to.
-#define TIDE_CALLER __builtin_return_address(0)
-
-// Where nothing is recorded: `frame` is nested in a call that is, or a signal handler's, or the
-// thread has no stream yet. Opens one if it can. Null: the call passes unrecorded.
-ThreadStream* enter_aside(const void* frame);
-
 TIDE_INLINE ThreadStream* enter(const void* frame) {
-  ThreadStream* const stream = probe::t_stream;
-  if (TIDE_LIKELY(stream->busy == probe::kIdle)) return stream;
-  return enter_aside(frame);
+  return probe::enter(frame, NextFunctions::open);
 }
 
 // The compiler must not move records out of what signal handlers see as such.
@@ -128,11 +118,7 @@ TIDE_INLINE void taking(const void* frame, Call call, void* p, Write write, Serv
 // the process is being recorded.
 template <class Write>
 TIDE_INLINE void remark(const void* frame, Write write) {
-  ThreadStream* const stream = enter(frame);
-  if (stream == nullptr) return;
-  set_busy(*stream, probe::kWriting);
-  write(*stream);
-  set_busy(*stream, probe::kIdle);
+  probe::remark(frame, NextFunctions::open, write);
 }
 
 }  // namespace tide::preload

@@ -1,6 +1,8 @@
-// The malloc family, recorded. What is asked of the next allocator is what was asked of us.
+// The malloc family, recorded (probe/recorded_malloc.h). Blocks that were given before the next
+// malloc was known are ours alone.
 #include "preload/bootstrap.h"
 #include "preload/entry.h"
+#include "probe/recorded_malloc.h"
 
 namespace tide::preload {
 
@@ -45,21 +47,18 @@ namespace probe = tide::probe;
 extern "C" {
 
 TIDE_EXPORT void* malloc(size_t bytes) noexcept {
-  return giving(TIDE_FRAME, Call::kMalloc, bytes, [=] { return g_next.malloc(bytes); });
+  return probe::recorded_malloc(g_next, TIDE_FRAME, bytes);
 }
 
 TIDE_EXPORT void free(void* p) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return;
-  const void* const frame = TIDE_FRAME;
-  taking(
-      frame, Call::kFree, p,
-      [=](ThreadStream& s) { probe::record(s, frame, Call::kFree, number(p), 0, 0); },
-      [=] { g_next.free(p); });
+  probe::recorded_free(g_next, TIDE_FRAME, p);
 }
 
 TIDE_EXPORT void* calloc(size_t count, size_t bytes) noexcept {
   return giving_with(TIDE_FRAME, Call::kCalloc, bytes, count, count * bytes,
                      [=] { return g_next.calloc(count, bytes); });
+  return probe::recorded_calloc(g_next, TIDE_FRAME, count, bytes);
 }
 
 TIDE_EXPORT void* realloc(void* p, size_t bytes) noexcept {
@@ -68,6 +67,7 @@ TIDE_EXPORT void* realloc(void* p, size_t bytes) noexcept {
       TIDE_FRAME, p, bytes, bytes,
       [=](ThreadStream& s) { probe::record(s, nullptr, Call::kRealloc, number(p), bytes, 0); },
       [=] { return g_next.realloc(p, bytes); });
+  return probe::recorded_realloc(g_next, TIDE_FRAME, p, bytes);
 }
 
 TIDE_EXPORT void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
@@ -81,26 +81,17 @@ TIDE_EXPORT void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
         probe::record_with(s, nullptr, Call::kReallocarray, number(p), bytes, 0, count);
       },
       [=] { return g_next.reallocarray(p, count, bytes); });
+  return probe::recorded_reallocarray(g_next, TIDE_FRAME, p, count, bytes);
 }
 
 TIDE_EXPORT void free_sized(void* p, size_t bytes) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return;
-  const void* const frame = TIDE_FRAME;
-  taking(
-      frame, Call::kFreeSized, p,
-      [=](ThreadStream& s) { probe::record(s, frame, Call::kFreeSized, number(p), bytes, 0); },
-      [=] { g_next.free_sized(p, bytes); });
+  probe::recorded_free_sized(g_next, TIDE_FRAME, p, bytes);
 }
 
 TIDE_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t bytes) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return;
-  const void* const frame = TIDE_FRAME;
-  taking(
-      frame, Call::kFreeAlignedSized, p,
-      [=](ThreadStream& s) {
-        probe::record_with(s, frame, Call::kFreeAlignedSized, number(p), bytes, 0, alignment);
-      },
-      [=] { g_next.free_aligned_sized(p, alignment, bytes); });
+  probe::recorded_free_aligned_sized(g_next, TIDE_FRAME, p, alignment, bytes);
 }
 
 TIDE_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
@@ -133,20 +124,23 @@ TIDE_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) no
   probe::block_came(number(p), bytes);
   set_busy(*stream, probe::kIdle);
   return error;
+  return probe::recorded_aligned_alloc(g_next, TIDE_FRAME, alignment, bytes);
+  return probe::recorded_memalign(g_next, TIDE_FRAME, alignment, bytes);
+  return probe::recorded_posix_memalign(g_next, TIDE_FRAME, result, alignment, bytes);
 }
 
 TIDE_EXPORT void* valloc(size_t bytes) noexcept {
-  return giving(TIDE_FRAME, Call::kValloc, bytes, [=] { return g_next.valloc(bytes); });
+  return probe::recorded_valloc(g_next, TIDE_FRAME, bytes);
 }
 
 TIDE_EXPORT void* pvalloc(size_t bytes) noexcept {
-  return giving(TIDE_FRAME, Call::kPvalloc, bytes, [=] { return g_next.pvalloc(bytes); });
+  return probe::recorded_pvalloc(g_next, TIDE_FRAME, bytes);
 }
 
 // Not recorded: defined for the blocks that only we know.
 TIDE_EXPORT size_t malloc_usable_size(void* p) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return bootstrap_usable_size(p);
-  if (TIDE_UNLIKELY(g_next.malloc_usable_size == nullptr)) enter_aside(TIDE_FRAME);
+  if (TIDE_UNLIKELY(g_next.malloc_usable_size == nullptr)) enter(TIDE_FRAME);
   return g_next.malloc_usable_size == nullptr ? 0 : g_next.malloc_usable_size(p);
 }
 

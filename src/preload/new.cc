@@ -1,19 +1,13 @@
-// All replaceable forms of operator new and delete, recorded. What is asked of the next library is
-// what was asked of us.
+// All replaceable forms of operator new and delete, recorded. No logic: see probe/recorded_new.h.
 #include <new>
 
-#include "preload/entry.h"
+#include "preload/next.h"
+#include "probe/recorded_new.h"
 
 namespace probe = tide::probe;
-namespace format = tide::format;
-using namespace tide::preload;
+using tide::preload::g_next;
 
 namespace {
-
-constexpr uint64_t kArray = format::kFormArray;
-constexpr uint64_t kAligned = format::kFormAligned;
-constexpr uint64_t kNothrow = format::kFormNothrow;
-constexpr uint64_t kSized = format::kFormSized;
 
 size_t bytes_of(std::align_val_t alignment) { return static_cast<size_t>(alignment); }
 
@@ -81,101 +75,86 @@ TIDE_INLINE void taking_form(const void* frame, void* p, size_t bytes, uint64_t 
 }  // namespace
 
 TIDE_EXPORT void* operator new(size_t bytes) {
-  return giving_or_throwing(TIDE_FRAME, Call::kNew, bytes, [=] { return g_next.new_block(bytes); });
-}
-
-TIDE_EXPORT void* operator new[](size_t bytes) {
-  return giving_or_throwing(TIDE_FRAME, Call::kNewArray, bytes,
-                            [=] { return g_next.new_array(bytes); });
+  return probe::recorded_new_block(g_next, TIDE_FRAME, bytes);
 }
 
 TIDE_EXPORT void* operator new(size_t bytes, const std::nothrow_t& tag) noexcept {
-  return giving_form(TIDE_FRAME, bytes, kNothrow, 0,
-                     [&] { return g_next.new_nothrow(bytes, &tag); });
-}
-
-TIDE_EXPORT void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
-  return giving_form(TIDE_FRAME, bytes, kArray | kNothrow, 0,
-                     [&] { return g_next.new_array_nothrow(bytes, &tag); });
+  return probe::recorded_new_nothrow(g_next, TIDE_FRAME, bytes, &tag);
 }
 
 TIDE_EXPORT void* operator new(size_t bytes, std::align_val_t alignment) {
-  return giving_form(TIDE_FRAME, bytes, kAligned, bytes_of(alignment),
-                     [=] { return g_next.new_aligned(bytes, bytes_of(alignment)); });
-}
-
-TIDE_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment) {
-  return giving_form(TIDE_FRAME, bytes, kArray | kAligned, bytes_of(alignment),
-                     [=] { return g_next.new_array_aligned(bytes, bytes_of(alignment)); });
+  return probe::recorded_new_aligned(g_next, TIDE_FRAME, bytes, bytes_of(alignment));
 }
 
 TIDE_EXPORT void* operator new(size_t bytes, std::align_val_t alignment,
                                const std::nothrow_t& tag) noexcept {
-  return giving_form(TIDE_FRAME, bytes, kAligned | kNothrow, bytes_of(alignment),
-                     [&] { return g_next.new_aligned_nothrow(bytes, bytes_of(alignment), &tag); });
+  return probe::recorded_new_aligned_nothrow(g_next, TIDE_FRAME, bytes, bytes_of(alignment), &tag);
+}
+
+TIDE_EXPORT void* operator new[](size_t bytes) {
+  return probe::recorded_new_array(g_next, TIDE_FRAME, bytes);
+}
+
+TIDE_EXPORT void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
+  return probe::recorded_new_array_nothrow(g_next, TIDE_FRAME, bytes, &tag);
+}
+
+TIDE_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment) {
+  return probe::recorded_new_array_aligned(g_next, TIDE_FRAME, bytes, bytes_of(alignment));
 }
 
 TIDE_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment,
                                  const std::nothrow_t& tag) noexcept {
-  return giving_form(TIDE_FRAME, bytes, kArray | kAligned | kNothrow, bytes_of(alignment), [&] {
-    return g_next.new_array_aligned_nothrow(bytes, bytes_of(alignment), &tag);
-  });
+  return probe::recorded_new_array_aligned_nothrow(g_next, TIDE_FRAME, bytes, bytes_of(alignment),
+                                                   &tag);
 }
 
 TIDE_EXPORT void operator delete(void* p) noexcept {
-  taking_plain(TIDE_FRAME, Call::kDelete, p, [=] { g_next.delete_block(p); });
-}
-
-TIDE_EXPORT void operator delete[](void* p) noexcept {
-  taking_plain(TIDE_FRAME, Call::kDeleteArray, p, [=] { g_next.delete_array(p); });
+  probe::recorded_delete_block(g_next, TIDE_FRAME, p);
 }
 
 TIDE_EXPORT void operator delete(void* p, size_t bytes) noexcept {
-  taking_sized(TIDE_FRAME, Call::kDelete, p, bytes, [=] { g_next.delete_sized(p, bytes); });
-}
-
-TIDE_EXPORT void operator delete[](void* p, size_t bytes) noexcept {
-  taking_sized(TIDE_FRAME, Call::kDeleteArray, p, bytes,
-               [=] { g_next.delete_array_sized(p, bytes); });
+  probe::recorded_delete_sized(g_next, TIDE_FRAME, p, bytes);
 }
 
 TIDE_EXPORT void operator delete(void* p, const std::nothrow_t& tag) noexcept {
-  taking_form(TIDE_FRAME, p, 0, kNothrow, 0, [&] { g_next.delete_nothrow(p, &tag); });
-}
-
-TIDE_EXPORT void operator delete[](void* p, const std::nothrow_t& tag) noexcept {
-  taking_form(TIDE_FRAME, p, 0, kArray | kNothrow, 0,
-              [&] { g_next.delete_array_nothrow(p, &tag); });
+  probe::recorded_delete_nothrow(g_next, TIDE_FRAME, p, &tag);
 }
 
 TIDE_EXPORT void operator delete(void* p, std::align_val_t alignment) noexcept {
-  taking_form(TIDE_FRAME, p, 0, kAligned, bytes_of(alignment),
-              [=] { g_next.delete_aligned(p, bytes_of(alignment)); });
-}
-
-TIDE_EXPORT void operator delete[](void* p, std::align_val_t alignment) noexcept {
-  taking_form(TIDE_FRAME, p, 0, kArray | kAligned, bytes_of(alignment),
-              [=] { g_next.delete_array_aligned(p, bytes_of(alignment)); });
+  probe::recorded_delete_aligned(g_next, TIDE_FRAME, p, bytes_of(alignment));
 }
 
 TIDE_EXPORT void operator delete(void* p, std::align_val_t alignment,
                                  const std::nothrow_t& tag) noexcept {
-  taking_form(TIDE_FRAME, p, 0, kAligned | kNothrow, bytes_of(alignment),
-              [&] { g_next.delete_aligned_nothrow(p, bytes_of(alignment), &tag); });
+  probe::recorded_delete_aligned_nothrow(g_next, TIDE_FRAME, p, bytes_of(alignment), &tag);
+}
+
+TIDE_EXPORT void operator delete(void* p, size_t bytes, std::align_val_t alignment) noexcept {
+  probe::recorded_delete_sized_aligned(g_next, TIDE_FRAME, p, bytes, bytes_of(alignment));
+}
+
+TIDE_EXPORT void operator delete[](void* p) noexcept {
+  probe::recorded_delete_array(g_next, TIDE_FRAME, p);
+}
+
+TIDE_EXPORT void operator delete[](void* p, size_t bytes) noexcept {
+  probe::recorded_delete_array_sized(g_next, TIDE_FRAME, p, bytes);
+}
+
+TIDE_EXPORT void operator delete[](void* p, const std::nothrow_t& tag) noexcept {
+  probe::recorded_delete_array_nothrow(g_next, TIDE_FRAME, p, &tag);
+}
+
+TIDE_EXPORT void operator delete[](void* p, std::align_val_t alignment) noexcept {
+  probe::recorded_delete_array_aligned(g_next, TIDE_FRAME, p, bytes_of(alignment));
 }
 
 TIDE_EXPORT void operator delete[](void* p, std::align_val_t alignment,
                                    const std::nothrow_t& tag) noexcept {
-  taking_form(TIDE_FRAME, p, 0, kArray | kAligned | kNothrow, bytes_of(alignment),
-              [&] { g_next.delete_array_aligned_nothrow(p, bytes_of(alignment), &tag); });
-}
-
-TIDE_EXPORT void operator delete(void* p, size_t bytes, std::align_val_t alignment) noexcept {
-  taking_form(TIDE_FRAME, p, bytes, kAligned | kSized, bytes_of(alignment),
-              [=] { g_next.delete_sized_aligned(p, bytes, bytes_of(alignment)); });
+  probe::recorded_delete_array_aligned_nothrow(g_next, TIDE_FRAME, p, bytes_of(alignment), &tag);
 }
 
 TIDE_EXPORT void operator delete[](void* p, size_t bytes, std::align_val_t alignment) noexcept {
-  taking_form(TIDE_FRAME, p, bytes, kArray | kAligned | kSized, bytes_of(alignment),
-              [=] { g_next.delete_array_sized_aligned(p, bytes, bytes_of(alignment)); });
+  probe::recorded_delete_array_sized_aligned(g_next, TIDE_FRAME, p, bytes, bytes_of(alignment));
 }

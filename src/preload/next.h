@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "probe/thread_stream.h"
 #include "sys/libc_functions.h"
 #include "sys/next_symbol.h"
 
@@ -52,6 +53,10 @@ struct NextFunctions {
   int (*munmap)(void*, size_t);
   void* (*mremap)(void*, size_t, size_t, int, void*);
   int (*madvise)(void*, size_t, int);
+
+  // See probe/entry.h.
+  static probe::ThreadStream* open();
+  static bool hides(const void* p);
 };
 
 // Until find_next_functions() has been called: those of bootstrap.h, and the system calls.

@@ -47,8 +47,10 @@ uint32_t claim_or_wait(TraceArena& arena, uint32_t first, uint32_t* freed) {
     sys::futex_wait_shared(&arena.freed, *freed, kWaitNs);
     arena.threads_wait.fetch_sub(1);
     if (arena.freed.load(std::memory_order_acquire) != *freed) continue;
-    if (arena.control.load(std::memory_order_relaxed) == format::Control::kStop ||
-        sys::process_is_gone(arena.collector)) {
+    if (arena.control.load(std::memory_order_relaxed) == format::Control::kStop) return kNone;
+    if (sys::process_is_gone(arena.collector)) {
+      // Nobody will ever read what is recorded.
+      arena.control.store(format::Control::kStop);
       return kNone;
     }
   }
@@ -65,10 +67,14 @@ void hand_in(TraceArena& arena, ThreadStream& stream) {
   if (stream.head == nullptr) return;
   // Release: the collector sees the records.
   states_of(arena)[stream.packet].store(PacketState::kFull, std::memory_order_release);
+  forget_packet(stream);
+  wake_collector(arena);
+}
+
+void forget_packet(ThreadStream& stream) {
   stream.head = nullptr;
   stream.cursor = {};
   stream.limit = stream.end = nullptr;
-  wake_collector(arena);
 }
 
 bool next_packet(TraceArena& arena, format::ProcessSlot& slot, ThreadStream& stream, uint64_t now) {

@@ -29,6 +29,9 @@ bool next_packet(format::TraceArena& arena, format::ProcessSlot& slot, ThreadStr
 // Gives the packet to the collector as it is; the stream has none then.
 void hand_in(format::TraceArena& arena, ThreadStream& stream);
 
+// Leaves the packet to whoever has its arena.
+void forget_packet(ThreadStream& stream);
+
 void wake_collector(format::TraceArena& arena);
 
 }  // namespace tide::probe

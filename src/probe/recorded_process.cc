@@ -72,7 +72,21 @@ size_t stream_bytes() { return sizeof(ThreadStream) + g_recording.stack_table_by
 
 void clear(ThreadStream* stream) {
   // The table of stacks is emptied by who begins one.
+  const uint32_t table_bytes = stream->table_bytes;
   *stream = ThreadStream{};
+  stream->table_bytes = table_bytes;
+}
+
+// Of those that nobody uses, one that has room for a table of stacks if that is needed.
+ThreadStream* take_idle(OwnProcess& process) TIDE_REQUIRES(process.lock) {
+  for (ThreadStream** link = &process.idle; *link != nullptr; link = &(*link)->next) {
+    ThreadStream* const stream = *link;
+    if (stream->table_bytes < g_recording.stack_table_bytes) continue;
+    *link = stream->next;
+    clear(stream);
+    return stream;
+  }
+  return nullptr;
 }
 
 // Where the kernel does not do it.
@@ -89,10 +103,22 @@ void push(ThreadStream*& list, ThreadStream* stream) {
 
 }  // namespace
 
-bool join_arena(format::TraceArena* arena) {
-  g_process = static_cast<OwnProcess*>(sys::map_wiped_on_fork(sizeof(OwnProcess), &g_wiped));
-  if (g_process == nullptr) return false;
-  if (!g_wiped) sys::run_in_forked_child(wipe_in_child);
+bool join_arena(format::TraceArena* arena, int32_t slot_of, uint32_t slot) {
+  if (g_process == nullptr) {
+    g_process = static_cast<OwnProcess*>(sys::map_wiped_on_fork(sizeof(OwnProcess), &g_wiped));
+    if (g_process == nullptr) return false;
+    if (!g_wiped) sys::run_in_forked_child(wipe_in_child);
+  }
+  const Guard guard(g_process->lock);
+  OwnProcess& process = *g_process;
+  // Their packets were in the arena before.
+  for (ThreadStream* stream = process.ending; stream != nullptr; stream = stream->next) {
+    forget_packet(*stream);
+  }
+  process.is_introduced.store(false);
+  process.pid = sys::process_id();
+  process.slot.store(process.pid == slot_of ? &slots_of(*arena)[slot] : nullptr,
+                     std::memory_order_release);
   g_recording.arena = arena;
   return true;
 }
@@ -134,11 +160,7 @@ bool register_thread(ThreadStream& stream) {
 ThreadStream* take_stream() {
   const Guard guard(g_process->lock);
   OwnProcess& process = *g_process;
-  if (ThreadStream* const stream = process.idle) {
-    process.idle = stream->next;
-    clear(stream);
-    return stream;
-  }
+  if (ThreadStream* const stream = take_idle(process)) return stream;
   const size_t bytes = stream_bytes();
   if (process.fresh_bytes < bytes) {
     constexpr size_t kPage = 4096;
@@ -151,7 +173,19 @@ ThreadStream* take_stream() {
   void* const memory = process.fresh;
   process.fresh += bytes;
   process.fresh_bytes -= bytes;
-  return new (memory) ThreadStream{};
+  auto* const stream = new (memory) ThreadStream{};
+  stream->table_bytes = g_recording.stack_table_bytes;
+  return stream;
+}
+
+ThreadStream* renew_stream(ThreadStream* stream) {
+  if (stream->table_bytes >= g_recording.stack_table_bytes) {
+    clear(stream);
+    return stream;
+  }
+  forget_packet(*stream);
+  give_back(stream);
+  return take_stream();
 }
 
 void give_back(ThreadStream* stream) {

@@ -9,8 +9,9 @@
 
 namespace tide::probe {
 
-// Once for a program, before anything else; false: no memory. `arena` stays mapped for good.
-bool join_arena(format::TraceArena* arena);
+// Before anything else, and again with another arena while nobody records; false: no memory.
+// `arena` stays mapped meanwhile. Process `slot_of` has slot `slot` already.
+bool join_arena(format::TraceArena* arena, int32_t slot_of, uint32_t slot);
 
 // The slot of this process, registered if need be: a forked child is a process of its own. Null:
 // the arena has no slot left.
@@ -29,6 +30,8 @@ bool register_thread(ThreadStream& stream);
 
 // A stream for a thread that has none; null: no memory.
 ThreadStream* take_stream();
+// The same for a thread that has one of an earlier recording.
+ThreadStream* renew_stream(ThreadStream* stream);
 // For a stream that nothing was recorded in.
 void give_back(ThreadStream* stream);
 

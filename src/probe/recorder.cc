@@ -10,6 +10,7 @@
 #include "sys/process.h"
 #include "sys/stack.h"
 #include "sys/thread_end.h"
+#include "sys/thread_pointer.h"
 
 namespace tide::probe {
 
@@ -177,32 +178,52 @@ void thread_ended(void* argument) {
 
 }  // namespace
 
-bool start_recording(format::TraceArena* arena, std::string_view allocator) {
+bool start_recording(format::TraceArena* arena, std::string_view allocator, int32_t slot_of,
+                     uint32_t slot) {
   g_recording.by_processor = arena->clock == format::Clock::kTsc;
   g_recording.tick_shift = arena->tick_shift;
   g_recording.stacks = arena->stack_depth == 0 ? StackKind::kNone : arena->stacks;
   g_recording.stack_depth = arena->stack_depth < kMostFrames ? arena->stack_depth : kMostFrames;
   g_recording.stack_table_bytes = g_recording.stacks == StackKind::kNone ? 0 : kStackTableBytes;
+  g_recording.has_usable_sizes = (arena->flags & format::kWithUsableSizes) != 0;
   g_recording.allocator = allocator;
-  if (!join_arena(arena) || !prepare_module_notes()) return false;
-  sys::watch_thread_ends(thread_ended);
+  const bool is_first = g_recording.arena == nullptr;
+  if (is_first && !prepare_module_notes()) return false;
+  if (!is_first) forget_module_notes();
+  if (!join_arena(arena, slot_of, slot)) return false;
+  if (is_first) sys::watch_thread_ends(thread_ended);
   g_control = &arena->control;
   return true;
 }
 
-ThreadStream* open_stream() {
+layout::StreamsAt map_of_streams() {
+  return {.of_thread = reinterpret_cast<char*>(&t_stream) - sys::thread_pointer(),
+          .outside = &g_closed,
+          .inside = &g_opening,
+          .limit = offsetof(ThreadStream, limit),
+          .busy = offsetof(ThreadStream, busy),
+          .idle = kIdle,
+          .closed = kClosed,
+          .last = kClosed,
+          .control = &g_control,
+          .stopped = &g_stopped};
+}
+
+ThreadStream* open_stream(bool (*start)()) {
+  // One of an earlier recording, or the one that stands in.
+  ThreadStream* const before = t_stream;
   t_stream = &g_opening;
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  reap_ended_threads();
-  ThreadStream* const stream = take_stream();
-  if (stream == nullptr) {
-    g_recording.arena->lost.fetch_add(1, std::memory_order_relaxed);
-    t_stream = &g_closed;
-    return nullptr;
+  ThreadStream* stream = nullptr;
+  if (start == nullptr || start()) {
+    reap_ended_threads();
+    stream = before == &g_closed ? take_stream() : renew_stream(before);
+    if (stream == nullptr) g_recording.arena->lost.fetch_add(1, std::memory_order_relaxed);
   }
-  sys::watch_this_thread(stream);
+  if (stream != nullptr) sys::watch_this_thread(stream);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  return t_stream = stream;
+  t_stream = stream != nullptr ? stream : before;
+  return stream;
 }
 
 ThreadStream* prepare_thread(void* (*routine)(void*), void* argument) {
@@ -272,6 +293,8 @@ void record_process(ThreadStream& stream, format::ProcessNote note, uint64_t num
 
 void count_lost(ThreadStream& stream) {
   ++stream.lost;
+  // Before the recording has begun nothing is.
+  if (g_recording.arena == nullptr) return;
   format::ProcessSlot* const slot = known_slot();
   (slot != nullptr ? slot->lost : g_recording.arena->lost).fetch_add(1, std::memory_order_relaxed);
 }

@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "format/trace_arena.h"
 #include "format/trace_record.h"
+#include "layout/recording_root.h"
 #include "probe/thread_stream.h"
 #include "sys/clock.h"
 #include "sys/ticks.h"
@@ -30,6 +31,7 @@ struct Recording {
   format::StackKind stacks;
   uint32_t stack_depth;
   uint32_t stack_table_bytes;
+  bool has_usable_sizes;
   std::string_view allocator;  // the object that serves the calls
 };
 
@@ -41,17 +43,23 @@ extern constinit thread_local ThreadStream* t_stream;
 // What is to happen with events: the collector's word, or one of our own.
 extern constinit const std::atomic<format::Control>* g_control;
 
-// Once, before anything is recorded. False: no memory. `allocator` stays.
-bool start_recording(format::TraceArena* arena, std::string_view allocator);
+// Before anything is recorded, and again with another arena when all threads' streams are closed.
+// False: no memory. `allocator` stays. If this is process `slot_of`, slot `slot` of the arena is
+// filled in for it; 0: of no process.
+bool start_recording(format::TraceArena* arena, std::string_view allocator, int32_t slot_of = 0,
+                     uint32_t slot = 0);
+
+// For a tool that looks at the recorder from outside.
+layout::StreamsAt map_of_streams();
 
 // Whether events are recorded at the moment.
 inline bool is_recording() {
   return g_control->load(std::memory_order_relaxed) == format::Control::kRecord;
 }
 
-// Gives the calling thread, whose stream is closed, one of its own. Null: not possible, the event
-// is lost.
-ThreadStream* open_stream();
+// Gives the calling thread, whose stream is closed, one of its own, if `start` succeeds; that one
+// is called where signal handlers are known as such. Null: not possible.
+ThreadStream* open_stream(bool (*start)() = nullptr);
 
 // For the thread that is about to make another one, and the first thing that one does.
 ThreadStream* prepare_thread(void* (*routine)(void*), void* argument);

@@ -58,6 +58,7 @@ struct alignas(64) ThreadStream {
   // Call stacks that have numbers: see stack_numbers.h.
   uint64_t stacks_before;  // numbers given before the table was emptied last
   uint32_t stacks_here;
+  uint32_t table_bytes;  // of room for them
 
   NestedBlock nested[kMostNested];
 

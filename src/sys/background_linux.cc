@@ -16,6 +16,7 @@
 #include "base/racy.h"
 #include "sys/background.h"
 #include "sys/errno_keeper.h"
+#include "sys/thread_pointer.h"
 
 namespace tide::sys {
 
@@ -32,20 +33,6 @@ alignas(64) char g_thread_local[2 * kThreadLocalBytes];
 std::atomic<int32_t> g_thread{0};
 void (*g_run)() = nullptr;
 
-#if defined(__x86_64__)
-constexpr bool kKnownLayout = true;
-char* thread_pointer() {
-  char* self;
-  __asm__("mov %%fs:0, %0" : "=r"(self));
-  return self;
-}
-#elif defined(__aarch64__)
-constexpr bool kKnownLayout = true;
-char* thread_pointer() { return static_cast<char*>(__builtin_thread_pointer()); }
-#else
-constexpr bool kKnownLayout = false;
-char* thread_pointer() { return nullptr; }
-#endif
 
 // x86-64 psABI: the first word at the thread pointer is its own address. glibc repeats it.
 void prepare_thread_local(char* middle) {
@@ -135,7 +122,7 @@ int enter(void*) {
 }  // namespace
 
 bool start_background(void (*run)()) {
-  if (!kKnownLayout || base::kKnowsEveryThread) return false;
+  if (!kKnowsThreadPointer || base::kKnowsEveryThread) return false;
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
   const ErrnoKeeper keeper;
   bool started = false;
