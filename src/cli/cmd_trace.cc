@@ -1,5 +1,5 @@
-// `tide trace`: the command line of it. What it does is in trace_record.cc, trace_collect.cc and
-// trace_control.cc.
+// `tide trace`: the command line of it. What it does is in trace_record.cc, trace_attach.cc,
+// trace_collect.cc and trace_control.cc.
 
 #include <fmt/format.h>
 
@@ -17,10 +17,12 @@ namespace {
 constexpr HelpText kHelp = {
     "  tide trace -- python3 job.py\n"
     "  tide trace -o run1 --stacks fp -- ./server --port 7000\n"
+    "  tide trace --pid 4711 --for 30s          # a process on Tide that runs already\n"
     "  tide trace --control run1 marker 'load begins'\n"
     "  tide trace --collect 7007 -o traces      # here, and on another machine:\n"
     "  tide trace --to tcp://here:7007 -- ./server\n",
     "tide trace [OPTIONS] [--] PROG [ARGS...]\n"
+    "       tide trace --pid PID [--for TIME] [OPTIONS]\n"
     "       tide trace --control DIR pause|resume|stop|sync|reset|marker TEXT\n"
     "       tide trace --collect PORT [-o DIR] [OPTIONS]",
     "Records every allocation call of PROG, and of every program that it starts, under whatever\n"
@@ -32,6 +34,13 @@ constexpr HelpText kHelp = {
     "file can't be written, or the connection is lost, the trace ends with a line that says so, "
     "and\n"
     "PROG goes on. The first Ctrl-C is PROG's; a second one ends the trace at once.\n"
+    "\n"
+    "--pid records a process that runs on Tide, from now on: its threads stand for a moment, at "
+    "the\n"
+    "beginning and at the end. The trace begins with the blocks that it has. The end is at --for,\n"
+    "Ctrl-C or the end of the process, which runs on as it was. Children that it forks meanwhile "
+    "are\n"
+    "recorded, too; programs that it executes are not, and neither are mmap and its like.\n"
     "\n"
     "--collect and --to use the token in FILE or TIDE_TRACE_TOKEN, which is sent as it is, as the\n"
     "trace is: beyond your own network use an SSH tunnel.\n"
@@ -104,6 +113,13 @@ void add_options(VerbParser& parser, TraceOptions& options, Texts& texts) {
   parser.add_option("--max-size", texts.most, "End the trace when it is so large")
       ->type_name("SIZE");
   parser.add_option("--for", texts.time, "End the trace after that time")->type_name("TIME");
+  parser.add_option("--pid", options.process, "Record a process that runs on Tide already")
+      ->type_name("PID")
+      ->check(CLI::PositiveNumber);
+  parser.add_flag("--no-live", options.has_no_live,
+                  "With --pid: leave out the blocks that are there already");
+  parser.add_flag("--repair", options.repairs,
+                  "With --pid: put right what a killed tide trace has left in the process");
   parser.add_option("--to", options.to, "Send the trace to 'tide trace --collect' there")
       ->type_name("tcp://HOST:PORT");
   parser.add_option("--token-file", options.token_file, "File with the token for that")
@@ -156,9 +172,18 @@ int run(const Arguments& arguments) {
     options.port = static_cast<uint16_t>(texts.port);
     return collect_traces(options);
   }
-  if (split.program.empty()) fail_usage("no program given");
+  if (split.program.empty() == !options.process.has_value()) {
+    fail_usage(split.program.empty() ? "no program given" : "--pid starts no program");
+  }
   if (!options.to.empty() && !options.folder.empty()) fail_usage("--to and -o exclude each other");
-  return record_program(options, split.program);
+  if (!options.process.has_value()) {
+    if (options.has_no_live || options.repairs) fail_usage("--no-live and --repair go with --pid");
+    return record_program(options, split.program);
+  }
+  for (const char* const option : {"--with", "--preload", "--library"}) {
+    if (parser.count(option) != 0) fail_usage(fmt::format("{} does not go with --pid", option));
+  }
+  return record_process(options);
 }
 
 }  // namespace

@@ -23,6 +23,10 @@ struct TraceOptions {
   bool is_quiet = false;
   bool as_json = false;
 
+  // --pid
+  std::optional<int> process;
+  bool has_no_live = false;
+  bool repairs = false;
   // --collect
   std::optional<uint16_t> port;
   std::string bind_to = "127.0.0.1";
@@ -32,6 +36,9 @@ struct TraceOptions {
 
 // Runs the program and records it. Returns its exit status, or Tide's own.
 int record_program(const TraceOptions& options, const std::vector<std::string>& program);
+
+// Records a process that runs already. Returns Tide's exit status.
+int record_process(const TraceOptions& options);
 
 // Receives traces until it is interrupted.
 int collect_traces(const TraceOptions& options);

@@ -78,8 +78,8 @@ void clear(ThreadStream* stream) {
 }
 
 // Of those that nobody uses, one that has room for a table of stacks if that is needed.
-ThreadStream* take_idle(OwnProcess& process) TIDE_REQUIRES(process.lock) {
-  for (ThreadStream** link = &process.idle; *link != nullptr; link = &(*link)->next) {
+ThreadStream* take_idle() TIDE_REQUIRES(g_process->lock) {
+  for (ThreadStream** link = &g_process->idle; *link != nullptr; link = &(*link)->next) {
     ThreadStream* const stream = *link;
     if (stream->table_bytes < g_recording.stack_table_bytes) continue;
     *link = stream->next;
@@ -160,7 +160,7 @@ bool register_thread(ThreadStream& stream) {
 ThreadStream* take_stream() {
   const Guard guard(g_process->lock);
   OwnProcess& process = *g_process;
-  if (ThreadStream* const stream = take_idle(process)) return stream;
+  if (ThreadStream* const stream = take_idle()) return stream;
   const size_t bytes = stream_bytes();
   if (process.fresh_bytes < bytes) {
     constexpr size_t kPage = 4096;

@@ -33,7 +33,6 @@ alignas(64) char g_thread_local[2 * kThreadLocalBytes];
 std::atomic<int32_t> g_thread{0};
 void (*g_run)() = nullptr;
 
-
 // x86-64 psABI: the first word at the thread pointer is its own address. glibc repeats it.
 void prepare_thread_local(char* middle) {
   auto* const words = reinterpret_cast<void**>(middle);

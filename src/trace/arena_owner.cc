@@ -59,15 +59,6 @@ uint64_t units_of(Clock clock) {
   return clock == Clock::kTsc ? sys::processor_ticks() : ns_of(CLOCK_MONOTONIC);
 }
 
-int make_memory() {
-  const int file = memfd_create("tide-trace", 0);
-  if (file < 0) return file;
-  const int high = fcntl(file, F_DUPFD, kFirstDescriptor);
-  if (high < 0) return file;
-  close(file);
-  return high;
-}
-
 uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 template <typename T>
@@ -103,7 +94,15 @@ void futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const tim
 
 }  // namespace
 
-ArenaOwner::ArenaOwner(const ArenaSettings& settings) : file_(make_memory()) {
+host::FileDescriptor ArenaOwner::own_memory() {
+  host::FileDescriptor file(memfd_create("tide-trace", 0));
+  if (file.get() < 0) return file;
+  host::FileDescriptor high(fcntl(file.get(), F_DUPFD, kFirstDescriptor));
+  return high.get() < 0 ? std::move(file) : std::move(high);
+}
+
+ArenaOwner::ArenaOwner(const ArenaSettings& settings, host::FileDescriptor file)
+    : file_(std::move(file)) {
   const auto fail = [&](const char* what) {
     throw host::Error(fmt::format("cannot have {} of shared memory ({}: {}); give less by --buffer",
                                   host::byte_text(bytes_), what, std::strerror(errno)));
@@ -172,6 +171,23 @@ void ArenaOwner::calibrate() {
 
 ClockReading ArenaOwner::read_clock() const {
   return {units_of(arena_->clock) >> arena_->tick_shift, ns_of(CLOCK_MONOTONIC)};
+}
+
+uint32_t ArenaOwner::give_slot(int32_t process, int32_t parent) {
+  const uint32_t index = arena_->next_process.load();
+  ProcessSlot& given = slot(index);
+  given.pid = process;
+  given.parent = parent;
+  given.number = arena_->next_process.fetch_add(1) + 1;
+  given.first_tick = read_clock().tick;
+  given.state.store(format::ProcessState::kLive, std::memory_order_release);
+  return index;
+}
+
+uint64_t ArenaOwner::inode() const {
+  struct stat info {};
+  fstat(file_.get(), &info);
+  return info.st_ino;
 }
 
 // See probe/arena_map.h for what the parts mean.

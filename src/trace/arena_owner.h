@@ -28,14 +28,21 @@ struct ClockReading {
 
 class ArenaOwner {
  public:
-  // Throws host::Error, one line, when there is not so much memory.
-  explicit ArenaOwner(const ArenaSettings& settings);
+  // Throws host::Error, one line, when there is not so much memory. `file`: empty memory that
+  // somebody else has made; without one it is our own.
+  explicit ArenaOwner(const ArenaSettings& settings, host::FileDescriptor file = own_memory());
   ~ArenaOwner();
   ArenaOwner(const ArenaOwner&) = delete;
   ArenaOwner& operator=(const ArenaOwner&) = delete;
 
   // What kArenaVariable has to be for a program that is to be recorded.
   std::string address() const;
+
+  // Takes a slot for a process that is to be recorded, before it is. Returns its index.
+  uint32_t give_slot(int32_t process, int32_t parent);
+
+  // Tells the memory from every other file.
+  uint64_t inode() const;
 
   format::TraceArena& arena() { return *arena_; }
   format::ProcessSlot& slot(uint32_t index);
@@ -61,6 +68,7 @@ class ArenaOwner {
   void set_control(format::Control control);
 
  private:
+  static host::FileDescriptor own_memory();
   void calibrate();
 
   host::FileDescriptor file_;

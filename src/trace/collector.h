@@ -30,6 +30,12 @@ struct CollectorSettings {
   std::function<void(const std::string&)> report;  // one line for the user
 };
 
+// A block that a program had before it was recorded.
+struct KnownBlock {
+  uint64_t address;
+  uint64_t bytes;  // usable
+};
+
 // So far.
 struct CollectorFigures {
   uint64_t events = 0;
@@ -53,6 +59,9 @@ class Collector {
   // The process that was started, and how it ended.
   void started(int32_t pid);
   void ended(int wait_status);
+  // Before run(): no program was started, only processes of the arena's slots are waited for;
+  // `process` has `blocks` from before the recording.
+  void attached(int32_t process, std::vector<KnownBlock> blocks);
   // Ends the recording; programs go on. `why` is for trace.json.
   void stop(const std::string& why);
 
@@ -90,6 +99,7 @@ class Collector {
   std::vector<Packet> packets_to_take();
   void take_thread(LiveProcess& live, std::span<const Packet> packets, Haste haste);
   void write_chunk(TracedProcess& process, std::span<const Packet> packets);
+  void write_own_records(LiveProcess& live, uint64_t tick, std::span<const uint8_t> records);
   void write_notes();
   void write_samples(LiveProcess& live, const std::vector<ProcessSampler::Sample>& samples);
   void write_all_samples(Haste haste);
@@ -98,6 +108,8 @@ class Collector {
   // `events`: how many of them count as such.
   void write_note_records(TracedProcess& process, uint64_t events);
   void append(TracedProcess& process, format::ChunkHead& head, uint64_t lost, uint64_t events);
+  void write_known_blocks(LiveProcess& live);
+  void append(TracedProcess& process, format::ChunkHead& head, uint64_t lost);
   void end_processes();
   void finish_process(LiveProcess& live);
   void finish();
@@ -117,6 +129,8 @@ class Collector {
   std::vector<std::unique_ptr<TracedProcess>> over_;
   std::vector<std::string> folders_;
   std::unordered_set<uint32_t> over_numbers_;
+  int32_t attached_pid_ = 0;
+  std::vector<KnownBlock> known_blocks_;
   uint64_t full_packets_ = 0;
   uint64_t lost_by_ended_ = 0;
   bool has_failed_ = false;

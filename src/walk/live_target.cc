@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
@@ -16,55 +15,6 @@
 #include "walk/machine.h"
 
 namespace tide::walk {
-
-StoppedThreads::StoppedThreads(const host::Proc& proc, int pid) : proc_(proc), pid_(pid) {
-  // Threads may start others until the last one stands.
-  for (bool any = true; any;) {
-    any = false;
-    for (const int id : proc.threads(pid)) {
-      if (std::find(ids_.begin(), ids_.end(), id) != ids_.end()) continue;
-      if (stop(id)) any = true;
-    }
-  }
-  if (ids_.empty()) throw host::Error(fmt::format("process {} has ended", pid));
-}
-
-// False: the thread has ended meanwhile.
-bool StoppedThreads::stop(int id) {
-  if (ptrace(PTRACE_SEIZE, id, nullptr, nullptr) != 0) {
-    if (errno == ESRCH) return false;
-    const std::string tracer = fmt::format("{}", proc_.try_read(pid_, "status").value_or(""));
-    const auto who = host::field_value(tracer, "TracerPid").value_or(0);
-    let_go();
-    if (who != 0) {
-      throw host::Error(
-          fmt::format("process {} is traced by process {} already; end that, or use "
-                      "--no-stop",
-                      pid_, who));
-    }
-    proc_.fail_not_permitted(pid_);
-  }
-  ids_.push_back(id);
-  if (ptrace(PTRACE_INTERRUPT, id, nullptr, nullptr) != 0) return true;
-  int status = 0;
-  while (waitpid(id, &status, __WALL) < 0 && errno == EINTR) {
-  }
-  // What stopped it instead is delivered when it goes on: PTRACE_DETACH with the signal.
-  if (WIFSTOPPED(status) && (status >> 16) == 0 && WSTOPSIG(status) != SIGTRAP) {
-    ptrace(PTRACE_CONT, id, nullptr, WSTOPSIG(status));
-    ptrace(PTRACE_INTERRUPT, id, nullptr, nullptr);
-    while (waitpid(id, &status, __WALL) < 0 && errno == EINTR) {
-    }
-  }
-  return true;
-}
-
-void StoppedThreads::let_go() {
-  for (const int id : ids_) ptrace(PTRACE_DETACH, id, nullptr, nullptr);
-  ids_.clear();
-}
-
-StoppedThreads::~StoppedThreads() { let_go(); }
 
 LiveTarget::LiveTarget(int pid, bool stop) : pid_(pid), memory_(proc_, pid), pagemap_(proc_, pid) {
   proc_.require(pid);

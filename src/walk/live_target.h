@@ -10,29 +10,10 @@
 #include "host/pagemap.h"
 #include "host/proc.h"
 #include "walk/live_memory.h"
+#include "walk/stopped_threads.h"
 #include "walk/target.h"
 
 namespace tide::walk {
-
-// Stops all threads of a process (PTRACE_SEIZE, PTRACE_INTERRUPT: no signal is seen by anybody).
-class StoppedThreads {
- public:
-  // Throws host::Error: may not be traced, or is traced already.
-  StoppedThreads(const host::Proc& proc, int pid);
-  ~StoppedThreads();
-  StoppedThreads(const StoppedThreads&) = delete;
-  StoppedThreads& operator=(const StoppedThreads&) = delete;
-
-  const std::vector<int>& ids() const { return ids_; }
-
- private:
-  bool stop(int id);
-  void let_go();
-
-  const host::Proc& proc_;
-  int pid_;
-  std::vector<int> ids_;
-};
 
 // Of the text of /proc/PID/maps.
 std::vector<Segment> segments_of(std::string_view maps);
@@ -52,6 +33,8 @@ class LiveTarget : public Target {
   void read(const std::vector<Piece>& pieces) const override { memory_.read(pieces); }
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
   uint64_t next_touched(uint64_t address, uint64_t end) const override;
+
+  int pid() const { return pid_; }
 
  private:
   void read_segments();
