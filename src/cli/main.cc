@@ -16,12 +16,9 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand,     &kTraceCommand,   &kInfoCommand,
-                                  &kConvertCommand, &kCompareCommand, &kTopCommand,
-                                  &kDoctorCommand,  &kHeapCommand,    &kEnvCommand};
-constexpr std::array kCommands = {&kRunCommand,     &kTraceCommand,  &kInfoCommand,
-                                  &kConvertCommand, &kReplayCommand, &kTopCommand,
-                                  &kDoctorCommand,  &kHeapCommand,   &kEnvCommand};
+constexpr std::array kCommands = {
+    &kRunCommand,     &kTraceCommand, &kInfoCommand,   &kConvertCommand, &kReplayCommand,
+    &kCompareCommand, &kTopCommand,   &kDoctorCommand, &kHeapCommand,    &kEnvCommand};
 
 std::string overview() {
   std::string text =

@@ -17,26 +17,6 @@ void* leave_bootstrap(void* p, size_t bytes) {
   return block;
 }
 
-// realloc and reallocarray: `write` records the intent, `bytes` is the size that stands in it,
-// `all` what is asked for.
-template <class Write, class Serve>
-TIDE_INLINE void* resizing(const void* frame, void* p, size_t bytes, size_t all, Write write,
-                           Serve serve) {
-  ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return serve();
-  set_busy(*stream, probe::kWriting);
-  probe::block_goes(*stream, number(p));
-  write(*stream);
-  set_busy(*stream, probe::kInCall);
-  void* const result = serve();
-  const uint64_t slack = slack_of(result, bytes);
-  leave_call(*stream, number(result));
-  probe::record(*stream, frame, Call::kReallocDone, number(result), 0, slack);
-  probe::block_came(number(result), all);
-  set_busy(*stream, probe::kIdle);
-  return result;
-}
-
 }  // namespace
 
 }  // namespace tide::preload
@@ -56,17 +36,11 @@ TIDE_EXPORT void free(void* p) noexcept {
 }
 
 TIDE_EXPORT void* calloc(size_t count, size_t bytes) noexcept {
-  return giving_with(TIDE_FRAME, Call::kCalloc, bytes, count, count * bytes,
-                     [=] { return g_next.calloc(count, bytes); });
   return probe::recorded_calloc(g_next, TIDE_FRAME, count, bytes);
 }
 
 TIDE_EXPORT void* realloc(void* p, size_t bytes) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p))) return leave_bootstrap(p, bytes);
-  return resizing(
-      TIDE_FRAME, p, bytes, bytes,
-      [=](ThreadStream& s) { probe::record(s, nullptr, Call::kRealloc, number(p), bytes, 0); },
-      [=] { return g_next.realloc(p, bytes); });
   return probe::recorded_realloc(g_next, TIDE_FRAME, p, bytes);
 }
 
@@ -75,12 +49,6 @@ TIDE_EXPORT void* reallocarray(void* p, size_t count, size_t bytes) noexcept {
   if (TIDE_UNLIKELY(is_bootstrap(p)) && !__builtin_mul_overflow(count, bytes, &all)) {
     return leave_bootstrap(p, all);
   }
-  return resizing(
-      TIDE_FRAME, p, bytes, count * bytes,
-      [=](ThreadStream& s) {
-        probe::record_with(s, nullptr, Call::kReallocarray, number(p), bytes, 0, count);
-      },
-      [=] { return g_next.reallocarray(p, count, bytes); });
   return probe::recorded_reallocarray(g_next, TIDE_FRAME, p, count, bytes);
 }
 
@@ -95,37 +63,14 @@ TIDE_EXPORT void free_aligned_sized(void* p, size_t alignment, size_t bytes) noe
 }
 
 TIDE_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
-  return giving_with(TIDE_FRAME, Call::kAlignedAlloc, bytes, alignment, bytes,
-                     [=] { return g_next.aligned_alloc(alignment, bytes); });
+  return probe::recorded_aligned_alloc(g_next, TIDE_FRAME, alignment, bytes);
 }
 
 TIDE_EXPORT void* memalign(size_t alignment, size_t bytes) noexcept {
-  return giving_with(TIDE_FRAME, Call::kMemalign, bytes, alignment, bytes,
-                     [=] { return g_next.memalign(alignment, bytes); });
+  return probe::recorded_memalign(g_next, TIDE_FRAME, alignment, bytes);
 }
 
 TIDE_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) noexcept {
-  const void* const frame = TIDE_FRAME;
-  ThreadStream* const stream = enter(frame);
-  if (TIDE_UNLIKELY(stream == nullptr)) return g_next.posix_memalign(result, alignment, bytes);
-  set_busy(*stream, probe::kInCall);
-  const int error = g_next.posix_memalign(result, alignment, bytes);
-  void* const p = error == 0 ? *result : nullptr;
-  const uint64_t slack = slack_of(p, bytes);
-  leave_call(*stream, number(p));
-  probe::record_slow(*stream, frame,
-                     {Call::kPosixMemalign,
-                      number(p),
-                      bytes,
-                      slack,
-                      {alignment, static_cast<uint64_t>(error)},
-                      2,
-                      false});
-  probe::block_came(number(p), bytes);
-  set_busy(*stream, probe::kIdle);
-  return error;
-  return probe::recorded_aligned_alloc(g_next, TIDE_FRAME, alignment, bytes);
-  return probe::recorded_memalign(g_next, TIDE_FRAME, alignment, bytes);
   return probe::recorded_posix_memalign(g_next, TIDE_FRAME, result, alignment, bytes);
 }
 

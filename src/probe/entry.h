@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "base/compiler.h"
+#include "probe/large_blocks.h"
 #include "probe/recorder.h"
 
 namespace tide::probe {
@@ -63,10 +64,10 @@ void taken_aside(Call call, void* p);
 
 // A call that gives a block: `serve` makes it, `write(stream, block, slack)` records it. `busy`:
 // what the thread is meanwhile; `aside(block)`: what there is to do where the call passes
-// unrecorded.
+// unrecorded; `bytes`: what the slack is counted from; `all`: what was asked for, if it succeeds.
 template <class Next, class Serve, class Aside, class Write>
 TIDE_INLINE void* giving_by(const Next& next, const void* frame, uintptr_t busy, size_t bytes,
-                            Serve serve, Aside aside, Write write) {
+                            size_t all, Serve serve, Aside aside, Write write) {
   ThreadStream* const stream = enter(frame, next.open);
   if (TIDE_UNLIKELY(stream == nullptr)) {
     void* const p = serve();
@@ -78,6 +79,7 @@ TIDE_INLINE void* giving_by(const Next& next, const void* frame, uintptr_t busy,
   const uint64_t slack = slack_of(next, p, bytes);
   leave_call(*stream, number(p));
   write(*stream, number(p), slack);
+  block_came(number(p), all);
   set_busy(*stream, kIdle);
   return p;
 }
@@ -94,7 +96,7 @@ template <class Next, class Serve>
 TIDE_INLINE void* giving(const Next& next, const void* frame, Call call, size_t bytes,
                          Serve serve) {
   return giving_by(
-      next, frame, kInCall, bytes, serve,
+      next, frame, kInCall, bytes, bytes, serve,
       [&](void* p) { note_given(next, call, p, bytes, false, 0); },
       [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
         record(stream, frame, call, block, bytes, slack);
@@ -104,9 +106,9 @@ TIDE_INLINE void* giving(const Next& next, const void* frame, Call call, size_t 
 // One that has one extra.
 template <class Next, class Serve>
 TIDE_INLINE void* giving_with(const Next& next, const void* frame, Call call, size_t bytes,
-                              uint64_t extra, Serve serve) {
+                              uint64_t extra, size_t all, Serve serve) {
   return giving_by(
-      next, frame, kInCall, bytes, serve,
+      next, frame, kInCall, bytes, all, serve,
       [&](void* p) { note_given(next, call, p, bytes, true, extra); },
       [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
         record_with(stream, frame, call, block, bytes, slack, extra);
@@ -127,6 +129,7 @@ TIDE_INLINE void taking(const Next& next, const void* frame, Call call, void* p,
     return serve();
   }
   set_busy(*stream, kWriting);
+  block_goes(*stream, number(p));
   write(*stream);
   set_busy(*stream, kInCall);
   serve();

@@ -21,23 +21,26 @@ TIDE_INLINE void recorded_free(const Next& next, const void* frame, void* p) {
 
 template <class Next>
 TIDE_INLINE void* recorded_calloc(const Next& next, const void* frame, size_t count, size_t bytes) {
-  return giving_with(next, frame, Call::kCalloc, bytes, count,
+  return giving_with(next, frame, Call::kCalloc, bytes, count, count * bytes,
                      [&] { return next.calloc(count, bytes); });
 }
 
-// realloc and reallocarray: `write` records the intent, `bytes` is the size that stands in it.
+// realloc and reallocarray: `write` records the intent, `bytes` is the size that stands in it,
+// `all` what is asked for.
 template <class Next, class Write, class Serve>
-TIDE_INLINE void* resizing(const Next& next, const void* frame, size_t bytes, Write write,
-                           Serve serve) {
+TIDE_INLINE void* resizing(const Next& next, const void* frame, void* p, size_t bytes, size_t all,
+                           Write write, Serve serve) {
   ThreadStream* const stream = enter(frame, next.open);
   if (TIDE_UNLIKELY(stream == nullptr)) return serve();
   set_busy(*stream, kWriting);
+  block_goes(*stream, number(p));
   write(*stream);
   set_busy(*stream, kInCall);
   void* const result = serve();
   const uint64_t slack = slack_of(next, result, bytes);
   leave_call(*stream, number(result));
   record(*stream, frame, Call::kReallocDone, number(result), 0, slack);
+  block_came(number(result), all);
   set_busy(*stream, kIdle);
   return result;
 }
@@ -45,7 +48,7 @@ TIDE_INLINE void* resizing(const Next& next, const void* frame, size_t bytes, Wr
 template <class Next>
 TIDE_INLINE void* recorded_realloc(const Next& next, const void* frame, void* p, size_t bytes) {
   return resizing(
-      next, frame, bytes,
+      next, frame, p, bytes, bytes,
       [=](ThreadStream& s) { record(s, nullptr, Call::kRealloc, number(p), bytes, 0); },
       [&] { return next.realloc(p, bytes); });
 }
@@ -54,7 +57,7 @@ template <class Next>
 TIDE_INLINE void* recorded_reallocarray(const Next& next, const void* frame, void* p, size_t count,
                                         size_t bytes) {
   return resizing(
-      next, frame, bytes,
+      next, frame, p, bytes, count * bytes,
       [=](ThreadStream& s) {
         record_with(s, nullptr, Call::kReallocarray, number(p), bytes, 0, count);
       },
@@ -83,14 +86,14 @@ TIDE_INLINE void recorded_free_aligned_sized(const Next& next, const void* frame
 template <class Next>
 TIDE_INLINE void* recorded_aligned_alloc(const Next& next, const void* frame, size_t alignment,
                                          size_t bytes) {
-  return giving_with(next, frame, Call::kAlignedAlloc, bytes, alignment,
+  return giving_with(next, frame, Call::kAlignedAlloc, bytes, alignment, bytes,
                      [&] { return next.aligned_alloc(alignment, bytes); });
 }
 
 template <class Next>
 TIDE_INLINE void* recorded_memalign(const Next& next, const void* frame, size_t alignment,
                                     size_t bytes) {
-  return giving_with(next, frame, Call::kMemalign, bytes, alignment,
+  return giving_with(next, frame, Call::kMemalign, bytes, alignment, bytes,
                      [&] { return next.memalign(alignment, bytes); });
 }
 
@@ -112,6 +115,7 @@ TIDE_INLINE int recorded_posix_memalign(const Next& next, const void* frame, voi
                {alignment, static_cast<uint64_t>(error)},
                2,
                false});
+  block_came(number(p), bytes);
   set_busy(*stream, kIdle);
   return error;
 }

@@ -13,7 +13,7 @@ TIDE_INLINE void* giving_or_throwing_by(const Next& next, const void* frame, siz
                                         Serve serve, Write write) {
   const auto busy = reinterpret_cast<uintptr_t>(frame);
   return giving_by(
-      next, frame, busy, bytes, serve, [](void*) {}, write);
+      next, frame, busy, bytes, bytes, serve, [](void*) {}, write);
 }
 
 template <class Next, class Serve>

@@ -27,8 +27,6 @@ namespace {
 constexpr uint64_t kChunkBytes = 1 << 20;
 static_assert(kChunkBytes + format::kPacketBytes < format::kMostRecordBytes);
 constexpr std::chrono::milliseconds kLongestWait{1000};
-// A note with a text of so many bytes less.
-constexpr size_t kMostNote = format::kMostPlainRecord + 16;
 // Between two looks: when packets come all the time, and when none does.
 constexpr uint64_t kBusyNs = 10'000'000;
 constexpr uint64_t kQuietNs = 200'000'000;
@@ -315,32 +313,7 @@ void Collector::append(TracedProcess& process, format::ChunkHead& head, uint64_t
   figures_.record_bytes += head.record_bytes;
 }
 
-namespace {
-
-// A kNote without or with a text, written to `at`; returns where it ends.
-uint8_t* put_note(format::RecordCursor& cursor, uint64_t tick, format::Note kind, uint64_t number,
-                  uint64_t second, const std::string& text) {
-  format::put_record(cursor, format::Call::kNote, tick, 0, 0, 0, 0);
-  for (const uint64_t extra :
-       {static_cast<uint64_t>(kind), number, second, uint64_t{text.size()}}) {
-    cursor.at = format::put_varint(cursor.at, extra);
-  }
-  if (!text.empty()) memcpy(cursor.at, text.data(), text.size());
-  return cursor.at += text.size();
-}
-
-}  // namespace
-
-// Records that the collector makes itself go into the stream of a thread 0 that every process has.
-void Collector::write_own_records(LiveProcess& live, uint64_t tick, Bytes records) {
-  const PacketView view{tick, records};
-  format::ChunkHead head{};
-  stored_.clear();
-  encoder_.encode({&view, 1}, stored_, head);
-  head.sequence = live.process->next_note();
-  if (!has_failed_) append(*live.process, head, 0);
-}
-
+// A note about all goes into the stream of a thread 0 that every process has.
 void Collector::write_notes() {
   std::vector<Note> notes;
   {
@@ -367,13 +340,6 @@ void Collector::write_samples(LiveProcess& live,
                       sample.memory.rss, sample.memory.vm, sample_text(sample.memory));
     if (note_records_.view().records.size() > format::kPacketBytes) {
       write_note_records(*live.process, 0);
-  for (const Note& note : notes) {
-    for (auto& [number, live] : live_) {
-      const uint64_t now = arena_.read_clock().tick;
-      std::vector<uint8_t> records(kMostNote + note.text.size());
-      format::RecordCursor cursor{records.data(), now, 0};
-      uint8_t* const end = put_note(cursor, now, note.kind, 0, 0, note.text);
-      write_own_records(live, now, {records.data(), end});
     }
   }
   write_note_records(*live.process, 0);
@@ -401,18 +367,15 @@ void Collector::write_note_records(TracedProcess& process, uint64_t events) {
 }
 
 void Collector::write_known_blocks(LiveProcess& live) {
-  constexpr size_t kAtOnce = kChunkBytes / kMostNote;
   const uint64_t tick = live.process->first_tick();
-  std::vector<uint8_t> records(kAtOnce * kMostNote);
-  for (size_t first = 0; first < known_blocks_.size(); first += kAtOnce) {
-    format::RecordCursor cursor{records.data(), tick, 0};
-    const size_t end = std::min(first + kAtOnce, known_blocks_.size());
-    for (size_t i = first; i < end; ++i) {
-      put_note(cursor, tick, format::Note::kLive, known_blocks_[i].address, known_blocks_[i].bytes,
-               {});
+  for (const KnownBlock& block : known_blocks_) {
+    note_records_.add(live.process->note_tick(tick), format::Note::kLive, block.address,
+                      block.bytes, {});
+    if (note_records_.view().records.size() > format::kPacketBytes) {
+      write_note_records(*live.process, 0);
     }
-    write_own_records(live, tick, {records.data(), cursor.at});
   }
+  write_note_records(*live.process, 0);
   known_blocks_ = {};
 }
 

@@ -99,17 +99,15 @@ class Collector {
   std::vector<Packet> packets_to_take();
   void take_thread(LiveProcess& live, std::span<const Packet> packets, Haste haste);
   void write_chunk(TracedProcess& process, std::span<const Packet> packets);
-  void write_own_records(LiveProcess& live, uint64_t tick, std::span<const uint8_t> records);
   void write_notes();
   void write_samples(LiveProcess& live, const std::vector<ProcessSampler::Sample>& samples);
   void write_all_samples(Haste haste);
   std::vector<ProcessSampler::Sample> last_samples(const TracedProcess& process,
                                                    TracedProcess::End end);
+  void write_known_blocks(LiveProcess& live);
   // `events`: how many of them count as such.
   void write_note_records(TracedProcess& process, uint64_t events);
   void append(TracedProcess& process, format::ChunkHead& head, uint64_t lost, uint64_t events);
-  void write_known_blocks(LiveProcess& live);
-  void append(TracedProcess& process, format::ChunkHead& head, uint64_t lost);
   void end_processes();
   void finish_process(LiveProcess& live);
   void finish();
