@@ -14,6 +14,7 @@
 #include "format/record_reader.h"
 #include "format/trace_call.h"
 #include "format/trace_record.h"
+#include "host/large_memory.h"
 
 namespace tide::trace {
 
@@ -289,7 +290,7 @@ class ChunkModel {
   }
 
   std::vector<Request> requests_;
-  std::vector<Slot> slots_;
+  std::vector<Slot, host::LargeAllocator<Slot>> slots_;
   std::array<Class, kClasses> classes_;
   uint32_t live_;
   std::array<uint32_t, kGuesses> guesses_;

@@ -43,14 +43,14 @@ uint32_t LiveTable::new_slot() {
   }
   if (slots_ == kNoSlot - 1) throw host::Error("more than 4 billion blocks live at once");
   if (slots_ >> kPageShift == pages_.size()) {
-    pages_.push_back(std::make_unique_for_overwrite<Packed[]>(size_t{1} << kPageShift));
+    pages_.emplace_back(host::LargeAllocator<Packed>().allocate(size_t{1} << kPageShift));
   }
   return slots_++;
 }
 
 void LiveTable::grow() {
   if (shift_ == 0) throw host::Error("more than 3 billion blocks live at once");
-  std::vector<Entry> old(entries_.size() * 2, Entry{0, kNoSlot});
+  decltype(entries_) old(entries_.size() * 2, Entry{0, kNoSlot});
   old.swap(entries_);
   --shift_;
   const size_t mask = entries_.size() - 1;

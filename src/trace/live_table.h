@@ -10,6 +10,8 @@
 #include <memory>
 #include <vector>
 
+#include "host/large_memory.h"
+
 namespace tide::trace {
 
 struct Block {
@@ -66,6 +68,15 @@ class LiveTable {
     __builtin_prefetch(&entries_[start(tag_of(address & kLow48))]);
   }
 
+  // That has been done a while ago: now for the block itself.
+  void prefetch_block(uint64_t address) const {
+    const uint32_t tag = tag_of(address & kLow48);
+    const size_t mask = entries_.size() - 1;
+    for (size_t i = start(tag); entries_[i].slot != kNoSlot; i = (i + 1) & mask) {
+      if (entries_[i].tag == tag) return __builtin_prefetch(&at(entries_[i].slot), 1);
+    }
+  }
+
   bool contains(uint64_t address) const { return find(address) != kAbsent; }
 
   size_t blocks() const { return blocks_; }
@@ -98,7 +109,13 @@ class LiveTable {
 
   static constexpr uint32_t kFree = UINT32_MAX;
   static constexpr size_t kAbsent = SIZE_MAX;
-  static constexpr unsigned kPageShift = 14;
+  static constexpr unsigned kPageShift = 16;
+  struct Release {
+    void operator()(Packed* page) const {
+      host::LargeAllocator<Packed>().deallocate(page, size_t{1} << kPageShift);
+    }
+  };
+  using Page = std::unique_ptr<Packed[], Release>;
   static constexpr uint64_t kLow48 = (uint64_t{1} << 48) - 1;
 
   // The tag alone says where its search starts, so entries move without a look at their blocks.
@@ -145,9 +162,9 @@ class LiveTable {
   uint32_t new_slot();
   void grow();
 
-  std::vector<Entry> entries_;
+  std::vector<Entry, host::LargeAllocator<Entry>> entries_;
   unsigned shift_;
-  std::vector<std::unique_ptr<Packed[]>> pages_;
+  std::vector<Page> pages_;
   uint32_t slots_ = 0;
   uint32_t free_ = kNoSlot;
   size_t blocks_ = 0;

@@ -69,10 +69,7 @@ Merge::Thread* Merge::exchange(Thread* thread) {
 bool Merge::advance(Thread& thread) {
   thread.is_open = thread.stream->next(thread.event);
   thread.has_waited = false;
-  if (thread.is_open) {
-    live_.prefetch(thread.event.pointer);
-    return true;
-  }
+  if (thread.is_open) return true;
   if (thread.is_moving) put_back(thread);
   thread.stream.reset();
   return false;

@@ -33,8 +33,14 @@ TickScale::TickScale(const EventsFile& file)
 }
 
 ThreadEvents::ThreadEvents(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
-                           const TickScale& scale, StackTable& stacks, uint64_t* damaged)
-    : file_(file), chunks_(std::move(chunks)), scale_(scale), stacks_(stacks), damaged_(damaged) {}
+                           const TickScale& scale, StackTable& stacks, const LiveTable& live,
+                           uint64_t* damaged)
+    : file_(file),
+      chunks_(std::move(chunks)),
+      scale_(scale),
+      stacks_(stacks),
+      live_(live),
+      damaged_(damaged) {}
 
 uint64_t ThreadEvents::first_time_ns() const {
   return chunks_.empty() ? 0 : scale_.ns(chunks_.front()->head.first_tick);
@@ -52,9 +58,7 @@ bool ThreadEvents::open_next() {
       decoder_->open(chunk_->head, stored_);
       return true;
     } catch (const host::Error& error) {
-      if (damaged_ == nullptr) file_.fail(chunk_->offset, error.what());
-      ++*damaged_;
-      has_all_stacks_ = false;
+      damage(error);
     }
   }
   chunk_ = nullptr;
@@ -63,18 +67,33 @@ bool ThreadEvents::open_next() {
   return false;
 }
 
-bool ThreadEvents::read(Record& record) {
-  for (;;) {
+void ThreadEvents::damage(const host::Error& error) {
+  if (damaged_ == nullptr) file_.fail(chunk_->offset, error.what());
+  ++*damaged_;
+  has_all_stacks_ = false;
+}
+
+// False: there are no more.
+bool ThreadEvents::read_more() {
+  at_ = count_ = 0;
+  while (count_ == 0) {
+    if (fault_) {
+      damage(*fault_);
+      fault_.reset();
+      chunk_ = nullptr;
+    }
     if (chunk_ == nullptr && !open_next()) return false;
     try {
-      if (decoder_->next(record)) return true;
+      for (; count_ < kAtOnce && decoder_->next(records_[count_]); ++count_) {
+        live_.prefetch(records_[count_].pointer);
+      }
+      if (count_ == 0) chunk_ = nullptr;
     } catch (const host::Error& error) {
-      if (damaged_ == nullptr) file_.fail(chunk_->offset, error.what());
-      ++*damaged_;
-      has_all_stacks_ = false;
+      fault_ = error;
     }
-    chunk_ = nullptr;
   }
+  for (size_t i = 0; i < count_; ++i) live_.prefetch_block(records_[i].pointer);
+  return true;
 }
 
 void ThreadEvents::define_stack(const Record& record) {
@@ -100,11 +119,12 @@ void ThreadEvents::take_note(Event& event) {
 }
 
 bool ThreadEvents::next(Event& event) {
-  Record& record = record_;
   do {
-    if (!read(record)) return false;
-    if (record.call == Call::kStack) define_stack(record);
-  } while (record.call == Call::kStack || record.call == Call::kNone);
+    if (at_ == count_ && !read_more()) return false;
+    if (records_[at_].call == Call::kStack) define_stack(records_[at_]);
+    ++at_;
+  } while (records_[at_ - 1].call == Call::kStack || records_[at_ - 1].call == Call::kNone);
+  const Record& record = records_[at_ - 1];
   ++records_read_;
   event.call = record.call;
   event.path = record.path;

@@ -1,13 +1,18 @@
 // The events of one thread of a recorded process, in its own order: a chunk at a time is in memory.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
+
+#include "host/error.h"
 
 #include "trace/chunk_codec.h"
 #include "trace/event.h"
 #include "trace/events_file.h"
+#include "trace/live_table.h"
 #include "trace/merge.h"
 #include "trace/stack_table.h"
 
@@ -33,9 +38,11 @@ class TickScale {
 class ThreadEvents : public ThreadStream {
  public:
   // `chunks` of that thread, in the order of the file. In salvage mode chunks that can't be read
-  // are left out, and counted in `*damaged`.
+  // are left out, and counted in `*damaged`. `live`: whoever gets the events will look their blocks
+  // up there.
   ThreadEvents(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
-               const TickScale& scale, StackTable& stacks, uint64_t* damaged);
+               const TickScale& scale, StackTable& stacks, const LiveTable& live,
+               uint64_t* damaged);
 
   bool next(Event& event) override;
   uint64_t first_time_ns() const override;
@@ -43,8 +50,12 @@ class ThreadEvents : public ThreadStream {
   uint64_t records_read() const { return records_read_; }
 
  private:
+  // How many records are read at once: meanwhile the memory that holds their blocks comes.
+  static constexpr size_t kAtOnce = 32;
+
   bool open_next();
-  bool read(format::Record& record);
+  bool read_more();
+  void damage(const host::Error& error);
   static void take_product(Event& event);
   static void take_note(Event& event);
   void define_stack(const format::Record& record);
@@ -53,6 +64,7 @@ class ThreadEvents : public ThreadStream {
   std::vector<const EventsFile::Chunk*> chunks_;
   const TickScale& scale_;
   StackTable& stacks_;
+  const LiveTable& live_;
   uint64_t* damaged_;  // null: errors are thrown
   size_t next_chunk_ = 0;
   const EventsFile::Chunk* chunk_ = nullptr;
@@ -61,7 +73,10 @@ class ThreadEvents : public ThreadStream {
   uint32_t next_sequence_ = 0;
   bool has_all_stacks_ = true;
   uint64_t records_read_ = 0;
-  format::Record record_;
+  std::array<format::Record, kAtOnce> records_;
+  size_t at_ = 0;
+  size_t count_ = 0;
+  std::optional<host::Error> fault_;        // behind these records
   std::vector<uint32_t> stack_numbers_{0};  // by the thread's own numbers
   std::vector<uint64_t> frames_;
 };

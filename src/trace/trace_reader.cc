@@ -103,7 +103,7 @@ TraceReader::TraceReader(const TraceProcess& process, EventsFile::Mode mode)
   const bool salvage = mode == EventsFile::Mode::kSalvage;
   for (auto& [number, chunks] : threads) {
     merge_.add(std::make_unique<ThreadEvents>(file_, std::move(chunks), scale_, stacks_,
-                                              salvage ? &damaged_ : nullptr));
+                                              merge_.live(), salvage ? &damaged_ : nullptr));
   }
   const fs::path symbols = fs::path(process.events_path).replace_filename(format::kSymbolsFile);
   std::error_code error;
