@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -58,6 +59,12 @@ int run(const Arguments& arguments) {
   std::optional<Baseline> baseline;
   if (!options.baseline.empty()) baseline.emplace(options.baseline, options.conditions);
 
+  if (std::filesystem::is_directory(options.workload)) {
+    throw host::Error(
+        fmt::format("'{0}' is a folder; make a workload of a trace by: tide convert "
+                    "{0} -o NAME.tidew",
+                    options.workload));
+  }
   const replay::WorkloadReader workload(options.workload);
   host::Progress progress{host::Terminal(STDERR_FILENO)};
   progress.begin_share("reading");

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <cctype>
 
 #include "api/option_value.h"
 #include "cli/option_table.h"
@@ -60,10 +60,14 @@ format::ReplayTouch touch_of(const std::string& text) {
 void check(const Allocator& allocator) {
   if (allocator.name != "tide") return;
   for (const auto& [option, value] : allocator.options) {
-    if (!find_option(option)) {
-      throw host::Error(fmt::format("tide: {}", unknown_option(option)), host::kExitUsage);
+    // A variable that is not Tide's is nobody's business here.
+    if (std::isupper(static_cast<unsigned char>(option[0])) != 0 && !option.starts_with("TIDE_")) {
+      continue;
     }
-    if (const auto fault = option_fault(option, value)) {
+    const std::optional<api::OptionId> id = find_option(option);
+    const std::string name =
+        id ? std::string(api::kOptionRows[static_cast<size_t>(*id)].name) : option;
+    if (const auto fault = option_fault(name, value)) {
       throw host::Error(fmt::format("tide: {}", *fault), host::kExitUsage);
     }
   }

@@ -41,12 +41,12 @@ enum class ReplayState : uint32_t {
 enum class ReplayFault : uint32_t { kNone, kMemory, kWorkload, kThread, kPointer };
 
 // What one thread has done, for the others and for who watches. Written by its thread, but for
-// `wanted` and `word`.
+// `wanted` and `word`: `done` after each operation, the rest every few hundred.
 struct alignas(64) ReplayThread {
   enum State : uint32_t { kNotStarted, kPlaying, kParked, kEnded };
 
   std::atomic<uint64_t> done;    // operations
-  std::atomic<uint64_t> time;    // recorded, of the last operation
+  std::atomic<uint64_t> time;    // recorded, that has been reached
   std::atomic<uint64_t> wanted;  // wake who sleeps on `word` when so many are done
   std::atomic<uint32_t> word;
   std::atomic<uint32_t> state;
@@ -148,8 +148,7 @@ struct ReplaySession {
   uint64_t timer_ticks;  // what reading the clock twice takes
   uint64_t hwm_bytes;    // VmHWM at the end
   uint64_t peak_bytes;   // VmPeak
-  uint64_t rss_at_begin;
-  uint64_t vm_at_begin;
+  uint64_t vm_at_begin;  // VmSize, without the harness's own
   uint64_t begin_monotonic_ns;
 };
 

@@ -40,9 +40,11 @@ using format::Call;
 struct RealCalls {
   static constexpr bool kIsNull = false;
 
-  static TIDE_INLINE void* allocate(const Operation& operation, void* old, uint64_t count) {
+  // `call` is the operation's, known when it is compiled for the frequent ones.
+  static TIDE_INLINE void* allocate(const Operation& operation, Call call, void* old,
+                                    uint64_t count) {
     const size_t size = operation.size;
-    switch (operation.call) {
+    switch (call) {
       case Call::kMalloc:
         return malloc(size);
       case Call::kCalloc:
@@ -60,9 +62,10 @@ struct RealCalls {
     }
   }
 
-  static TIDE_INLINE void release(const Operation& operation, void* pointer, uint64_t size) {
+  static TIDE_INLINE void release(const Operation& operation, Call call, void* pointer,
+                                  uint64_t size) {
     const bool has_size = (operation.flags & Operation::kHasSize) != 0;
-    switch (operation.call) {
+    switch (call) {
       case Call::kFree:
         return free(pointer);
       case Call::kDelete:
@@ -86,8 +89,8 @@ struct NullCalls {
   static constexpr size_t kBytes = size_t{1} << 20;
   static uint8_t* memory;  // resident
 
-  static TIDE_INLINE void* allocate(const Operation&, void*, uint64_t) { return memory; }
-  static TIDE_INLINE void release(const Operation&, void* pointer, uint64_t) {
+  static TIDE_INLINE void* allocate(const Operation&, Call, void*, uint64_t) { return memory; }
+  static TIDE_INLINE void release(const Operation&, Call, void* pointer, uint64_t) {
     // As a call would, it takes the argument.
     __asm__ __volatile__("" : : "r"(pointer));
   }

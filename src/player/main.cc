@@ -29,10 +29,6 @@ namespace {
 using format::ReplayFault;
 using format::ReplayState;
 
-// Of a thread that does nothing but play; what it touches of it, with the C library's descriptor.
-constexpr size_t kStackBytes = size_t{256} << 10;
-constexpr size_t kTouchedStackBytes = 12 << 10;
-
 struct Process {
   Session session;
   WorkloadIndex index;
@@ -82,8 +78,6 @@ void* enter(void* argument) {
   const auto thread = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(argument));
   place_on_processor(thread);
   run_thread(thread);
-  g_process->session.head->harness_bytes.fetch_sub(kTouchedStackBytes);
-  g_process->session.head->harness_vm_bytes.fetch_sub(kStackBytes);
   return nullptr;
 }
 
@@ -93,8 +87,6 @@ void start_thread(uint32_t thread) {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, kStackBytes);
   Session& session = g_process->session;
-  session.head->harness_vm_bytes.fetch_add(kStackBytes);
-  count_harness(session, kTouchedStackBytes);
   pthread_t id;
   if (pthread_create(&id, &attributes, enter, reinterpret_cast<void*>(uintptr_t{thread})) != 0) {
     fail(session, ReplayFault::kThread);
@@ -117,13 +109,13 @@ int run() {
 
   ReplaySession& head = *session.head;
   head.malloc_address = reinterpret_cast<uint64_t>(&malloc);
-  read_own_memory(head.rss_at_begin, head.vm_at_begin);
+  head.vm_at_begin = own_vm_bytes() - head.harness_vm_bytes.load();
   head.state.store(ReplayState::kReady, std::memory_order_release);
   sys::futex_wake_shared(&head.go);
   while (head.go.load(std::memory_order_acquire) == 0) {
     sys::futex_wait_shared(&head.go, 0, 1'000'000'000);
   }
-  if (head.counts_system_calls != 0) install_system_call_filter();
+  if (head.counts_system_calls != 0 && !install_system_call_filter()) head.counts_system_calls = 0;
   head.state.store(ReplayState::kPlaying, std::memory_order_release);
   process->begin = own_cpu_time();
   head.begin_monotonic_ns = sys::monotonic_ns();

@@ -43,11 +43,9 @@ CpuTime own_cpu_time() {
           static_cast<uint64_t>(usage.ru_minflt), static_cast<uint64_t>(usage.ru_majflt)};
 }
 
-void read_own_memory(uint64_t& rss, uint64_t& vm) {
+uint64_t own_vm_bytes() {
   char text[4096];
-  if (!read_status(text, sizeof text)) return;
-  rss = kilobytes(text, "VmRSS:");
-  vm = kilobytes(text, "VmSize:");
+  return read_status(text, sizeof text) ? kilobytes(text, "VmSize:") : 0;
 }
 
 void read_own_peaks(uint64_t& rss, uint64_t& vm) {

@@ -12,8 +12,8 @@ struct CpuTime {
 };
 CpuTime own_cpu_time();
 
-// Of now, in bytes; 0 where it is not to be had.
-void read_own_memory(uint64_t& rss, uint64_t& vm);
+// Bytes; 0 where that is not to be had. VmSize of now.
+uint64_t own_vm_bytes();
 // The most there has been: VmHWM and VmPeak.
 void read_own_peaks(uint64_t& rss, uint64_t& vm);
 

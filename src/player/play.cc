@@ -30,12 +30,6 @@ TIDE_INLINE uint64_t ordered_ticks() {
   return ticks;
 }
 
-// Only the thread itself writes these: no locked instruction is needed.
-template <class T>
-TIDE_INLINE void add(std::atomic<T>& counter, T amount) {
-  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-}
-
 template <class Calls, bool kIsTimed>
 class Player {
  public:
@@ -49,16 +43,29 @@ class Player {
 
   TIDE_INLINE void perform(const Operation& operation, const uint64_t*& counts,
                            const uint64_t*& touched) {
-    add(self_.calls[static_cast<size_t>(operation.call)], uint64_t{1});
-    if (format::releases(operation.call)) {
-      release(operation);
+    const Call call = operation.call;
+    ++calls_[static_cast<size_t>(call)];
+    // The two that most operations are come first, each with all that follows for it alone: one
+    // branch that can't be foreseen instead of three.
+    if (call == Call::kFree) {
+      release(operation, Call::kFree);
+    } else if (call == Call::kMalloc) {
+      allocate(operation, Call::kMalloc, 0, touch_of(operation, touched));
+    } else if (format::releases(call)) {
+      release(operation, call);
     } else {
-      const bool has_count =
-          operation.call == Call::kCalloc || operation.call == Call::kReallocarray;
-      const bool is_known = (operation.flags & Operation::kTouched) != 0;
-      allocate(operation, has_count ? *counts++ : 0,
-               is_known ? *touched++ : usual_touch(operation));
+      const bool has_count = call == Call::kCalloc || call == Call::kReallocarray;
+      allocate(operation, call, has_count ? *counts++ : 0, touch_of(operation, touched));
     }
+  }
+
+  // Makes the counters known.
+  void publish_counters() {
+    for (size_t i = 0; i < format::kCallCount; ++i) {
+      self_.calls[i].store(calls_[i], std::memory_order_relaxed);
+    }
+    self_.live_bytes.store(live_bytes_, std::memory_order_relaxed);
+    self_.live_blocks.store(live_blocks_, std::memory_order_relaxed);
   }
 
   TIDE_INLINE void prefetch(const Operation& operation) const {
@@ -68,7 +75,7 @@ class Player {
   }
 
  private:
-  TIDE_INLINE void release(const Operation& operation) {
+  TIDE_INLINE void release(const Operation& operation, Call call) {
     uint64_t size = operation.size;
     void* pointer = nullptr;
     if (operation.slot != format::WorkloadOperation::kNone) {
@@ -79,9 +86,14 @@ class Player {
       account(-static_cast<int64_t>(size), -1);
     }
     const uint64_t begin = kIsTimed ? ordered_ticks() : 0;
-    Calls::release(operation, pointer,
-                   (operation.flags & Operation::kHasSize) != 0 ? operation.size : size);
+    const bool has_size = (operation.flags & Operation::kHasSize) != 0;
+    Calls::release(operation, call, pointer, has_size ? operation.size : size);
     if (kIsTimed) note_latency(operation, size, begin);
+  }
+
+  static TIDE_INLINE uint64_t touch_of(const Operation& operation, const uint64_t*& touched) {
+    if (TIDE_UNLIKELY((operation.flags & Operation::kTouched) != 0)) return *touched++;
+    return usual_touch(operation);
   }
 
   // How much of a block is written when the workload does not say: all that the program asked for.
@@ -91,20 +103,20 @@ class Player {
     return is_zeroed ? 0 : operation.size;
   }
 
-  TIDE_INLINE void allocate(const Operation& operation, uint64_t count, uint64_t touched) {
+  TIDE_INLINE void allocate(const Operation& operation, Call call, uint64_t count,
+                            uint64_t touched) {
     ReplaySlot& slot = slots_[operation.slot];
-    const bool is_realloc =
-        operation.call == Call::kRealloc || operation.call == Call::kReallocarray;
+    const bool is_realloc = call == Call::kRealloc || call == Call::kReallocarray;
     const bool has_old = is_realloc && (operation.flags & Operation::kOldBlock) != 0;
     void* const old = has_old ? slot.pointer() : nullptr;
     const uint64_t old_size = has_old ? slot.size() : 0;
 
     const uint64_t begin = kIsTimed ? ordered_ticks() : 0;
-    void* const block = Calls::allocate(operation, old, count);
+    void* const block = Calls::allocate(operation, call, old, count);
     if (kIsTimed) note_latency(operation, operation.size, begin);
 
     if (TIDE_UNLIKELY(block == nullptr) && operation.size != 0) {
-      end_without_memory(session_, operation.call, operation.size);
+      end_without_memory(session_, call, operation.size);
     }
     if (TIDE_UNLIKELY(!ReplaySlot::can_hold(block))) fail(session_, ReplayFault::kPointer);
     slot.set(block, operation.size);
@@ -130,8 +142,8 @@ class Player {
   }
 
   TIDE_INLINE void account(int64_t bytes, int64_t blocks) {
-    add(self_.live_bytes, bytes);
-    add(self_.live_blocks, blocks);
+    live_bytes_ += bytes;
+    live_blocks_ += blocks;
   }
 
   void note_latency(const Operation& operation, uint64_t size, uint64_t begin) {
@@ -147,6 +159,9 @@ class Player {
   const ReplayTouch touch_;
   const uint64_t timer_ticks_;
   LatencyTable* const latencies_;
+  int64_t live_bytes_ = 0;
+  int64_t live_blocks_ = 0;
+  uint64_t calls_[format::kCallCount] = {};
 };
 
 template <class Calls, bool kIsTimed>
@@ -163,7 +178,9 @@ void play_with(Session& session, Schedule& schedule, const WorkloadIndex& index,
     const uint64_t begin = sys::processor_ticks();
     const Batch& batch = operations.next();
     self.decode_ticks += sys::processor_ticks() - begin;
+    player.publish_counters();
     if (batch.length == 0) return;
+    self.time.store(batch.operations[0].time, std::memory_order_relaxed);
     const Wait* waits = batch.waits;
     const uint64_t* counts = batch.counts;
     const uint64_t* touched = batch.touched;
@@ -173,14 +190,19 @@ void play_with(Session& session, Schedule& schedule, const WorkloadIndex& index,
         player.prefetch(operation[kPrefetchDistance]);
       }
       if (TIDE_UNLIKELY(operation->time >= horizon)) {
+        player.publish_counters();
+        self.time.store(operation->time, std::memory_order_relaxed);
         horizon = schedule.reach(thread, operation->time);
       }
       if ((operation->flags & Operation::kWaits) != 0) {
-        schedule.wait_for(thread, first_of_copy + waits->thread, waits->operations);
+        const uint32_t other = first_of_copy + waits->thread;
+        if (TIDE_UNLIKELY(!schedule.has_done(other, waits->operations))) {
+          player.publish_counters();
+          schedule.wait_for(thread, other, waits->operations);
+        }
         ++waits;
       }
       player.perform(*operation, counts, touched);
-      self.time.store(operation->time, std::memory_order_relaxed);
       schedule.publish(self, ++done);
     }
   }

@@ -153,7 +153,10 @@ void Schedule::wait_for_floor(ReplayThread& self, uint32_t window) {
   self.wait_ticks += sys::processor_ticks() - begin;
 }
 
-void Schedule::wait_slowly(ReplayThread& self, ReplayThread& other, uint64_t operations) {
+void Schedule::wait_for(uint32_t thread, uint32_t on, uint64_t operations) {
+  ReplayThread& self = session_.threads[thread];
+  ReplayThread& other = session_.threads[on];
+  if (has_done(on, operations)) return;
   settle(self);
   ++self.waits;
   const uint64_t begin = sys::processor_ticks();

@@ -25,12 +25,11 @@ class Schedule {
   // before the returned time may be done without asking again.
   uint64_t reach(uint32_t thread, uint64_t time);
 
-  TIDE_INLINE void wait_for(uint32_t thread, uint32_t other, uint64_t operations) {
-    if (TIDE_LIKELY(session_.threads[other].done.load(std::memory_order_acquire) >= operations)) {
-      return;
-    }
-    wait_slowly(session_.threads[thread], session_.threads[other], operations);
+  TIDE_INLINE bool has_done(uint32_t other, uint64_t operations) const {
+    return session_.threads[other].done.load(std::memory_order_acquire) >= operations;
   }
+  // Until it has.
+  void wait_for(uint32_t thread, uint32_t other, uint64_t operations);
 
   // Another operation is done; now so many.
   TIDE_INLINE void publish(ReplayThread& thread, uint64_t done) {
@@ -51,7 +50,6 @@ class Schedule {
   [[noreturn]] void park(ReplayThread& thread);
   void leave_windows(uint32_t from, uint32_t to);
   void wait_for_floor(ReplayThread& thread, uint32_t window);
-  void wait_slowly(ReplayThread& thread, ReplayThread& other, uint64_t operations);
   void wake(ReplayThread& thread);
   // Before a thread sleeps or ends: a reader that missed its last store is woken.
   void settle(ReplayThread& thread);

@@ -23,6 +23,14 @@ constexpr int kExitEnded = 4;
   _exit(kExitEnded);
 }
 
+// Before Linux 5.14 by hand.
+void populate(void* memory, size_t bytes) {
+  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return;
+  auto* const pages = static_cast<volatile uint8_t*>(memory);
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (size_t at = 0; at < bytes; at += page) pages[at] = pages[at];
+}
+
 }  // namespace
 
 Session Session::map(int descriptor) {
@@ -37,7 +45,7 @@ Session Session::map(int descriptor) {
   if (head->magic != format::kReplaySessionMagic) _exit(kExitNoSession);
   const format::ReplayLayout layout(*head, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)));
   if (layout.bytes > bytes) _exit(kExitNoSession);
-  madvise(memory, layout.latencies_at, MADV_POPULATE_WRITE);
+  populate(memory, layout.latencies_at);
   head->harness_bytes.fetch_add(layout.latencies_at);
   head->harness_vm_bytes.fetch_add(bytes);
   head->session_address = reinterpret_cast<uint64_t>(memory);
@@ -65,7 +73,7 @@ void count_harness(Session& session, size_t bytes) {
 
 void* map_harness(Session& session, size_t bytes) {
   void* const memory = reserve_harness(session, bytes);
-  madvise(memory, bytes, MADV_POPULATE_WRITE);
+  populate(memory, bytes);
   count_harness(session, bytes);
   return memory;
 }

@@ -159,6 +159,7 @@ void collect(const SessionMemory& session, PassResult& result) {
   }
   result.harness_bytes = head.harness_bytes.load();
   result.harness_vm_bytes = head.harness_vm_bytes.load();
+  result.program_vm_bytes = head.vm_at_begin;
   result.peak_rss = head.hwm_bytes;
   result.peak_vm = head.peak_bytes;
   if (head.end_ticks <= head.begin_ticks) return;
@@ -237,7 +238,8 @@ PassResult Passes::run(const Allocator& allocator, PassKind kind, uint64_t stop_
     const uint64_t begin = session.head().session_address;
     status =
         counter.follow(player, begin, begin + session.bytes(), [&] { return patience.is_over(); });
-    result.system_calls = counter.counts();
+    // Without a filter nothing was seen.
+    if (session.head().counts_system_calls != 0) result.system_calls = counter.counts();
   } else if (!status) {
     session.let_go();
     Timeline timeline(session, player);

@@ -80,6 +80,7 @@ struct PassResult {
   uint64_t peak_vm = 0;
   uint64_t harness_bytes = 0;
   uint64_t harness_vm_bytes = 0;
+  uint64_t program_vm_bytes = 0;  // before the first call, without the player's own part
   std::vector<Sample> timeline;
 
   double ns_per_tick = 0;

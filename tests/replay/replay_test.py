@@ -79,7 +79,7 @@ class Replay(unittest.TestCase):
         self.assertTrue(document["sentence"].startswith("tide: "), document["sentence"])
 
     def test_bad_allocators(self):
-        cases = {"crash": "crashed: SIGSEGV after 499", "abort": "crashed: SIGABRT after",
+        cases = {"crash": "crashed: SIGSEGV after ", "abort": "crashed: SIGABRT after",
                  "exit": "exited: status 9 after", "null": "out of memory: ",
                  "hang": "hung: not done within 1 s"}
         for how, wanted in cases.items():
@@ -87,7 +87,7 @@ class Replay(unittest.TestCase):
                 document = self.replay("--with", f"{BAD}:BAD_HOW={how}:BAD_AFTER=5000,glibc",
                                        "--reps", 2, "--timeout", "1s", "--measure", "none")
                 bad, good = document["runs"]
-                self.assertTrue(bad["status"].startswith(wanted[:24]), bad["status"])
+                self.assertTrue(bad["status"].startswith(wanted), bad["status"])
                 self.assertIsNone(bad["wall_ns"])
                 self.assertEqual(good["status"], "ok")
         self.assertIn("the heap is broken", self.replay(
@@ -110,16 +110,16 @@ class Replay(unittest.TestCase):
                  (2, "--reps is from 1", work, "--reps", "0"),
                  (2, "is there twice", work, "--with", "glibc,glibc"),
                  (2, "--fail-if needs --baseline", work, "--fail-if", "rss>+3%"),
-                 (1, "cannot be opened", self.base / "nosuch.tidew"),
-                 (1, "it is no workload", text.with_name("made-up.trace") / "trace.json"),
+                 (1, "cannot open", self.base / "nosuch.tidew"),
+                 (1, "is a folder", self.base / "made-up.trace"),
+                 (1, "has 11 bytes, and the head", text),
                  (1, "of version 9", old), (1, "is damaged at offset", short)]
         for status, wanted, *arguments in cases:
             with self.subTest(arguments=[str(a) for a in arguments]):
                 done = run(TIDE, "replay", *arguments)
                 lines = done.stderr.splitlines()
                 self.assertEqual(len(lines), 1, done.stderr)
-                if "it is no workload" not in wanted:
-                    self.assertIn(wanted, lines[0])
+                self.assertIn(wanted, lines[0])
                 self.assertEqual(done.returncode, status, lines[0])
         done = run(TIDE, "replay", work, "--with", f"mine={text}")
         self.assertEqual(len(done.stderr.splitlines()), 1)
@@ -129,16 +129,16 @@ class Replay(unittest.TestCase):
         before = self.base / "before.json"
         self.replay("--with", "glibc", "--reps", 3, "--measure", "none", "-o", before)
         ask = ("--with", "glibc", "--reps", 3, "--measure", "none", "--baseline", before,
-               "--fail-if", "vm>+50%")
+               "--fail-if", "rss>+50%")
         done = run(TIDE, "replay", self.workload, *ask)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         document = json.loads(before.read_text())
-        figure = document["runs"][0]["vm_max_bytes"]
+        figure = document["runs"][0]["rss_max_bytes"]
         figure["samples"] = [sample / 2 for sample in figure["samples"]]
         before.write_text(json.dumps(document))
         done = run(TIDE, "replay", self.workload, *ask)
         self.assertEqual((done.returncode, done.stderr), (1, ""))
-        self.assertIn("FAILS vm>+50%", done.stdout)
+        self.assertIn("FAILS rss>+50%", done.stdout)
         before.write_text("{}")
         self.assertIn("is no result of tide replay -o", run(TIDE, "replay", self.workload, *ask).stderr)
 
