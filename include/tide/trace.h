@@ -5,9 +5,9 @@
  * functions are for programs that want to say when it matters: they pause the recording, begin it
  * anew after the warm-up, or give a moment a name.
  *
- * The functions are in libtide.so, where they do nothing, and in libtide-trace.so, which
- * `tide trace` puts before all other libraries: a program linked with -ltide finds the ones that do
- * something whenever it is recorded.
+ * The functions are in libtide.so, where they do something while `tide trace --pid` records the
+ * process, and in libtide-trace.so, which `tide trace` puts before all other libraries: a program
+ * linked with -ltide finds the ones that do something whenever it is recorded.
  *
  * Rules for all of them:
  *  - they are about the calling process alone; a child made by fork() begins as its parent was;

@@ -53,10 +53,14 @@ uint64_t start_time(const host::Proc& proc, int pid) {
   return fields.size() > kField ? std::stoull(fields[kField]) : 0;
 }
 
+bool has_ended(const host::Proc& proc, int pid) {
+  const std::vector<std::string> fields = stat_fields(proc, pid);
+  return fields.empty() || fields[0] == "Z" || fields[0] == "X";
+}
+
 void require_traceable(const host::Proc& proc, int pid) {
   proc.require(pid);
-  const std::vector<std::string> fields = stat_fields(proc, pid);
-  if (!fields.empty() && (fields[0] == "Z" || fields[0] == "X")) {
+  if (has_ended(proc, pid)) {
     throw host::Error(fmt::format("process {} has ended; only its parent has not noticed", pid));
   }
   const std::string status = proc.read(pid, "status");
@@ -102,7 +106,7 @@ uint64_t inode_at(const host::Proc& proc, int pid, uint64_t address) {
   return 0;
 }
 
-// All other processes that have the memory: children of the recorded one have what it had.
+// The processes that have the memory: the recorded one, and its children have what it had.
 std::vector<int> sharers(const host::Proc& proc, uint64_t inode) {
   constexpr std::string_view kName = "/memfd:tide-trace";
   std::vector<int> result;
@@ -145,26 +149,26 @@ bool detach_one(int pid, const Report& report) {
       std::this_thread::sleep_for(kBetweenLooks);
     }
   } catch (const host::Error& error) {
-    // Gone meanwhile.
-    if (start_time(proc, pid) == 0 || stat_fields(proc, pid)[0] == "Z") return true;
+    if (has_ended(proc, pid)) return true;
     report(error.what());
     return false;
   }
   return true;
 }
 
-// The process and all that it has made, and what those make meanwhile.
-size_t detach_all(int pid, uint64_t inode, const Report& report) {
+// All that have the memory, and what those make meanwhile. One that runs another program now has
+// not.
+size_t detach_all(uint64_t inode, const Report& report) {
   const host::Proc proc;
-  std::vector<int> done = {pid};
-  size_t count = detach_one(pid, report) ? 1 : 0;
+  std::vector<int> done;
+  size_t count = 0;
   for (bool is_any = true; is_any;) {
     is_any = false;
-    for (const int other : sharers(proc, inode)) {
-      if (std::find(done.begin(), done.end(), other) != done.end()) continue;
-      done.push_back(other);
+    for (const int pid : sharers(proc, inode)) {
+      if (std::find(done.begin(), done.end(), pid) != done.end()) continue;
+      done.push_back(pid);
       is_any = true;
-      if (detach_one(other, report)) ++count;
+      if (detach_one(pid, report)) ++count;
     }
   }
   return count;
@@ -191,7 +195,7 @@ size_t repair_recorded(int pid, const Report& report) {
     if (redirection.attachment().number == 0) return 0;
     inode = inode_at(proc, pid, reinterpret_cast<uint64_t>(redirection.attachment().arena));
   }
-  return detach_all(pid, inode, report);
+  return detach_all(inode, report);
 }
 
 AttachedProcess::AttachedProcess(int pid) : pid_(pid) {
@@ -269,6 +273,6 @@ bool AttachedProcess::runs_another(int process) const {
   return errno == EFAULT;
 }
 
-void AttachedProcess::detach(const Report& report) { detach_all(pid_, inode_, report); }
+void AttachedProcess::detach(const Report& report) { detach_all(inode_, report); }
 
 }  // namespace tide::cli

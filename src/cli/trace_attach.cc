@@ -89,6 +89,9 @@ int record_process(const TraceOptions& options) {
   session.open(*arena, name, process.command());
   session.collector().attached(*options.process, process.attach(*arena, !options.has_no_live));
   session.start();
+  if (!options.is_quiet) {
+    say(fmt::format("records process {} from now on; Ctrl-C ends the recording", *options.process));
+  }
   const std::string why = wait(options, session, process, *arena);
   process.detach(say);
   session.collector().stop(why);

@@ -12,9 +12,9 @@
 namespace tide::walk {
 namespace {
 
-constexpr uint64_t kSystemCall = 0x050f;  // the instruction, low byte first
-constexpr uint64_t kTwoBytes = 0xffff;
-constexpr int kCallStop = SIGTRAP | 0x80;
+[[maybe_unused]] constexpr uint64_t kSystemCall = 0x050f;  // the instruction, low byte first
+[[maybe_unused]] constexpr uint64_t kTwoBytes = 0xffff;
+[[maybe_unused]] constexpr int kCallStop = SIGTRAP | 0x80;
 
 [[noreturn]] void fail_ended(int pid) {
   throw host::Error(fmt::format("process {} has ended", pid));
@@ -48,6 +48,8 @@ void poke(const LiveTarget& target, uint64_t address, uint64_t word) {
   throw host::Error(fmt::format("the memory of process {} cannot be written at {:#x}: {}",
                                 target.pid(), address, std::strerror(errno)));
 }
+
+#if defined(__x86_64__)
 
 InjectedCalls::InjectedCalls(const LiveTarget& target, uint64_t room)
     : target_(target), room_(room) {
@@ -126,5 +128,20 @@ InjectedCalls::~InjectedCalls() {
   ptrace(PTRACE_SETSIGMASK, thread_, sizeof signals_, &signals_);
   ptrace(PTRACE_SETOPTIONS, thread_, nullptr, 0L);
 }
+
+#else
+
+InjectedCalls::InjectedCalls(const LiveTarget& target, uint64_t room)
+    : target_(target), room_(room) {
+  throw host::Error("a process that runs already can be recorded on x86-64 only");
+}
+
+InjectedCalls::~InjectedCalls() = default;
+
+int64_t InjectedCalls::call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) {
+  return -ENOSYS;
+}
+
+#endif
 
 }  // namespace tide::walk

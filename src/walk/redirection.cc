@@ -160,6 +160,13 @@ void Redirection::begin(Attachment attachment) {
                       "else may have redirected it",
                       target_.name(), entry));
     }
+    // Not in a library that was optimised: there no first instruction is so short.
+    for (const Thread& thread : target_.threads()) {
+      if (thread.instruction == entry + 1) {
+        throw host::Error(fmt::format("{}: thread {} stands where a function begins; try again",
+                                      target_.name(), thread.id));
+      }
+    }
     poke(target_, at + offsetof(EntryRow, saved), before);
     poke(target_, at + offsetof(EntryRow, saved) + kWord, peek(target_, entry));
   }

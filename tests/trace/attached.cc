@@ -1,11 +1,13 @@
-// A program that is recorded while it runs: threads that allocate at random when standard input says
-// so, and count what they do. Nothing else of it allocates.
+// A program that is recorded while it runs: threads that allocate at random when standard input
+// says so, and count what they do. Nothing else of it allocates.
 //
 //   work N    each thread makes N calls; prints what has been done since the last "count"
 //   count     forget what has been done; blocks stay
 //   spin      the threads work until "stop"
 //   fork N    a child makes N times malloc and free; prints its number
+//   leave     the same without an end
 //   throw     operator new fails, by an exception
+//   exec      begins anew, without an answer
 //   quit
 //
 // A line of JSON answers each.
@@ -21,15 +23,26 @@
 #include <cstring>
 #include <new>
 
-extern "C" void free_sized(void*, size_t) __attribute__((weak));
-
 namespace {
 
-enum Call { kMalloc, kCalloc, kRealloc, kFree, kAligned, kPosix, kNew, kNewArray, kNewForm,
-            kDelete, kDeleteArray, kDeleteForm, kCalls };
-const char* const kNames[kCalls] = {"malloc", "calloc", "realloc", "free", "aligned_alloc",
-                                    "posix_memalign", "new", "new[]", "new (form)", "delete",
-                                    "delete[]", "delete (form)"};
+enum Call {
+  kMalloc,
+  kCalloc,
+  kRealloc,
+  kFree,
+  kAligned,
+  kPosix,
+  kNew,
+  kNewArray,
+  kNewForm,
+  kDelete,
+  kDeleteArray,
+  kDeleteForm,
+  kCalls
+};
+const char* const kNames[kCalls] = {"malloc",        "calloc",         "realloc",  "free",
+                                    "aligned_alloc", "posix_memalign", "new",      "new[]",
+                                    "new (form)",    "delete",         "delete[]", "delete (form)"};
 enum Kind : uint8_t { kByMalloc, kByNew, kByNewArray, kByNewForm };
 
 constexpr int kMostThreads = 16;
@@ -64,7 +77,7 @@ size_t size_for(uint64_t random) {
   return random % 16 == 0 ? random % 20000 : random % 600;
 }
 
-void give_back(Worker& worker, Slot& slot, uint64_t random) {
+void give_back(Worker& worker, Slot& slot) {
   switch (slot.kind) {
     case kByMalloc:
       ++worker.counts[kFree];
@@ -80,10 +93,9 @@ void give_back(Worker& worker, Slot& slot, uint64_t random) {
       break;
     case kByNewForm:
       ++worker.counts[kDeleteForm];
-      ::operator delete(slot.block, std::align_val_t{64});
+      ::operator delete (slot.block, std::align_val_t{64});
       break;
   }
-  (void)random;
   slot.block = nullptr;
 }
 
@@ -115,7 +127,7 @@ void take(Worker& worker, Slot& slot, uint64_t random) {
       break;
     case 5:
       ++worker.counts[kNewForm];
-      slot.block = ::operator new(bytes, std::align_val_t{64});
+      slot.block = ::operator new (bytes, std::align_val_t{64});
       slot.kind = kByNewForm;
       break;
     default:
@@ -138,7 +150,7 @@ void step(Worker& worker) {
     if (slot.block == nullptr) abort();
     return;
   }
-  give_back(worker, slot, random);
+  give_back(worker, slot);
 }
 
 void* run(void* argument) {
@@ -193,14 +205,14 @@ bool read_line(char* line, size_t most) {
 void fork_child(long count) {
   const pid_t child = fork();
   if (child == 0) {
-    for (long i = 0; i < count; ++i) {
+    for (long i = 0; i < count || count == 0; ++i) {
       void* volatile p = malloc(static_cast<size_t>(i % 900));
       free(p);
     }
     _exit(0);
   }
   int status = 0;
-  waitpid(child, &status, 0);
+  if (count != 0) waitpid(child, &status, 0);
   char text[64];
   say(text, static_cast<size_t>(snprintf(text, sizeof text, "{\"child\":%d,\"status\":%d}\n",
                                          static_cast<int>(child), status)));
@@ -209,7 +221,7 @@ void fork_child(long count) {
 void fail_by_exception() {
   bool was_caught = false;
   try {
-    void* volatile p = ::operator new(size_t{1} << 60);
+    void* volatile p = ::operator new (size_t{1} << 60);
     ::operator delete(p);
   } catch (const std::bad_alloc&) {
     was_caught = true;
@@ -250,8 +262,13 @@ int main(int count, char** arguments) {
       tell();
     } else if (strncmp(line, "fork ", 5) == 0) {
       fork_child(atol(line + 5));
+    } else if (strcmp(line, "leave") == 0) {
+      fork_child(0);
     } else if (strcmp(line, "throw") == 0) {
       fail_by_exception();
+    } else if (strcmp(line, "exec") == 0) {
+      execv("/proc/self/exe", arguments);
+      return 5;
     } else if (strcmp(line, "quit") == 0) {
       return 0;
     } else {
