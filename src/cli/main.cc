@@ -19,6 +19,9 @@ namespace {
 constexpr std::array kCommands = {
     &kRunCommand,     &kTraceCommand, &kInfoCommand,   &kConvertCommand, &kReplayCommand,
     &kCompareCommand, &kTopCommand,   &kDoctorCommand, &kHeapCommand,    &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand,     &kTraceCommand,  &kInfoCommand,
+                                  &kConvertCommand, &kReportCommand, &kTopCommand,
+                                  &kDoctorCommand,  &kHeapCommand,   &kEnvCommand};
 
 std::string overview() {
   std::string text =

@@ -5,13 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "host/number_text.h"
+
 namespace tide::cli {
 
-// "1,234,567".
-std::string grouped(uint64_t number);
-
-// "850 ns", "12.3 ms", "2 min 5 s".
-std::string duration_text(uint64_t ns);
+using host::duration_text;
+using host::grouped;
 
 struct Bar {
   std::string name;

@@ -1,0 +1,93 @@
+// What the plots' options share.
+var tide = tide || {};
+tide.options = tide.options || {};
+
+tide.common = (function () {
+  'use strict';
+
+  function axis(look, unit, more) {
+    var made = {
+      type: 'value',
+      axisLine: { show: true, lineStyle: { color: look.line } },
+      axisTick: { show: false },
+      splitLine: { lineStyle: { color: look.grid } },
+      axisLabel: { color: look.muted, fontSize: 12, hideOverlap: true, formatter: function (v) { return tide.format(v, unit); } },
+      nameTextStyle: { color: look.muted, fontSize: 12 },
+      axisPointer: { label: { formatter: function (p) { return tide.format(p.value, unit); } } }
+    };
+    for (var key in more) made[key] = more[key];
+    return made;
+  }
+
+  // Ticks of bytes at powers of two, and ends at ticks: ECharts knows decimal ones only.
+  function roundBytes(axis, unit, from, to) {
+    if (unit !== 'bytes' || !(to > from)) return;
+    var raw = (to - from) / 5, step = Math.pow(2, Math.floor(Math.log(raw) / Math.LN2));
+    if (raw / step > 1.4) step *= 2;
+    step = Math.max(1, step);
+    axis.interval = step;
+    axis.min = Math.floor(from / step) * step;
+    axis.max = Math.ceil(to / step) * step;
+  }
+
+  function tooltip(look, more) {
+    var made = {
+      confine: true,
+      backgroundColor: look.surface,
+      borderColor: look.line,
+      textStyle: { color: look.text, fontSize: 13 },
+      extraCssText: 'max-width:min(34rem,80vw);white-space:normal;'
+    };
+    for (var key in more) made[key] = more[key];
+    return made;
+  }
+
+  function escaped(text) {
+    return String(text).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
+  }
+
+  // Rows of a tooltip; names come from inputs, so they are escaped.
+  function rows(head, pairs) {
+    var html = head ? '<div style="margin-bottom:.25em"><b>' + escaped(head) + '</b></div>' : '';
+    pairs.forEach(function (pair) {
+      html += '<div style="display:flex;gap:1.5em;justify-content:space-between"><span>' +
+        (pair.marker || '') + escaped(pair[0]) + '</span><b style="font-variant-numeric:tabular-nums">' +
+        escaped(pair[1]) + '</b></div>';
+    });
+    return html;
+  }
+
+  function base(look, plot) {
+    return {
+      animation: false,
+      backgroundColor: look.interactive ? 'transparent' : look.surface,
+      textStyle: { fontFamily: 'system-ui, Segoe UI, Roboto, DejaVu Sans, Arial, sans-serif', color: look.text },
+      title: look.interactive ? undefined : {
+        text: plot.title + (plot.view ? ': ' + plot.view : ''), left: 12, top: 8,
+        textStyle: { color: look.text, fontSize: 16, fontWeight: 600 }
+      }
+    };
+  }
+
+  function legend(look, names) {
+    return {
+      type: 'scroll', top: look.interactive ? 2 : 36, left: 8, right: 96, data: names,
+      textStyle: { color: look.text, fontSize: 13 }, inactiveColor: look.line,
+      pageTextStyle: { color: look.muted }, pageIconColor: look.strong, itemWidth: 20, itemHeight: 10, itemGap: look.interactive ? 10 : 18,
+      icon: 'roundRect'
+    };
+  }
+
+  function toolbox(look, features) {
+    return {
+      show: look.interactive, right: 4, top: 0, itemSize: 15, feature: features,
+      iconStyle: { borderColor: look.muted }, emphasis: { iconStyle: { borderColor: look.strong } }
+    };
+  }
+
+  return {
+    axis: axis, roundBytes: roundBytes, tooltip: tooltip, rows: rows, base: base, legend: legend,
+    toolbox: toolbox, escaped: escaped,
+    top: function (look, extra) { return (look.interactive ? 36 : 72) + (extra || 0); }
+  };
+})();

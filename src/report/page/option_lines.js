@@ -1,0 +1,78 @@
+// Curves over a common axis: memory over time, latency by rank.
+var tide = tide || {};
+tide.options = tide.options || {};
+
+tide.options.lines = function (plot, look) {
+  'use strict';
+  var common = tide.common;
+  var low = Infinity, high = -Infinity, top = 0;
+  plot.series.forEach(function (s) {
+    s.points.forEach(function (p) {
+      low = Math.min(low, p[0]);
+      high = Math.max(high, p[0]);
+      top = Math.max(top, p[1]);
+    });
+  });
+  var series = plot.series.map(function (s, i) {
+    var made = {
+      name: s.name, type: 'line', showSymbol: s.points.length < 3, symbolSize: 5,
+      step: s.step ? 'end' : false,
+      data: s.points, color: tide.looks.color(look, s.color),
+      lineStyle: { width: s.thin ? 1.5 : 2, type: s.dash || 'solid' },
+      areaStyle: s.fill ? { opacity: look.dark ? 0.16 : 0.1 } : undefined,
+      emphasis: { focus: look.interactive ? 'series' : 'none' },
+      z: s.dash ? 2 : 3
+    };
+    if (i === 0 && plot.marks && plot.marks.length) {
+      made.markLine = {
+        symbol: 'none', silent: false, lineStyle: { color: look.muted, type: 'dotted' },
+        label: { color: look.muted, formatter: function (m) { return m.name; }, position: 'insideEndTop', rotate: 0 },
+        data: plot.marks.map(function (m) { return { xAxis: m.x, name: m.text }; })
+      };
+    }
+    return made;
+  });
+  var selected = {};
+  plot.series.forEach(function (s) { selected[s.name] = !s.hidden; });
+  var option = common.base(look, plot);
+  option.legend = common.legend(look, plot.series.map(function (s) { return s.name; }));
+  option.legend.selected = selected;
+  option.grid = { left: 12, right: 24, top: common.top(look, plot.y.name ? 22 : 0), bottom: plot.zoom && look.interactive ? 74 : 34, containLabel: true };
+  option.xAxis = common.axis(look, plot.x.unit, {
+    type: plot.x.log ? 'log' : 'value', name: plot.x.name, nameLocation: 'middle', nameGap: 28,
+    min: isFinite(low) ? low : 0, max: isFinite(high) && high > low ? high : undefined, splitLine: { show: false }
+  });
+  option.yAxis = common.axis(look, plot.y.unit, {
+    type: plot.y.log ? 'log' : 'value', name: plot.y.name, nameLocation: 'end',
+    nameTextStyle: { color: look.muted, align: 'left', fontSize: 12 }
+  });
+  if (!plot.y.log) common.roundBytes(option.yAxis, plot.y.unit, 0, top);
+  option.tooltip = common.tooltip(look, {
+    trigger: 'axis',
+    formatter: function (items) {
+      if (!items.length) return '';
+      return common.rows(tide.format(items[0].axisValue, plot.x.unit), items.map(function (item) {
+        var row = [item.seriesName, tide.format(item.value[1], plot.y.unit)];
+        row.marker = item.marker;
+        return row;
+      }));
+    }
+  });
+  if (plot.zoom && look.interactive) {
+    option.dataZoom = [
+      { type: 'inside', zoomOnMouseWheel: 'ctrl', moveOnMouseMove: false, moveOnMouseWheel: false, filterMode: 'none' },
+      { type: 'slider', height: 22, bottom: 10, filterMode: 'none', borderColor: look.line,
+        textStyle: { color: look.muted }, fillerColor: look.dark ? 'rgba(76,195,214,.16)' : 'rgba(11,114,133,.12)',
+        dataBackground: { lineStyle: { color: look.muted }, areaStyle: { color: look.line } },
+        labelFormatter: function (v) { return tide.format(v, plot.x.unit); } }
+    ];
+    option.toolbox = common.toolbox(look, {
+      dataZoom: { yAxisIndex: 'none', title: { zoom: 'Drag to zoom', back: 'Zoom back' } },
+      restore: { title: 'Show all' }, saveAsImage: { title: 'Save', name: plot.id, backgroundColor: look.surface }
+    });
+  } else {
+    option.toolbox = common.toolbox(look, { saveAsImage: { title: 'Save', name: plot.id, backgroundColor: look.surface } });
+  }
+  option.series = series;
+  return option;
+};

@@ -1,0 +1,89 @@
+// Plots in the page: made when they come into sight, drawn again when width or colours change.
+var tide = tide || {};
+
+tide.plots = (function () {
+  'use strict';
+  var element = tide.element;
+  var all = [];
+
+  function Plot(spec, box) {
+    this.spec = spec;
+    this.box = box;
+    this.view = spec.first || 0;
+    this.chart = null;
+  }
+  // What is drawn: the plot with the fields of its chosen view on top.
+  Plot.prototype.shown = function () {
+    var spec = this.spec, made = {}, key;
+    for (key in spec) made[key] = spec[key];
+    if (spec.views && spec.type !== 'flame') for (key in spec.views[this.view]) if (key !== 'name') made[key] = spec.views[this.view][key];
+    return made;
+  };
+  Plot.prototype.option = function () { return tide.options[this.spec.type](this.shown(), tide.scheme.look()); };
+  Plot.prototype.draw = function () {
+    if (!this.chart) {
+      this.chart = echarts.init(this.box, null, { renderer: this.spec.type === 'heat' || this.spec.type === 'flame' ? 'canvas' : 'svg' });
+    }
+    this.chart.setOption(this.option(), true);
+  };
+  Plot.prototype.redraw = function () { if (this.chart) this.draw(); };
+
+  var seen = 'IntersectionObserver' in window ? new IntersectionObserver(function (entries) {
+    entries.forEach(function (entry) {
+      if (!entry.isIntersecting) return;
+      seen.unobserve(entry.target);
+      entry.target.tidePlot.draw();
+    });
+  }, { rootMargin: '600px' }) : null;
+  var resized = new ResizeObserver(function (entries) {
+    entries.forEach(function (entry) {
+      var plot = entry.target.tidePlot;
+      if (plot.chart) plot.chart.resize();
+    });
+  });
+  tide.scheme.changed(function () { all.forEach(function (plot) { plot.redraw(); }); });
+  window.addEventListener('beforeprint', function () {
+    all.forEach(function (plot) { if (!plot.chart) plot.draw(); });
+  });
+
+  function add(plot) {
+    plot.box.tidePlot = plot;
+    all.push(plot);
+    resized.observe(plot.box);
+    if (seen) seen.observe(plot.box); else plot.draw();
+  }
+
+  // A row of buttons, or a list to choose from when they are many.
+  function chooser(names, first, choose) {
+    if (names.length > 5) {
+      var select = element('select', { 'aria-label': 'What is shown', onchange: function () { choose(select.selectedIndex); } },
+        names.map(function (name) { return element('option', { text: name }); }));
+      select.selectedIndex = first;
+      return [select];
+    }
+    var buttons = names.map(function (name, i) {
+      return element('button', {
+        type: 'button', text: name, 'aria-pressed': String(i === first), onclick: function () {
+          buttons.forEach(function (button, j) { button.setAttribute('aria-pressed', String(i === j)); });
+          choose(i);
+        }
+      });
+    });
+    return buttons;
+  }
+
+  function make(spec) {
+    var box = element('div', { 'class': 'plot', role: 'img', 'aria-label': spec.title + '. ' + (spec.how || '') });
+    if (spec.rows) box.style.height = Math.max(15, 8 + spec.rows.length * 1.15) + 'rem';
+    if (spec.sideways) box.style.height = Math.max(9, 5 + spec.categories.length * 2.2) + 'rem';
+    var plot = new Plot(spec, box);
+    add(plot);
+    if (!spec.views) return [box];
+    return [element('div', { 'class': 'tools' }, chooser(spec.views.map(function (v) { return v.name; }), plot.view, function (i) {
+      plot.view = i;
+      plot.redraw();
+    })), box];
+  }
+
+  return { make: make, add: add, Plot: Plot, chooser: chooser };
+})();

@@ -1,0 +1,16 @@
+// Profiles as sections of the page.
+#pragma once
+
+#include <string>
+
+#include "report/parts.h"
+#include "report/pprof_file.h"
+
+namespace tide::report {
+
+Section profile_section(const std::string& id, const std::string& name, const Profile& profile);
+
+// The functions with most of a view by themselves, as a table.
+Json function_table(const Caption& caption, const FlameTree& tree);
+
+}  // namespace tide::report

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""tide report on every kind of input: what is in the page's data, the SVG files, the errors."""
+
+import json
+import pathlib
+import tempfile
+import xml.etree.ElementTree
+
+import inputs
+from inputs import check, data_of, report, tide
+
+
+def item(data, ending):
+    found = [i for s in data["sections"] for i in s["items"] if i["id"].endswith(ending)]
+    check(found, f"no item {ending}: {[i['id'] for s in data['sections'] for i in s['items']]}")
+    return found[0]
+
+
+def traces(folder):
+    source = inputs.trace(folder / "t", 3)
+    known = json.loads(tide("info", "--json", source).stdout)
+    page = folder / "trace.html"
+    report(source, "-o", page)
+    data = data_of(page)
+    check(page.stat().st_size < 5_000_000, "the page is too large")
+    facts = {name: value for name, value, _ in data["sections"][0]["facts"]}
+    check(facts["peak, live"] == known["peak"]["bytes"], f"peak {facts}")
+    check(facts["left at the end"] == known["leaked_bytes"], f"left {facts}")
+    check(facts["allocations"] == known["allocations"], f"allocations {facts}")
+    live = item(data, "-memory")["series"][0]["points"]
+    check(len(live) <= 2000, f"{len(live)} points")
+    # Points have four significant figures.
+    highest = max(point[1] for point in live)
+    check(abs(highest - known["peak"]["bytes"]) <= highest / 1000, f"highest {highest}")
+    sizes = sum(item(data, "-sizes")["series"][0]["values"])
+    check(abs(sizes - known["allocations"]) <= known["allocations"] / 100, f"sizes {sizes}")
+    made = sum(cell[2] for cell in item(data, "-sizes-over-time")["views"][1]["cells"])
+    check(abs(made - known["allocations"]) <= known["allocations"] / 100, f"heat map {made}")
+    return source
+
+
+def others(folder, source):
+    workload = inputs.converted(source, folder / "w.tidew")
+    page = folder / "all.html"
+    replay = inputs.replay(folder / "r.json")
+    profile = inputs.converted(source, folder / "p.pb.gz")
+    report(source, replay, workload, profile, "-o", page)
+    data = data_of(page)
+    kinds = [section["kind"] for section in data["sections"]]
+    check(kinds == ["Trace", "Replay", "Workload", "Profile", "Origin"], f"kinds {kinds}")
+    runs = item(data, "-figures")["rows"]
+    check([row[0] for row in runs] == ["tide", "glibc", "jemalloc", "mimalloc", "tcmalloc", "brittle"],
+          f"runs {runs}")
+    points = {p["name"]: p["front"] for p in item(data, "-pareto")["points"]}
+    check(points["tide"] and not points["glibc"] and "brittle" not in points, f"front {points}")
+    said = "\n".join(data["answer"])
+    check("tide is fastest" in said and "brittle did not finish: crashed: SIGSEGV" in said, said)
+    check("3 GHz" in json.dumps(item(data, "origin-inputs")), "no machine")
+    check("--reps 3" in json.dumps(item(data, "origin-commands")), "no command line")
+    from_trace, from_workload = (next(s for s in data["sections"] if s["kind"] == kind)
+                                 for kind in ("Trace", "Workload"))
+    peaks = [{n: v for n, v, _ in s["facts"]}["peak, live"] for s in (from_trace, from_workload)]
+    check(peaks[0] == peaks[1], f"peaks {peaks}")
+    plots = folder / "plots"
+    report(replay, "--svg", plots)
+    names = sorted(path.name for path in plots.iterdir())
+    check(any("pareto" in name for name in names) and any("memory-rss" in n for n in names), f"{names}")
+    for path in plots.iterdir():
+        root = xml.etree.ElementTree.parse(path).getroot()
+        check(root.tag.endswith("svg") and len(list(root.iter())) > 10, f"{path} is nearly empty")
+
+
+def differences(folder, source):
+    other = inputs.trace(folder / "t2", 4, events=30_000)
+    page = folder / "difference.html"
+    report(source, other, "-o", page)
+    section = data_of(page)["sections"][0]
+    check(section["kind"] == "Difference", section["kind"])
+    rows = {row[0]: row for row in section["items"][0]["rows"]}
+    known = [json.loads(tide("info", "--json", path).stdout)["allocations"] for path in (source, other)]
+    check([rows["allocations"][1][0], rows["allocations"][2][0]] == known, f"{rows['allocations']}")
+    before = inputs.replay(folder / "before.json", crashed=False)
+    after = inputs.replay(folder / "after.json", crashed=False, scale=1.5)
+    report(before, after, "-o", page)
+    data = data_of(page)
+    check("wall time +50.0 %, max RSS no difference" in " ".join(data["answer"]), f"{data['answer']}")
+
+
+def errors(folder):
+    def refused(content, *words):
+        path = folder / "bad"
+        path.write_bytes(content)
+        run = tide("report", path, "-o", folder / "bad.html")
+        check(run.returncode == 1, f"{content[:20]}: exit {run.returncode}")
+        check(run.stderr.count("\n") == 1 and all(w in run.stderr for w in words), run.stderr)
+        check(not (folder / "bad.html").exists(), "a page in spite of an error")
+
+    refused(b"", "is empty")
+    refused(b"hello, world\n" * 10, "is no trace, replay, workload, profile or core")
+    refused(b'{"tide_replay": 1, "runs": [', "is damaged")
+    refused(b'{"tide_replay": 1, "runs": []}', "has no run")
+    refused(b'{"tide_replay": 7, "runs": []}', "another version")
+    refused(b'{"tide_replay": 1, "runs": [7]}', "is damaged")
+    refused(b"\x0a\x04\x08\x01\x10\x02\x12\xff\xff\x03", "is damaged")
+    missing = tide("report", folder / "nowhere", "-o", folder / "x.html")
+    check(missing.returncode == 1 and "cannot be opened" in missing.stderr, missing.stderr)
+    for arguments in ((), (folder / "bad",)):
+        run = tide("report", *arguments)
+        check(run.returncode == 2 and "tide report --help" in run.stderr, run.stderr)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        source = traces(folder)
+        others(folder, source)
+        differences(folder, source)
+        errors(folder)
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
