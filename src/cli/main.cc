@@ -17,11 +17,9 @@ namespace tide::cli {
 namespace {
 
 constexpr std::array kCommands = {
-    &kRunCommand,     &kTraceCommand, &kInfoCommand,   &kConvertCommand, &kReplayCommand,
-    &kCompareCommand, &kTopCommand,   &kDoctorCommand, &kHeapCommand,    &kEnvCommand};
-constexpr std::array kCommands = {&kRunCommand,     &kTraceCommand,  &kInfoCommand,
-                                  &kConvertCommand, &kReportCommand, &kTopCommand,
-                                  &kDoctorCommand,  &kHeapCommand,   &kEnvCommand};
+    &kRunCommand,    &kTraceCommand,   &kInfoCommand, &kConvertCommand, &kReplayCommand,
+    &kReportCommand, &kCompareCommand, &kTopCommand,  &kDoctorCommand,  &kHeapCommand,
+    &kEnvCommand};
 
 std::string overview() {
   std::string text =
