@@ -55,6 +55,7 @@ bool ThreadEvents::open_next() {
     try {
       file_.read(*chunk_, stored_);
       if (!decoder_) decoder_ = std::make_unique<ChunkDecoder>();
+      records_.resize(kAtOnce);
       decoder_->open(chunk_->head, stored_);
       return true;
     } catch (const host::Error& error) {
@@ -64,6 +65,7 @@ bool ThreadEvents::open_next() {
   chunk_ = nullptr;
   decoder_.reset();
   stored_ = {};
+  records_ = {};
   return false;
 }
 

@@ -1,7 +1,6 @@
 // The events of one thread of a recorded process, in its own order: a chunk at a time is in memory.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -73,7 +72,7 @@ class ThreadEvents : public ThreadStream {
   uint32_t next_sequence_ = 0;
   bool has_all_stacks_ = true;
   uint64_t records_read_ = 0;
-  std::array<format::Record, kAtOnce> records_;
+  std::vector<format::Record> records_;  // while there is a chunk
   size_t at_ = 0;
   size_t count_ = 0;
   std::optional<host::Error> fault_;        // behind these records
