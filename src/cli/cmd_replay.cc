@@ -25,17 +25,16 @@ namespace {
 constexpr HelpText kHelp = {
     "  tide replay job.tidew\n"
     "  tide replay job.tidew --with glibc,tide,mine=./libmine.so --reps 10\n"
-    "  tide replay job.tidew --with tide --sweep decay_ms=0,1000,10000\n",
+    "  tide replay job.tidew --with tide --sweep purge_delay=8ms,1s,10s\n",
     "tide replay [OPTIONS] WORKLOAD",
     "Does the calls of a recorded program again, with its threads and in its order, on each\n"
     "allocator of a list, and shows their time, latencies and memory side by side. Each allocator\n"
-    "gets a process of its own for each repetition; what the replayer costs itself is measured "
-    "and\n"
-    "taken off. Workloads are made by tide convert.\n",
+    "gets a process of its own for each repetition; what the replayer costs is measured and taken\n"
+    "off. Workloads are made by tide convert.\n",
     "An allocator is NAME, NAME=PATH of a library, and may have options behind it, each after a\n"
-    "colon: glibc:arena_max=1, tide:decay_ms=0, jemalloc:dirty_decay_ms=0, or a variable of the\n"
-    "environment in capitals: mine=./libmine.so:MINE_DEBUG=1. Known names: tide, glibc, jemalloc,\n"
-    "mimalloc, tcmalloc, tbbmalloc, scudo. Without --with: all of those that are installed.\n"
+    "colon: glibc:arena_max=1, tide:purge_delay=8ms, jemalloc:dirty_decay_ms=0, or a variable of\n"
+    "the environment in capitals: mine=./libmine.so:MINE_DEBUG=1. Known names: tide, glibc,\n"
+    "jemalloc, mimalloc, tcmalloc, tbbmalloc, scudo. Without --with: all that are installed.\n"
     "An allocator that crashes, hangs or has no memory is a result, and the others go on.\n"};
 
 // As a shell takes it.

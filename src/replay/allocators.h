@@ -12,7 +12,7 @@ namespace tide::replay {
 
 struct Allocator {
   std::string name;
-  std::string label;    // the name with the options: "tide decay_ms=0"
+  std::string label;    // the name with the options: "tide purge_delay=8ms"
   std::string library;  // absolute; empty: the C library's own malloc
   std::vector<std::pair<std::string, std::string>> options;    // as they were given
   std::vector<std::pair<std::string, std::string>> variables;  // of the environment
