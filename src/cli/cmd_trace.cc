@@ -7,6 +7,7 @@
 #include <map>
 
 #include "cli/command.h"
+#include "cli/process_number.h"
 #include "cli/trace_control.h"
 #include "cli/trace_options.h"
 #include "host/error.h"
@@ -78,7 +79,7 @@ uint64_t size_of(std::string_view option, const std::string& text) {
 struct Texts {
   std::string stacks = "none";
   std::string when_full = "wait";
-  std::string buffer, most, time;
+  std::string buffer, most, time, process;
   uint32_t port = 0;
   bool has_no_usable = false;
   bool has_no_system_calls = false;
@@ -113,9 +114,8 @@ void add_options(VerbParser& parser, TraceOptions& options, Texts& texts) {
   parser.add_option("--max-size", texts.most, "End the trace when it is so large")
       ->type_name("SIZE");
   parser.add_option("--for", texts.time, "End the trace after that time")->type_name("TIME");
-  parser.add_option("--pid", options.process, "Record a process that runs on Tide already")
-      ->type_name("PID")
-      ->check(CLI::PositiveNumber);
+  parser.add_option("--pid", texts.process, "Record a process that runs on Tide already")
+      ->type_name("PID");
   parser.add_flag("--no-live", options.has_no_live,
                   "With --pid: leave out the blocks that are there already");
   parser.add_flag("--repair", options.repairs,
@@ -148,6 +148,7 @@ void read_texts(const Texts& texts, TraceOptions& options) {
   options.arena.has_system_calls = !texts.has_no_system_calls;
   if (!texts.buffer.empty()) options.arena.bytes = size_of("--buffer", texts.buffer);
   if (!texts.most.empty()) options.most_bytes = size_of("--max-size", texts.most);
+  if (!texts.process.empty()) options.process = parse_process_number("trace", texts.process);
   if (!texts.time.empty()) {
     options.seconds =
         with_unit("--for", texts.time, {{"", 1}, {"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}});

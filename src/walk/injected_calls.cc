@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 #include <cstring>
@@ -12,16 +11,8 @@
 namespace tide::walk {
 namespace {
 
-[[maybe_unused]] constexpr uint64_t kSystemCall = 0x050f;  // the instruction, low byte first
-[[maybe_unused]] constexpr uint64_t kTwoBytes = 0xffff;
-[[maybe_unused]] constexpr int kCallStop = SIGTRAP | 0x80;
-
-[[noreturn]] void fail_ended(int pid) {
-  throw host::Error(fmt::format("process {} has ended", pid));
-}
-
 int any_thread(const LiveTarget& target) {
-  if (target.threads().empty()) fail_ended(target.pid());
+  if (target.threads().empty()) fail_ended(target);
   return target.threads().front().id;
 }
 
@@ -29,10 +20,14 @@ void* as_pointer(uint64_t value) { return reinterpret_cast<void*>(value); }
 
 }  // namespace
 
+void fail_ended(const LiveTarget& target) {
+  throw host::Error(fmt::format("process {} has ended", target.pid()));
+}
+
 uint64_t peek(const LiveTarget& target, uint64_t address) {
   errno = 0;
   const long word = ptrace(PTRACE_PEEKDATA, any_thread(target), as_pointer(address), nullptr);
-  if (word == -1 && errno == ESRCH) fail_ended(target.pid());
+  if (word == -1 && errno == ESRCH) fail_ended(target);
   if (word == -1 && errno != 0) {
     throw host::Error(fmt::format("the memory of process {} cannot be read at {:#x}: {}",
                                   target.pid(), address, std::strerror(errno)));
@@ -44,104 +39,9 @@ void poke(const LiveTarget& target, uint64_t address, uint64_t word) {
   if (ptrace(PTRACE_POKEDATA, any_thread(target), as_pointer(address), as_pointer(word)) == 0) {
     return;
   }
-  if (errno == ESRCH) fail_ended(target.pid());
+  if (errno == ESRCH) fail_ended(target);
   throw host::Error(fmt::format("the memory of process {} cannot be written at {:#x}: {}",
                                 target.pid(), address, std::strerror(errno)));
 }
-
-#if defined(__x86_64__)
-
-InjectedCalls::InjectedCalls(const LiveTarget& target, uint64_t room)
-    : target_(target), room_(room) {
-  choose_thread();
-  code_ = peek(target_, room_);
-  const uint64_t all = ~uint64_t{0};
-  if (ptrace(PTRACE_GETSIGMASK, thread_, sizeof signals_, &signals_) != 0 ||
-      ptrace(PTRACE_SETSIGMASK, thread_, sizeof all, &all) != 0) {
-    fail_ended(target_.pid());
-  }
-  // A sandbox may end the process for a call that it does not know; where we may, it looks away.
-  constexpr long kOptions = PTRACE_O_TRACESYSGOOD;
-  if (ptrace(PTRACE_SETOPTIONS, thread_, nullptr, kOptions | PTRACE_O_SUSPEND_SECCOMP) != 0) {
-    ptrace(PTRACE_SETOPTIONS, thread_, nullptr, kOptions);
-  }
-  poke(target_, room_, (code_ & ~kTwoBytes) | kSystemCall);
-}
-
-// One that waits in the kernel is in no sequence of instructions that must not be interrupted.
-void InjectedCalls::choose_thread() {
-  for (const Thread& thread : target_.threads()) {
-    user_regs_struct registers;
-    if (ptrace(PTRACE_GETREGS, thread.id, nullptr, &registers) != 0) continue;
-    const bool waits = static_cast<int64_t>(registers.orig_rax) >= 0;
-    if (thread_ != 0 && !waits) continue;
-    thread_ = thread.id;
-    registers_ = registers;
-    if (waits) return;
-  }
-  if (thread_ == 0) fail_ended(target_.pid());
-}
-
-// Until the thread stops again.
-void InjectedCalls::go_on(int request) {
-  int status = 0;
-  if (ptrace(static_cast<__ptrace_request>(request), thread_, nullptr, nullptr) != 0) {
-    fail_ended(target_.pid());
-  }
-  while (waitpid(thread_, &status, __WALL) < 0) {
-    if (errno != EINTR) fail_ended(target_.pid());
-  }
-  if (!WIFSTOPPED(status)) fail_ended(target_.pid());
-  // Somebody stops the process (SIGSTOP): that holds when we are gone.
-  if (request == PTRACE_SYSCALL && WSTOPSIG(status) != kCallStop) go_on(request);
-}
-
-int64_t InjectedCalls::call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
-                            uint64_t e, uint64_t f) {
-  user_regs_struct registers = registers_;
-  registers.rip = room_;
-  registers.rax = number;
-  registers.orig_rax = ~uint64_t{0};  // no call that was interrupted begins anew now
-  registers.rdi = a;
-  registers.rsi = b;
-  registers.rdx = c;
-  registers.r10 = d;
-  registers.r8 = e;
-  registers.r9 = f;
-  if (ptrace(PTRACE_SETREGS, thread_, nullptr, &registers) != 0) fail_ended(target_.pid());
-  go_on(PTRACE_SYSCALL);
-  go_on(PTRACE_SYSCALL);
-  if (ptrace(PTRACE_GETREGS, thread_, nullptr, &registers) != 0) fail_ended(target_.pid());
-  return static_cast<int64_t>(registers.rax);
-}
-
-InjectedCalls::~InjectedCalls() {
-  try {
-    poke(target_, room_, code_);
-    // Stopped as it was found: only from there the kernel begins an interrupted call anew.
-    ptrace(PTRACE_INTERRUPT, thread_, nullptr, nullptr);
-    go_on(PTRACE_CONT);
-  } catch (const host::Error&) {
-    return;  // the process has ended
-  }
-  ptrace(PTRACE_SETREGS, thread_, nullptr, &registers_);
-  ptrace(PTRACE_SETSIGMASK, thread_, sizeof signals_, &signals_);
-  ptrace(PTRACE_SETOPTIONS, thread_, nullptr, 0L);
-}
-
-#else
-
-InjectedCalls::InjectedCalls(const LiveTarget& target, uint64_t room)
-    : target_(target), room_(room) {
-  throw host::Error("a process that runs already can be recorded on x86-64 only");
-}
-
-InjectedCalls::~InjectedCalls() = default;
-
-int64_t InjectedCalls::call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) {
-  return -ENOSYS;
-}
-
-#endif
 
 }  // namespace tide::walk

@@ -14,6 +14,8 @@ namespace tide::walk {
 uint64_t peek(const LiveTarget& target, uint64_t address);
 void poke(const LiveTarget& target, uint64_t address, uint64_t word);
 
+[[noreturn]] void fail_ended(const LiveTarget& target);
+
 class InjectedCalls {
  public:
   // `room`: 8 aligned bytes in code that nobody executes. Throws host::Error.

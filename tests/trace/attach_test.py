@@ -328,7 +328,7 @@ class Attach(unittest.TestCase):
 
     def test_bad_input(self):
         self.refused(1 << 30, r"there is no process")
-        self.refused(2, r"process 2 ")
+        self.refused("x", r"'x' is no process number", status=2)
         elsewhere = self.start("trace_attached", THREADS, False)
         elsewhere.ask("work 10")
         self.refused(elsewhere.pid, r"process \d+ does not run on Tide; start it with 'tide run'")
