@@ -29,6 +29,10 @@ std::string percent(uint64_t part, uint64_t whole) {
                                   100 * static_cast<double>(part) / static_cast<double>(whole));
 }
 
+std::string blocks_text(uint64_t count) {
+  return fmt::format("{} block{}", grouped(count), count == 1 ? "" : "s");
+}
+
 std::string line(std::string_view name, const std::string& text) {
   return fmt::format("  {:<18} {}\n", name, text);
 }
@@ -175,9 +179,8 @@ std::string stacks_text(const trace::EventSource& source, std::string_view title
   std::string text = fmt::format("\n{}\n", title);
   for (const StackRow& row : rows) {
     const std::vector<std::string> names = stack_names(source, row.stack);
-    text += with_bytes
-                ? fmt::format("  {} in {} blocks\n", byte_text(row.bytes), grouped(row.count))
-                : fmt::format("  {} blocks\n", grouped(row.count));
+    text += with_bytes ? fmt::format("  {} in {}\n", byte_text(row.bytes), blocks_text(row.count))
+                       : fmt::format("  {}\n", blocks_text(row.count));
     for (size_t i = 0; i < std::min(kFramesShown, names.size()); ++i) {
       text += fmt::format("      {}\n", host::printable(names[i]));
     }
@@ -190,12 +193,11 @@ std::string stacks_text(const trace::EventSource& source, std::string_view title
 
 std::string figures_text(const trace::Totals& totals) {
   std::string text;
-  text += line("allocated", fmt::format("{} in {} blocks", byte_text(totals.allocated_bytes),
-                                        grouped(totals.allocations)));
+  text += line("allocated", fmt::format("{} in {}", byte_text(totals.allocated_bytes),
+                                        blocks_text(totals.allocations)));
   if (totals.initial_blocks != 0) {
-    text +=
-        line("live at the start", fmt::format("{} in {} blocks", byte_text(totals.initial_bytes),
-                                              grouped(totals.initial_blocks)));
+    text += line("live at the start", fmt::format("{} in {}", byte_text(totals.initial_bytes),
+                                                  blocks_text(totals.initial_blocks)));
   }
   if (totals.failed_allocations != 0) {
     text += line("failed", grouped(totals.failed_allocations) + " allocations");
@@ -292,6 +294,12 @@ std::string process_text(const TraceFigures& figures, size_t most, const Termina
     text += line("max RSS", rss);
   }
   text += timeline_text(summary.timeline(), summary.memory());
+  text += line(
+      "peak", fmt::format("{} in {}, after {}", byte_text(peak.bytes()), blocks_text(peak.blocks()),
+                          duration_text(peak.time_ns() - summary.begin_ns())));
+  text += line("live at the end", fmt::format("{} in {}", byte_text(totals.leaked_bytes),
+                                              blocks_text(totals.leaked_blocks)));
+  text += timeline_text(summary.timeline());
   text += calls_text(totals);
   text += sizes_text("Sizes of allocations", totals.sizes);
   text += lifetimes_text(totals.lifetimes);
