@@ -56,12 +56,12 @@ def replay_page(browser, page):
     browser.wait(f"{chart}.getOption().yAxis[0].name === 'VmSize'")
     # Sorting, both ways.
     column = "[...document.querySelectorAll('[id$=\"-figures\"] tbody tr')].map(r => r.cells[0].textContent)"
-    press(browser, '[id$="-figures"] th:nth-child(2) button')
+    press(browser, '[id$="-figures"] th:nth-child(3) button')
     first = browser.value(column)
     check(first[0] == "tide" and first[-1] == "brittle", f"by time: {first}")
-    press(browser, '[id$="-figures"] th:nth-child(2) button')
+    press(browser, '[id$="-figures"] th:nth-child(3) button')
     check(browser.value(column)[0] != "tide", "not sorted the other way")
-    check(browser.value("document.querySelector('[id$=\"-figures\"] th:nth-child(2)').ariaSort")
+    check(browser.value("document.querySelector('[id$=\"-figures\"] th:nth-child(3)').ariaSort")
           == "descending", "what is sorted is not said")
     is_quiet(browser)
 

@@ -40,7 +40,7 @@ tide.options.lines = function (plot, look) {
   option.grid = { left: 12, right: 24, top: common.top(look, plot.y.name ? 22 : 0), bottom: plot.zoom && look.interactive ? 74 : 34, containLabel: true };
   option.xAxis = common.axis(look, plot.x.unit, {
     type: plot.x.log ? 'log' : 'value', name: plot.x.name, nameLocation: 'middle', nameGap: 28,
-    min: isFinite(low) ? low : 0, max: isFinite(high) && high > low ? high : undefined, splitLine: { show: false }
+    min: !isFinite(low) || (!plot.x.log && low < high / 20) ? 0 : low, max: isFinite(high) && high > low ? high : undefined, splitLine: { show: false }
   });
   option.yAxis = common.axis(look, plot.y.unit, {
     type: plot.y.log ? 'log' : 'value', name: plot.y.name, nameLocation: 'end',

@@ -4,7 +4,8 @@ var tide = tide || {};
 tide.table = function (spec) {
   'use strict';
   var element = tide.element;
-  var kShown = 15;
+  // Rows of long texts are high.
+  var kShown = spec.columns.some(function (column) { return column.wide; }) ? 8 : 15;
   var rows = spec.rows.slice();
   var sorted = -1, descending = false, isWhole = rows.length <= kShown + 3;
   var body = element('tbody');
@@ -32,7 +33,11 @@ tide.table = function (spec) {
     }
     // A cell may bring its own unit: [value, unit].
     var isOwn = Array.isArray(value);
-    made.appendChild(document.createTextNode(isOwn ? tide.format(value[0], value[1]) : tide.format(value, column.unit)));
+    var text = document.createTextNode(isOwn ? tide.format(value[0], value[1]) : tide.format(value, column.unit));
+    // Two lines of a long text; a click shows the rest.
+    made.appendChild(!column.wide ? text : element('div', {
+      'class': 'clip', title: String(value), onclick: function (event) { event.currentTarget.classList.toggle('clip'); }
+    }, [text]));
     if (typeof value === 'number' && !isText(column)) made.title = String(value);
     return made;
   }
