@@ -277,11 +277,11 @@ std::string process_text(const TraceFigures& figures, size_t most, const Termina
   }
   text += figures_text(totals);
   const trace::Peak& peak = summary.peak();
-  text += line("peak", fmt::format("{} in {} blocks, after {}", byte_text(peak.bytes()),
-                                   grouped(peak.blocks()),
-                                   duration_text(peak.time_ns() - summary.begin_ns())));
-  text += line("live at the end", fmt::format("{} in {} blocks", byte_text(totals.leaked_bytes),
-                                              grouped(totals.leaked_blocks)));
+  text += line(
+      "peak", fmt::format("{} in {}, after {}", byte_text(peak.bytes()), blocks_text(peak.blocks()),
+                          duration_text(peak.time_ns() - summary.begin_ns())));
+  text += line("live at the end", fmt::format("{} in {}", byte_text(totals.leaked_bytes),
+                                              blocks_text(totals.leaked_blocks)));
   if (const trace::MemorySamples& memory = summary.memory(); !memory.empty()) {
     std::string rss = byte_text(memory.rss_max());
     if (peak.bytes() != 0) {
@@ -294,12 +294,6 @@ std::string process_text(const TraceFigures& figures, size_t most, const Termina
     text += line("max RSS", rss);
   }
   text += timeline_text(summary.timeline(), summary.memory());
-  text += line(
-      "peak", fmt::format("{} in {}, after {}", byte_text(peak.bytes()), blocks_text(peak.blocks()),
-                          duration_text(peak.time_ns() - summary.begin_ns())));
-  text += line("live at the end", fmt::format("{} in {}", byte_text(totals.leaked_bytes),
-                                              blocks_text(totals.leaked_blocks)));
-  text += timeline_text(summary.timeline());
   text += calls_text(totals);
   text += sizes_text("Sizes of allocations", totals.sizes);
   text += lifetimes_text(totals.lifetimes);
