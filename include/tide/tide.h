@@ -370,6 +370,29 @@ typedef int (*tide_option_visitor)(const struct tide_option* option, void* argum
 /* Calls `visit` for every option, in the order of the documentation. */
 void tide_option_list(tide_option_visitor visit, void* argument);
 
+/* ------------------------------------------------------------------------------------------------
+ * Profiles: where live memory was allocated, from a sample of the allocations. Off unless the
+ * option profile says otherwise; while it is off it costs nothing. `tide profile` shows them, of a
+ * running process without any of these calls.
+ * --------------------------------------------------------------------------------------------- */
+
+/* Samples allocations from now on, about one in `rate` bytes; 0: as the option profile_rate says.
+   Threads follow at their next call that leaves their cache. Error: EINVAL, `rate` is out of range;
+   ENOTSUP, not in hardened mode. */
+int tide_profile_start(size_t rate) TIDE_NOTHROW;
+
+/* Takes no more samples. Those that there are stay, and their frees are still noticed. */
+void tide_profile_stop(void) TIDE_NOTHROW;
+
+/* Forgets all samples. */
+void tide_profile_reset(void) TIDE_NOTHROW;
+
+/* The rate of the samples that are being taken; 0: none are. */
+size_t tide_profile_rate(void) TIDE_NOTHROW;
+
+/* Writes the profile to the file `descriptor`, for `tide profile FILE`. Error: EIO. */
+int tide_profile_write(int descriptor) TIDE_NOTHROW;
+
 #if defined(__cplusplus)
 } /* extern "C" */
 #endif

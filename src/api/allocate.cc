@@ -8,6 +8,7 @@
 #include "api/hardened.h"
 #include "api/hardened_fast.h"
 #include "api/options.h"
+#include "api/profile.h"
 #include "api/startup.h"
 #include "api/surroundings.h"
 #include "base/text.h"
@@ -61,6 +62,7 @@ TIDE_INLINE void* serve(const Request& request) {
     if (TIDE_UNLIKELY(g_harden != 0)) return hardened_allocate(cache, request);
     return take_block(cache, request, request.bytes);
   });
+  sample_if_due(cache, block, request.bytes, request.alignment);
   t_until_guarded -= g_sees_every_call ? 1 : allocations_of(cache, request);
   return block;
 }
@@ -99,6 +101,7 @@ RealEngine& engine() {
   if (TIDE_UNLIKELY(!g_engine.started())) {
     start_hardening_and_guards();
     g_engine.start(config_from_options());
+    start_profile_by_options();
   }
   return g_engine;
 }
@@ -127,6 +130,7 @@ void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, 
 }
 
 TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
+  g_samples.remove(p);
   if (TIDE_UNLIKELY(g_has_standing_seals) && release_sealed_fast(p, bytes)) {
     return look_if_due(static_cast<heap::ThreadCache*>(t_front));
   }
@@ -180,6 +184,7 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
     if (void* const same = hardened_resize(p, usable, bytes)) return same;
     usable = known;
   } else if (void* const same = g_engine.resize(p, usable, bytes)) {
+    if (TIDE_UNLIKELY(g_samples.is_on())) sample_resized(p, same, bytes);
     return same;
   }
   heap::PrivateHeap<sys::LinuxVm>* const heap = ours ? g_engine.heap_of(p) : nullptr;

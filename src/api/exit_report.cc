@@ -48,6 +48,14 @@ struct Collected {
   }
 };
 
+void warn_unwritable(const char* path) {
+  base::TextBuffer<480> line;
+  line.text("can't write the statistics to '").text(path).text("'; check the option stats_file");
+  sys::warn(line.view());
+}
+
+}  // namespace
+
 void expand_path(const char* pattern, base::TextWriter& path) {
   for (; *pattern != '\0'; ++pattern) {
     if (pattern[0] == '%' && pattern[1] == 'p') {
@@ -59,14 +67,6 @@ void expand_path(const char* pattern, base::TextWriter& path) {
   }
   path.put('\0');
 }
-
-void warn_unwritable(const char* path) {
-  base::TextBuffer<480> line;
-  line.text("can't write the statistics to '").text(path).text("'; check the option stats_file");
-  sys::warn(line.view());
-}
-
-}  // namespace
 
 void prepare_exit_report() {
   if (wanted_format() == StatsFormat::kOff || options().text()[0] != '\0' || g_identity != 0)

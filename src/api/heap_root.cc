@@ -8,6 +8,7 @@
 #include "api/attach.h"
 #include "api/guarded.h"
 #include "api/hardened_fast.h"
+#include "api/profile.h"
 #include "api/seal.h"
 #include "base/compiler.h"
 #include "heap/engine_map.h"
@@ -32,6 +33,7 @@ constexpr layout::HeapRoot make_root(const layout::HeapRoot* self) {
   root.self = self;
   root.guards = &g_guard_pool;
   root.guard_pool = probe::GuardPool::map();
+  root.profile = g_samples.table();
   root.hardening.level = &g_harden;
   root.hardening.standing_seals = &g_has_standing_seals;
   root.hardening.quarantine = &g_quarantine;

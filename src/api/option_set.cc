@@ -23,7 +23,7 @@ constexpr size_t count_text_rows() {
   for (const OptionRow& row : kOptionRows) count += row.type == OptionType::kText ? 1 : 0;
   return count;
 }
-static_assert(count_text_rows() == 1, "OptionSet has room for one text");
+static_assert(count_text_rows() == OptionSet::kTexts);
 
 constexpr bool defaults_are_in_range() {
   for (const OptionRow& row : kOptionRows) {
@@ -145,9 +145,10 @@ OptionFault OptionSet::assign(size_t i, std::string_view value, OptionSource sou
   const OptionFault fault = check_value(row, value, number);
   if (fault != OptionFault::kNone) return fault;
   if (row.type == OptionType::kText) {
-    if (value.size() >= sizeof text_) return OptionFault::kIllFormed;
-    memcpy(text_, value.data(), value.size());
-    text_[value.size()] = '\0';
+    if (value.size() >= kTextBytes) return OptionFault::kIllFormed;
+    char* const text = texts_[text_index(static_cast<OptionId>(i))];
+    memcpy(text, value.data(), value.size());
+    text[value.size()] = '\0';
   }
   base::racy_store(numbers_[i], number);
   base::racy_store(sources_[i], source);
@@ -253,7 +254,7 @@ void OptionSet::load(const char* const* environment, Warn warn, void* argument) 
 void OptionSet::format(OptionId id, base::TextWriter& out) const {
   const OptionRow& row = kOptionRows[index(id)];
   if (row.type == OptionType::kText) {
-    out.text(text_);
+    out.text(text(id));
     return;
   }
   format_value(row.type, row.unit, number(id), out);

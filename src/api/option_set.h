@@ -74,6 +74,9 @@ class OptionSet {
   // Receives one line, without "tide: " and newline.
   using Warn = void (*)(void* argument, std::string_view line);
 
+  // How many rows are of kText.
+  static constexpr size_t kTexts = 2;
+
   constexpr OptionSet() {
     for (size_t i = 0; i < kOptionCount; ++i) numbers_[i] = kOptionRows[i].initial;
   }
@@ -88,8 +91,8 @@ class OptionSet {
 
   uint64_t number(OptionId id) const { return base::racy_load(numbers_[index(id)]); }
   bool is_on(OptionId id) const { return number(id) != 0; }
-  // The value of a kText row. There is one such row; a second one needs storage of its own.
-  const char* text() const { return text_; }
+  // The value of a kText row.
+  const char* text(OptionId id = OptionId::stats_file) const { return texts_[text_index(id)]; }
   OptionSource source(OptionId id) const { return base::racy_load(sources_[index(id)]); }
 
   // In the form that the parser reads.
@@ -112,10 +115,11 @@ class OptionSet {
                     const Report& report) const;
 
   static constexpr size_t kTextBytes = 1024;
+  static constexpr size_t text_index(OptionId id) { return id == OptionId::stats_file ? 0 : 1; }
 
   uint64_t numbers_[kOptionCount] = {};
   OptionSource sources_[kOptionCount] = {};
-  char text_[kTextBytes] = {};
+  char texts_[kTexts][kTextBytes] = {};
 };
 
 // The row of that name, in any case of letters; kOptionCount when there is none.

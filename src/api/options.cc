@@ -7,6 +7,7 @@
 #include "api/exit_report.h"
 #include "api/hardened.h"
 #include "api/heap_root.h"
+#include "api/profile.h"
 #include "ds/lock.h"
 #include "sys/cgroup.h"
 #include "sys/huge_pages.h"
@@ -114,10 +115,27 @@ bool is_limit(std::string_view name) {
          i == static_cast<size_t>(OptionId::limit_hard);
 }
 
+bool is_of_profile(std::string_view name) {
+  const size_t i = find_option(name);
+  return i == static_cast<size_t>(OptionId::profile) ||
+         i == static_cast<size_t>(OptionId::profile_rate);
+}
+
+void follow_profile_options() {
+  if (g_options.is_on(OptionId::profile)) {
+    start_profile_by_options();
+  } else {
+    profile_stop();
+  }
+}
+
 // In .fini_array: after the program's own exit handlers and destructors, of which many free memory.
 // Here and not beside the report, because only a file that somebody refers to is taken out of
 // libtide.a.
-__attribute__((destructor)) void at_exit() { write_exit_report(); }
+__attribute__((destructor)) void at_exit() {
+  write_profile_at_exit();
+  write_exit_report();
+}
 
 }  // namespace
 
@@ -141,6 +159,7 @@ OptionFault set_option(std::string_view name, std::string_view value) {
     const OptionFault fault = g_options.set(name, value);
     if (fault != OptionFault::kNone) return fault;
     apply(started);
+    if (is_of_profile(name)) follow_profile_options();
     if (!is_limit(name)) return fault;
     const LimitBytes limits = limits_of(g_options, group_if_asked(g_options));
     started.limits().set(limits.soft, limits.hard);

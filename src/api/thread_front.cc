@@ -7,6 +7,7 @@
 #include "api/background.h"
 #include "api/guarded.h"
 #include "api/hardened.h"
+#include "api/profile.h"
 #include "api/startup.h"
 #include "api/surroundings.h"
 #include "sys/thread.h"
@@ -53,6 +54,7 @@ void child_after_fork() {
   forget_surroundings();
   repair_options_in_child();
   repair_guards_in_child();
+  repair_profile_in_child();
   repair_hardening_in_child();
   g_engine.repair_in_child(cache_or_null());
 }

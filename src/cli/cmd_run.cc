@@ -31,6 +31,10 @@ constexpr HelpText kHelp = {
     "(nine tenths of SIZE, unless given) memory goes back to the system sooner. 'auto' takes both\n"
     "from the control group.\n"
     "\n"
+    "With --profile, 'tide profile PID' shows where live memory was allocated while PROG runs, "
+    "and\n"
+    "'tide profile FILE' what it was at its end; %p in FILE becomes the process id.\n"
+    "\n"
     "The statistics' FORM is text, json or prometheus.\n"
     "They go to standard error or are appended to FILE; %p in its name becomes the process id.\n"
     "Without --library, the library is $TIDE_LIBRARY, or else the libtide.so that came with this\n"
@@ -86,6 +90,20 @@ void set_stats(std::string_view spec, host::Environment& environment) {
   set_option("--stats", "stats_file", checked_stats_file(file), environment);
 }
 
+// `file` is what follows "--profile=", or empty.
+void set_profile(const std::string& file, host::Environment& environment) {
+  set_option("--profile", "profile", "on", environment);
+  if (file.empty()) return;
+  const fs::path path = fs::absolute(file).lexically_normal();
+  std::error_code error;
+  if (!fs::is_directory(path.parent_path(), error)) {
+    fail_usage(fmt::format("--profile: there is no folder '{}' to put '{}' into",
+                           path.parent_path().string(), path.filename().string()));
+  }
+  if (fs::is_directory(path, error)) fail_usage(fmt::format("--profile: '{}' is a folder", file));
+  set_option("--profile", "profile_file", path.string(), environment);
+}
+
 uint64_t limit_bytes(std::string_view name, std::string_view text) {
   if (const auto fault = option_fault(name, text)) fail_usage(fmt::format("--limit: {}", *fault));
   uint64_t number = 0;
@@ -139,6 +157,7 @@ int run(const Arguments& arguments) {
   std::string library_path;
   std::string stats;
   std::string limit;
+  std::string profile;
   parser
       .add_option("-o,--option", settings,
                   "Set an option of the library, as TIDE_<OPTION> would (repeatable)")
@@ -147,6 +166,9 @@ int run(const Arguments& arguments) {
   CLI::Option* stats_flag =
       parser.add_flag("--stats{text}", stats, "Write the allocator's statistics at exit");
   stats_flag->type_name("[=FORM][:FILE]");
+  CLI::Option* profile_flag = parser.add_flag(
+      "--profile{}", profile, "Sample allocations; write the profile to FILE at exit");
+  profile_flag->type_name("[=FILE]");
   CLI::Option* limit_option = parser.add_option(
       "--limit", limit, "Limit each process's heap: allocations beyond SIZE fail");
   limit_option->type_name("SIZE[:SOFT] or auto");
@@ -159,6 +181,7 @@ int run(const Arguments& arguments) {
   host::Environment environment;
   if (stats_flag->count() != 0) set_stats(stats, environment);
   if (limit_option->count() != 0) set_limit(limit, environment);
+  if (profile_flag->count() != 0) set_profile(profile, environment);
   for (const std::string& setting : settings) apply_setting(setting, environment);
 
   const host::PreloadLibrary library = find_library(library_path);

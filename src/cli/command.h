@@ -28,6 +28,7 @@ extern const Command kHeapCommand;
 extern const Command kInfoCommand;
 extern const Command kReplayCommand;
 extern const Command kReportCommand;
+extern const Command kProfileCommand;
 extern const Command kRunCommand;
 extern const Command kTopCommand;
 extern const Command kTraceCommand;

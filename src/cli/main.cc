@@ -20,6 +20,8 @@ constexpr std::array kCommands = {
     &kRunCommand,    &kTraceCommand,   &kInfoCommand, &kConvertCommand, &kReplayCommand,
     &kReportCommand, &kCompareCommand, &kTopCommand,  &kDoctorCommand,  &kHeapCommand,
     &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand, &kProfileCommand, &kTraceCommand,  &kInfoCommand, &kConvertCommand,
+                                  &kTopCommand, &kDoctorCommand, &kHeapCommand, &kEnvCommand};
 
 std::string overview() {
   std::string text =

@@ -29,12 +29,13 @@ enum class Rank : uint8_t {
   kMetadata,    // records
   kQuarantine,  // hardened mode
   kGuards,      // sampled blocks
+  kSamples,     // of profiles
   kTrace,       // what is recorded about the process itself
 };
 
 inline constexpr const char* kRankNames[] = {
-    "options", "start", "purge", "heap purge", "drain",      "large",  "huge", "caches",
-    "heaps",   "slabs", "zone",  "metadata",   "quarantine", "guards", "trace"};
+    "options", "start", "purge", "heap purge", "drain",      "large",  "huge",    "caches",
+    "heaps",   "slabs", "zone",  "metadata",   "quarantine", "guards", "samples", "trace"};
 
 #if TIDE_CHECK >= 1
 // A bit per rank.

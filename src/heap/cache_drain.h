@@ -19,6 +19,7 @@
 #include "base/racy.h"
 #include "heap/cache_use.h"
 #include "heap/process_heap.h"
+#include "heap/sample_points.h"
 #include "heap/space.h"
 #include "sys/futex.h"
 #include "sys/thread.h"
@@ -132,16 +133,28 @@ class CacheDrain {
       cache_.has_gone = true;
       base::racy_store(cache_.gone[stack], static_cast<uint16_t>(fence - bottom));
       std::atomic_signal_fence(std::memory_order_release);
-      give(c, first, fence, saved_[stack]);
+      give(c, first, fence, saved_[stack], take_held(stack, c));
     });
   }
 
-  // The blocks in slots [first, end) and `last`.
-  void give(uint32_t c, const uintptr_t* first, const uintptr_t* end, uintptr_t last) {
+  // The block that stands for the one 0 among the stack's slots, see sample_points.h. It lies below
+  // the fence, for malloc does not get past it.
+  uintptr_t take_held(uint32_t stack, uint32_t c) {
+    if (cache_.marks == nullptr || layout::is_foreign(cache_, stack)) return 0;
+    layout::StackMarks& marks = cache_.marks->stacks[c];
+    if (marks.fence == nullptr) return 0;
+    marks.fence = nullptr;
+    return marks.held;
+  }
+
+  // The blocks in slots [first, end) and `last`; `held` where there is a 0.
+  void give(uint32_t c, const uintptr_t* first, const uintptr_t* end, uintptr_t last,
+            uintptr_t held) {
     void* batch[layout::kMaxBatch];
     uint32_t count = 0;
+    if (last == 0) last = held;
     for (const uintptr_t* slot = first; slot != end; ++slot) {
-      batch[count++] = reinterpret_cast<void*>(*slot);
+      batch[count++] = reinterpret_cast<void*>(*slot != 0 ? *slot : held);
       if (count < layout::kMaxBatch) continue;
       heap_.give_to_slabs(space_, c, batch, count);
       count = 0;

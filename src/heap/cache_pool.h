@@ -14,10 +14,13 @@
 #include "heap/cache_repair.h"
 #include "heap/cache_shelf.h"
 #include "heap/config.h"
+#include "heap/marks_pool.h"
 #include "heap/metadata.h"
 #include "heap/process_heap.h"
 #include "heap/purge_batch.h"
+#include "heap/sample_points.h"
 #include "heap/space.h"
+#include "heap/stack_places.h"
 #include "layout/thread_cache.h"
 #include "sys/thread.h"
 
@@ -60,6 +63,7 @@ class CachePool {
   // The calling thread ends: the cache waits for another thread, with what is in it if that is not
   // much, so that short threads cost little.
   void park(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
+    if (TIDE_UNLIKELY(cache.marks != nullptr)) leave_marks(cache);
     const size_t bytes = bytes_in(cache);
     {
       const ds::LockGuard guard(lock_);
@@ -71,7 +75,7 @@ class CachePool {
     }
     drain(space, heap, cache);
     // The next thread starts small again: what this one needed says nothing about it.
-    layout::for_each_stack([&](uint32_t stack, uint32_t) { close(cache, stack); });
+    layout::for_each_stack([&](uint32_t stack, uint32_t) { take_room(cache, stack); });
     cache.bound_bytes = 0;
     const ds::LockGuard guard(lock_);
     park_locked(cache);
@@ -99,6 +103,7 @@ class CachePool {
     if (count == 0) return nullptr;
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(cache.top[stack], bottom + count - 1);
+    renew_marks(cache, c);
     return reinterpret_cast<void*>(bottom[count]);
   }
 
@@ -145,15 +150,19 @@ class CachePool {
       cache.trim_cursor = static_cast<uint8_t>(cache.trim_cursor % layout::kLastClass + 1);
       const uint32_t stack = layout::own_stack(cache, cache.trim_cursor);
       const uint32_t count = layout::stack_count(cache, stack);
-      if (count != 0) give_back(space, heap, cache, stack, (count + 1) / 2);
+      if (count == 0) continue;
+      give_back(space, heap, cache, stack, (count + 1) / 2);
+      close_stack(cache, cache.trim_cursor);
     }
   }
 
   // Gives all blocks of the cache back.
   void drain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
-    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
       const uint32_t count = layout::stack_count(cache, stack);
-      if (count != 0) give_back(space, heap, cache, stack, count);
+      if (count == 0) return;
+      give_back(space, heap, cache, stack, count);
+      if (!layout::is_foreign(cache, stack)) close_stack(cache, c);
     });
   }
 
@@ -233,6 +242,7 @@ class CachePool {
       if (cache == mine && !drained) continue;  // a page that the child need not copy
       cache->gate.store(layout::kGateOpen, std::memory_order_relaxed);
       cache->busy = false;
+      marks_.take(*cache);
       if (drained || cache->has_gone || is_between_stores(*cache)) repair(*cache);
       if (cache == mine) continue;
       cache->parked_bytes = 0;
@@ -241,6 +251,16 @@ class CachePool {
     }
     base::racy_store(count_, count);
     if (mine != nullptr) mine->owner = sys::thread_number();
+  }
+
+  // Gives a cache marks or takes them away, see sample_points.h. False: no memory for them.
+  bool enter_marks(Space<Vm>& space, Metadata<Vm>& metadata, ThreadCache& cache) {
+    const ds::LockGuard guard(lock_);
+    return marks_.give(space, metadata, cache);
+  }
+  void leave_marks(ThreadCache& cache) {
+    const ds::LockGuard guard(lock_);
+    marks_.take(cache);
   }
 
   // Calls visit(cache) for every cache that is not on the shelf; owners go on using theirs
@@ -344,17 +364,8 @@ class CachePool {
   static void prepare(ThreadCache& cache, uint32_t tail_bytes) {
     for (uintptr_t*& top : cache.top) top = &cache.null_slot;
     for (uintptr_t*& limit : cache.limit) limit = &cache.null_slot;
-    layout::for_each_stack([&](uint32_t stack, uint32_t) { close(cache, stack); });
+    layout::for_each_stack([&](uint32_t stack, uint32_t) { take_room(cache, stack); });
     layout::fill_tables(cache, cache.home, tail_bytes);
-  }
-
-  // Makes an empty stack one without room.
-  static void close(ThreadCache& cache, uint32_t stack) {
-    uintptr_t* const bottom = layout::is_foreign(cache, stack)
-                                  ? layout::foreign_bottom(cache, stack)
-                                  : layout::short_bottom(cache, layout::class_of_stack(stack));
-    base::racy_store(cache.limit[stack], bottom);
-    base::racy_store(cache.top[stack], bottom);
   }
 
   // A parked cache that has not been drained since it was used, taken off the list.
@@ -373,6 +384,7 @@ class CachePool {
   }
 
   void park_locked(ThreadCache& cache) TIDE_REQUIRES(lock_) {
+    marks_.take(cache);
     base::racy_store(cache.state, layout::CacheState::kParked);
     cache.next_parked = parked_;
     parked_ = &cache;
@@ -390,6 +402,7 @@ class CachePool {
   void give_back(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stack,
                  uint32_t count) {
     const uint32_t c = layout::class_of_stack(stack);
+    if (!layout::is_foreign(cache, stack)) open_to_renew(cache, c);
     uintptr_t* const bottom = layout::stack_bottom(cache, stack);
     const uint32_t left = layout::stack_count(cache, stack) - count;
     cache.freed_bytes += count * size_t{layout::kClassInfo[c].bytes};
@@ -429,22 +442,9 @@ class CachePool {
       more = room / block_bytes * block_bytes;
       wanted = capacity + static_cast<uint32_t>(room / block_bytes);
     }
-    if (wanted > layout::kShortSlots) move_to_long(cache, c);
+    if (wanted > layout::kShortSlots) move_to_long_place(cache, c);
     base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + wanted);
     cache.bound_bytes += more;
-  }
-
-  static void move_to_long(ThreadCache& cache, uint32_t c) {
-    const uint32_t stack = layout::own_stack(cache, c);
-    uintptr_t* const from = layout::stack_bottom(cache, stack);
-    uintptr_t* const to = layout::long_bottom(cache, c);
-    if (from == to) return;
-    const uint32_t count = layout::stack_count(cache, stack);
-    memcpy(to + 1, from + 1, count * sizeof *to);
-    // A fork between these finds a top outside of its stack, and empties it: adopt_vanished().
-    std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.limit[stack], to + (cache.limit[stack] - from));
-    base::racy_store(cache.top[stack], to + count);
   }
 
   static uint32_t first_capacity(uint32_t c) {
@@ -459,11 +459,12 @@ class CachePool {
       const uint32_t victim = cache.steal_cursor;
       if (victim == c) continue;
       const uint32_t stack = layout::own_stack(cache, victim);
+      open_stack(cache, victim);
       const uint32_t capacity = layout::stack_capacity(cache, stack);
       const uint32_t unused = capacity - layout::stack_count(cache, stack);
       const uint32_t taken = (unused + 1) / 2;
-      if (taken == 0) continue;
       base::racy_store(cache.limit[stack], cache.limit[stack] - taken);
+      close_stack(cache, victim);
       const size_t freed = size_t{taken} * layout::kClassInfo[victim].bytes;
       cache.bound_bytes -= freed;
       stolen += freed;
@@ -478,6 +479,7 @@ class CachePool {
   CacheShelf<Vm> shelf_ TIDE_GUARDED_BY(lock_);
   uint32_t next_home_ TIDE_GUARDED_BY(lock_) = 0;
   size_t parked_bytes_ TIDE_GUARDED_BY(lock_) = 0;
+  MarksPool marks_ TIDE_GUARDED_BY(lock_);
   uint32_t count_ = 0;
   uint32_t next_search_ TIDE_GUARDED_BY(lock_) =
       0;  // number of caches at which orphans are looked for

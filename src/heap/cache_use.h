@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "base/racy.h"
+#include "heap/sample_points.h"
 #include "layout/thread_cache.h"
 #include "sys/futex.h"
 #include "sys/thread.h"
@@ -39,9 +40,11 @@ class CacheUse {
 
   // Moves the blocks of every stack down over the slots that were emptied from outside.
   static TIDE_COLD void close_gaps(ThreadCache& cache) {
-    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
       const uint32_t gone = cache.gone[stack];
       if (gone == 0) return;
+      const bool has_marks = !layout::is_foreign(cache, stack);
+      if (has_marks) open_stack(cache, c);
       uintptr_t* const bottom = layout::stack_bottom(cache, stack);
       const uint32_t count = layout::stack_count(cache, stack);
       // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
@@ -51,6 +54,9 @@ class CacheUse {
       base::racy_store(cache.gone[stack], uint16_t{0});
       std::atomic_signal_fence(std::memory_order_release);
       base::racy_store(cache.top[stack], bottom + count);
+      if (!has_marks) return;
+      renew_marks(cache, c);
+      close_stack(cache, c);
     });
     cache.has_gone = false;
   }

@@ -94,6 +94,15 @@ class Engine {
   // The same for whoever asks of any address, blocks that are not live told apart.
   BlockPlace locate(const void* p);
 
+  // --- samples for profiles (sample_points.h) --------------------------------------------------
+
+  // From now on cache->marks->drawn says of what allocate_*() gave whether it is a sample, as the
+  // thread's bytes have it, one in `gap_bytes` on average; but for large blocks. False: no memory.
+  bool start_sampling(ThreadCache& cache, int64_t gap_bytes);
+  void stop_sampling(ThreadCache& cache);
+  // The free of this live block is to take the slow path. Before the program has it.
+  void mark_sampled(void* block);
+
   // --- first-class heaps (engine_heaps.h) ------------------------------------------------------
 
   PrivateHeap<Vm>* heap_create(size_t limit_bytes);
@@ -163,6 +172,8 @@ class Engine {
   void* take_span(ThreadCache* cache, size_t bytes);
   void make_zero(void* block, size_t bytes);
   void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
+  void* allocate_without_marks(ThreadCache* cache, uint32_t c, bool& zeroed);
+  bool make_room_in_stack(ThreadCache& cache, uint32_t stack);
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);

@@ -43,7 +43,7 @@ bool Engine<Vm>::start(const Config& config) {
 }
 
 template <sys::VmSource Vm>
-void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed) {
+void* Engine<Vm>::allocate_without_marks(ThreadCache* cache, uint32_t c, bool& zeroed) {
   Zone<Vm>& zone = space_.zone_of_class(c);
   const uint32_t stack = cache == nullptr ? 0 : layout::own_stack(*cache, c);
   void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[stack]);
@@ -163,15 +163,19 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     const size_t granule = zone->granule_of_any(p);
     if (granule >= zone->limit()) return Released::kBad;
     uint8_t& state = zone->state(granule);
-    const uint32_t value = zone->state_or_stack(granule);
-    if (value == layout::kLiveSpecial) return release_special(*zone, p);
+    uint32_t value = zone->state_or_stack(granule);
+    if (value == layout::kLiveSpecial) {
+      if (zone->slab(zone->index_of_address(p)).owner != 0) return release_special(*zone, p);
+      value = Zone<Vm>::stack_at(zone->states(), granule);  // a sample
+    }
     const uint32_t c = layout::class_of_stack(value);
     if (c == 0) return Released::kBad;
     base::racy_store(state, static_cast<uint8_t>(layout::kNotLive));
     // The slab may have another home than when the block was made.
     const uint32_t stack = Zone<Vm>::stack_at(zone->states(), granule);
-    if (cache != nullptr && caches_.make_room(space_, process_, config_, *cache, stack)) {
+    if (cache != nullptr && make_room_in_stack(*cache, stack)) {
       push(*cache, stack, cache->top[stack], p);
+      if (!layout::is_foreign(*cache, stack)) close_stack(*cache, c);
     } else {
       process_.give_to_slabs(space_, c, &p, 1);
     }

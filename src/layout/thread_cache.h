@@ -85,6 +85,7 @@ struct CacheFront {
 };
 
 struct ThreadCache;
+struct SampleMarks;
 
 // A closed front of a thread's own, in front of its cache where every call must take the slow path.
 struct ClosedFront : CacheFront {
@@ -115,6 +116,7 @@ struct ThreadCache : CacheFront {
   uint64_t random;                 // hardened mode: what comes out next
   int32_t in_flight;               // and calls that are between a block and its seal
   uint32_t frees;                  // and frees, for the next audit
+  SampleMarks* marks;              // while profiles are made, see sample_marks.h
   ThreadCache* next;               // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here

@@ -3,6 +3,7 @@
 #include "api/allocate.h"
 #include "api/c_family.h"
 #include "api/control.h"
+#include "api/profile.h"
 #include "layout/constants.h"
 
 namespace api = tide::api;
@@ -120,6 +121,18 @@ TIDE_EXPORT int tide_option_set(const char* name, const char* value) noexcept {
 
 TIDE_EXPORT void tide_option_list(tide_option_visitor visit, void* argument) {
   api::option_list(visit, argument);
+}
+
+TIDE_EXPORT int tide_profile_start(size_t rate) noexcept { return api::profile_start(rate); }
+
+TIDE_EXPORT void tide_profile_stop() noexcept { api::profile_stop(); }
+
+TIDE_EXPORT void tide_profile_reset() noexcept { api::profile_reset(); }
+
+TIDE_EXPORT size_t tide_profile_rate() noexcept { return api::profile_gap(); }
+
+TIDE_EXPORT int tide_profile_write(int descriptor) noexcept {
+  return api::profile_write(descriptor);
 }
 
 }  // extern "C"

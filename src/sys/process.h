@@ -26,6 +26,8 @@ unsigned cpu_count();
 
 // A descriptor for appending to the file, made if need be; -1: not possible.
 int open_for_append(const char* path);
+// The same for writing it anew.
+int open_anew(const char* path);
 void close_descriptor(int descriptor);
 
 // A second descriptor for the same file, high above those that programs count on, closed by exec;

@@ -77,6 +77,11 @@ int open_for_append(const char* path) {
   return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
 }
 
+int open_anew(const char* path) {
+  const ErrnoKeeper keeper;
+  return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+}
+
 void close_descriptor(int descriptor) {
   const ErrnoKeeper keeper;
   close(descriptor);

@@ -14,6 +14,10 @@ namespace tide::sys {
 // pointers.
 size_t capture_stack(uintptr_t* frames, size_t most);
 
+// The first `most` of these addresses, without those inside of this library in front. Returns how
+// many.
+size_t copy_without_ours(const uintptr_t* from, size_t count, uintptr_t* frames, size_t most);
+
 // "function+0x12 (/path/of/object+0x3456)", as far as it is known without debug information.
 void describe_code(uintptr_t address, base::TextWriter& out);
 

@@ -46,6 +46,14 @@ size_t capture_stack(uintptr_t* frames, size_t most) {
   return found.count;
 }
 
+size_t copy_without_ours(const uintptr_t* from, size_t count, uintptr_t* frames, size_t most) {
+  size_t at = 0;
+  while (at < count && is_ours(from[at])) ++at;
+  size_t copied = 0;
+  while (at < count && copied < most) frames[copied++] = from[at++];
+  return copied;
+}
+
 void describe_code(uintptr_t address, base::TextWriter& out) {
   Dl_info info;
   // A return address may lie behind its function's end, when the call is the last instruction.

@@ -441,7 +441,7 @@ void Collector::finish() {
   }
   pass(Haste::kAll);
   try {
-    SymbolCache cache;
+    host::SymbolCache cache;
     for (const auto& process : over_) {
       if (process->modules().empty() || has_failed_) continue;
       output_.put(process->folder() + '/' + format::kSymbolsFile,

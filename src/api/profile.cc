@@ -1,0 +1,179 @@
+#include "api/profile.h"
+
+#include <cerrno>
+
+#include "api/allocate.h"
+#include "api/exit_report.h"
+#include "api/options.h"
+#include "base/exponential.h"
+#include "heap/sample_points.h"
+#include "sys/clock.h"
+#include "sys/frames.h"
+#include "sys/line_reader.h"
+#include "sys/process.h"
+#include "sys/report.h"
+#include "sys/stack.h"
+#include "sys/unwind_cache.h"
+
+namespace tide::api {
+
+constinit probe::SampleTable g_samples;
+
+namespace {
+
+using heap::SamplePoints;
+using layout::SampleMarks;
+
+// A thread makes at most so many samples in that time, which keeps their cost below a hundredth of
+// it; beyond, it makes them further apart.
+constexpr uint32_t kWindowSamples = 32;
+constexpr uint64_t kWindowNs = 2'000'000;
+constexpr int64_t kMostStretch = 1 << 10;
+
+bool starts(heap::ThreadCache& cache) {
+  if (!g_engine.start_sampling(cache, g_samples.gap_bytes())) return false;
+  const sys::StackBounds bounds =
+      sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+  cache.marks->stack_low = bounds.low;
+  cache.marks->stack_high = bounds.high;
+  cache.marks->window_ns = sys::monotonic_ns();
+  return true;
+}
+
+void keep_rate(heap::ThreadCache& cache) {
+  SampleMarks& marks = *cache.marks;
+  if (++marks.window_samples < kWindowSamples) return;
+  const uint64_t now = sys::monotonic_ns();
+  const uint64_t passed = now - marks.window_ns;
+  const int64_t wanted = g_samples.gap_bytes();
+  if (passed < kWindowNs && marks.gap_bytes < wanted * kMostStretch) {
+    SamplePoints(cache).set_gap(marks.gap_bytes * 2);
+  } else if (passed > 4 * kWindowNs && marks.gap_bytes > wanted) {
+    SamplePoints(cache).set_gap(marks.gap_bytes / 2);
+  }
+  marks.window_ns = now;
+  marks.window_samples = 0;
+}
+
+TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance) {
+  SampleMarks& marks = *cache.marks;
+  marks.is_busy = true;  // what follows may call malloc
+  uintptr_t frames[probe::SampleTable::kMostFrames];
+  const size_t count = sys::capture_known_stack({marks.stack_low, marks.stack_high}, frames,
+                                                probe::SampleTable::kMostFrames);
+  g_samples.add({block, bytes, chance, frames, count});
+  g_engine.mark_sampled(block);
+  if (cache.marks == nullptr) return;
+  marks.is_busy = false;
+  keep_rate(cache);
+}
+
+bool is_large(size_t bytes, size_t alignment) {
+  return bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes;
+}
+
+struct Output {
+  int descriptor;
+  static bool write(void* argument, const void* bytes, size_t count) {
+    return sys::write_all(static_cast<Output*>(argument)->descriptor,
+                          {static_cast<const char*>(bytes), count});
+  }
+};
+
+}  // namespace
+
+void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
+  if (cache == nullptr || block == nullptr || g_harden != 0) return;
+  if (!g_samples.is_on()) return g_engine.stop_sampling(*cache);
+  if (cache->marks == nullptr && !starts(*cache)) return;
+  SampleMarks& marks = *cache->marks;
+  const layout::SampleDrawn drawn = marks.drawn;
+  marks.drawn.is_sample = false;
+  if (marks.is_busy) return;
+  if (bytes == 0) bytes = 1;
+  double chance = 0;
+  if (drawn.is_sample) {
+    chance = heap::sample_chance(drawn.size_class, drawn.gap_bytes, drawn.halvings);
+  } else if (is_large(bytes, alignment)) {
+    const int64_t gap = marks.gap_bytes;
+    const auto counted = static_cast<int64_t>(bytes < PTRDIFF_MAX / 2 ? bytes : PTRDIFF_MAX / 2);
+    marks.until_large -= counted;
+    if (marks.until_large > 0) return;
+    marks.until_large = base::exponential_bytes(heap::next_random(marks), gap);
+    chance = base::chance_within(static_cast<double>(counted) / static_cast<double>(gap));
+  }
+  if (chance > 0) take_sample(*cache, block, bytes, chance);
+}
+
+void sample_resized(const void* from, void* to, size_t bytes) {
+  g_samples.remove(from);
+  heap::ThreadCache* const cache = cache_or_null();
+  if (is_large(bytes, 0)) sample_if_due(cache, to, bytes, 0);
+}
+
+int profile_start(size_t gap_bytes) {
+  engine();
+  if (g_harden != 0 || !layout::kDetects) return ENOTSUP;
+  if (gap_bytes == 0) gap_bytes = options().number(OptionId::profile_rate);
+  const OptionRow& row = kOptionRows[static_cast<size_t>(OptionId::profile_rate)];
+  if (gap_bytes < row.minimum || gap_bytes > row.maximum) return EINVAL;
+  g_samples.start(gap_bytes);
+  return 0;
+}
+
+void profile_stop() { g_samples.stop(); }
+
+void profile_reset() { g_samples.reset(); }
+
+size_t profile_gap() { return g_samples.is_on() ? static_cast<size_t>(g_samples.gap_bytes()) : 0; }
+
+int profile_write(int descriptor) {
+  const layout::ProfileFileHeader header{.magic = layout::kProfileFileMagic,
+                                         .version = layout::kProfileVersion,
+                                         .table_bytes = sizeof(layout::ProfileTable),
+                                         .now_ns = sys::monotonic_ns(),
+                                         .real_now_ns = sys::real_ns(),
+                                         .process = sys::process_id(),
+                                         .unused = 0};
+  Output output{descriptor};
+  if (!Output::write(&output, &header, sizeof header) || !g_samples.write(Output::write, &output)) {
+    return EIO;
+  }
+  sys::LineReader reader("/proc/self/maps");
+  std::string_view line;
+  while (reader.next(line)) {
+    if (!sys::write_all(descriptor, line) || !sys::write_all(descriptor, "\n")) return EIO;
+  }
+  return 0;
+}
+
+void start_profile_by_options() {
+  if (!options().is_on(OptionId::profile)) return;
+  if (g_harden != 0) return sys::warn("option profile: no profiles in hardened mode");
+  g_samples.start(options().number(OptionId::profile_rate));
+}
+
+void write_profile_at_exit() {
+  const char* const pattern = options().text(OptionId::profile_file);
+  if (pattern[0] == '\0' || g_samples.table()->start_ns == 0 || sys::is_secure_execution()) return;
+  base::TextBuffer<2048> path;
+  expand_path(pattern, path);
+  const int descriptor = sys::open_anew(path.view().data());
+  const bool done = descriptor >= 0 && profile_write(descriptor) == 0;
+  if (descriptor >= 0) sys::close_descriptor(descriptor);
+  if (done) return;
+  base::TextBuffer<480> line;
+  line.text("can't write the profile to '").text(path.view().data());
+  line.text("'; check the option profile_file");
+  sys::warn(line.view());
+}
+
+void repair_profile_in_child() {
+  g_samples.repair_in_child();
+  if (heap::ThreadCache* const cache = cache_or_null();
+      cache != nullptr && cache->marks != nullptr) {
+    cache->marks->is_busy = false;
+  }
+}
+
+}  // namespace tide::api

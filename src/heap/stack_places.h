@@ -1,0 +1,38 @@
+// Where a stack of a thread cache lies; for its owner.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+
+#include "base/racy.h"
+#include "layout/thread_cache.h"
+
+namespace tide::heap {
+
+using layout::ThreadCache;
+
+// Makes an empty stack one without room.
+inline void take_room(ThreadCache& cache, uint32_t stack) {
+  uintptr_t* const bottom = layout::is_foreign(cache, stack)
+                                ? layout::foreign_bottom(cache, stack)
+                                : layout::short_bottom(cache, layout::class_of_stack(stack));
+  base::racy_store(cache.limit[stack], bottom);
+  base::racy_store(cache.top[stack], bottom);
+}
+
+// To where it may hold more than layout::kShortSlots.
+inline void move_to_long_place(ThreadCache& cache, uint32_t c) {
+  const uint32_t stack = layout::own_stack(cache, c);
+  uintptr_t* const from = layout::stack_bottom(cache, stack);
+  uintptr_t* const to = layout::long_bottom(cache, c);
+  if (from == to) return;
+  const uint32_t count = layout::stack_count(cache, stack);
+  memcpy(to + 1, from + 1, count * sizeof *to);
+  // A fork between these finds a top outside of its stack, and empties it: adopt_vanished().
+  std::atomic_signal_fence(std::memory_order_release);
+  base::racy_store(cache.limit[stack], to + (cache.limit[stack] - from));
+  base::racy_store(cache.top[stack], to + count);
+}
+
+}  // namespace tide::heap

@@ -1,0 +1,87 @@
+// The samples of a process: sums for each call stack, and the live blocks among them.
+//
+// Works over any allocator. An object of static storage; any thread may call, also in a signal
+// handler that interrupted one of these functions. Keeps errno. Memory is mapped as it is needed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "ds/lock.h"
+#include "layout/profile_table.h"
+
+namespace tide::probe {
+
+struct Sample {
+  const void* block;
+  size_t bytes;
+  double chance;  // with which it was taken
+  const uintptr_t* frames;
+  size_t frame_count;
+};
+
+class SampleTable {
+ public:
+  constexpr SampleTable() = default;
+
+  static constexpr size_t kMostFrames = 64;
+
+  void add(const Sample& sample);
+  // The block is about to be freed; most are no samples.
+  void remove(const void* block) {
+    if (live_count_.load(std::memory_order_relaxed) != 0 && holds(block)) remove_known(block);
+  }
+  bool holds(const void* block) const;
+  // Forgets all samples.
+  void reset();
+  // In a forked child, which goes on with a copy.
+  void repair_in_child();
+
+  bool is_on() const { return __atomic_load_n(&table_.is_on, __ATOMIC_RELAXED) != 0; }
+  int64_t gap_bytes() const {
+    return static_cast<int64_t>(__atomic_load_n(&table_.gap_bytes, __ATOMIC_RELAXED));
+  }
+  // Samples are made from now on, one in so many bytes on average.
+  void start(uint64_t gap_bytes);
+  void stop() { __atomic_store_n(&table_.is_on, 0, __ATOMIC_RELAXED); }
+
+  constexpr const layout::ProfileTable* table() const { return &table_; }
+  // out(argument, bytes, count) with the table, its stacks, frames and slots, as they are at one
+  // moment. False: out() said so.
+  using Write = bool (*)(void* argument, const void* bytes, size_t count);
+  bool write(Write out, void* argument);
+
+ private:
+  static constexpr uint64_t kGone = 1;
+  static constexpr uint32_t kLatecomers = 32;
+
+  struct Change;
+  uint32_t stack_of(const Sample& sample, uint64_t hash) TIDE_REQUIRES(lock_);
+  uint32_t add_stack(const Sample& sample, uint64_t hash) TIDE_REQUIRES(lock_);
+  bool make_room_for_block() TIDE_REQUIRES(lock_);
+  bool make_room_for_stack(size_t frames) TIDE_REQUIRES(lock_);
+  void note_peak(uint64_t now) TIDE_REQUIRES(lock_);
+  void remove_known(const void* block);
+  void remove_locked(uint64_t address) TIDE_REQUIRES(lock_);
+  void take_latecomers() TIDE_REQUIRES(lock_);
+  layout::SampledStack* stacks() { return reinterpret_cast<layout::SampledStack*>(table_.stacks); }
+
+  layout::ProfileTable table_{};
+  std::atomic<uint32_t> live_count_{0};
+  // What is looked up without the lock: a power of two of slots, and where they are.
+  struct Blocks {
+    uint64_t mask;
+    layout::SampledBlock* slots;  // behind it
+  };
+  std::atomic<Blocks*> blocks_{nullptr};
+  uint32_t used_slots_ TIDE_GUARDED_BY(lock_) = 0;
+  uint32_t* stack_index_ TIDE_GUARDED_BY(lock_) = nullptr;  // by hash: number + 1
+  uint32_t stack_room_ TIDE_GUARDED_BY(lock_) = 0;
+  uint32_t frame_room_ TIDE_GUARDED_BY(lock_) = 0;
+  // Blocks that a signal handler freed while its thread had the lock.
+  std::atomic<uint64_t> latecomers_[kLatecomers]{};
+  ds::Lock<ds::Rank::kSamples> lock_;
+};
+
+}  // namespace tide::probe
