@@ -76,6 +76,25 @@ TIDE_INLINE void look_if_due(heap::ThreadCache* cache) {
   if (TIDE_UNLIKELY(g_engine.wants_look(cache))) wake_background();
 }
 
+// A span that the calling thread keeps, or null.
+TIDE_INLINE void* take_span_at_hand(size_t bytes) {
+  heap::ThreadCache* const cache = cache_or_null();
+  if (bytes <= layout::kMidMaxBytes || cache == nullptr || g_harden != 0 || t_until_guarded <= 0) {
+    return nullptr;
+  }
+  void* const block = g_engine.take_span(*cache, bytes);
+  if (block != nullptr) --t_until_guarded;
+  return block;
+}
+
+// False: the calling thread does not keep it.
+TIDE_INLINE bool keep_span(void* p) {
+  heap::ThreadCache* const cache = cache_or_null();
+  if (cache == nullptr || g_harden != 0 || !g_engine.keep_span(*cache, p)) return false;
+  look_if_due(cache);
+  return true;
+}
+
 TIDE_NOINLINE void release_slower(void* p, size_t bytes, Origin origin);
 
 // Of a block that is not the engine's.
@@ -106,11 +125,20 @@ RealEngine& engine() {
   return g_engine;
 }
 
-TIDE_NOINLINE void* allocate_slow(size_t bytes, Origin origin) {
+namespace {
+
+TIDE_NOINLINE void* allocate_slower(size_t bytes, Origin origin) {
   if (TIDE_UNLIKELY(g_harden >= kExactLevel)) {
     if (void* const block = take_exact_fast(bytes, origin)) return block;
   }
   return serve({bytes, 0, false, origin, nullptr});
+}
+
+}  // namespace
+
+TIDE_NOINLINE void* allocate_slow(size_t bytes, Origin origin) {
+  if (void* const block = take_span_at_hand(bytes)) return block;
+  return allocate_slower(bytes, origin);
 }
 
 TIDE_NOINLINE void* allocate_zeroed_slow(size_t bytes) {
@@ -134,6 +162,7 @@ TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
   if (TIDE_UNLIKELY(g_has_standing_seals) && release_sealed_fast(p, bytes)) {
     return look_if_due(static_cast<heap::ThreadCache*>(t_front));
   }
+  if (keep_span(p)) return;
   release_slower(p, bytes, origin);
 }
 

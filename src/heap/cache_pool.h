@@ -39,6 +39,7 @@ class CachePool {
   // A cache for the calling thread: one that a thread left behind, with what is in it, or a new
   // one. Null when there is no memory.
   ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata, const Config& config) {
+    const int32_t number = sys::thread_number();  // a system call
     const ds::LockGuard guard(lock_);
     if (parked_ == nullptr && count_ >= kFirstSearch && count_ >= next_search_) park_orphans();
     ThreadCache* cache = parked_;
@@ -56,7 +57,7 @@ class CachePool {
     }
     cache->is_rested = false;
     base::racy_store(cache->state, layout::CacheState::kOwned);
-    base::racy_store(cache->owner, sys::thread_number());
+    base::racy_store(cache->owner, number);
     return cache;
   }
 

@@ -78,6 +78,17 @@ class Engine {
   void* allocate_aligned(ThreadCache* cache, size_t alignment, size_t bytes);
   void* allocate_zeroed(ThreadCache* cache, size_t bytes);
   Released release_slow(ThreadCache* cache, void* p);
+  // Shorter ways for what a thread keeps of the large zone. Null or false: not this time.
+  TIDE_INLINE void* take_span(ThreadCache& cache, size_t bytes) {
+    if (cache.spans.filled == 0 || !SpanCache<Vm>::has_length(bytes)) return nullptr;
+    const CacheUse use(&cache);
+    return SpanCache<Vm>(large_, cache.spans).take(bytes);
+  }
+  TIDE_INLINE bool keep_span(ThreadCache& cache, void* p) {
+    if (!large_.contains(p)) return false;
+    const CacheUse use(&cache);
+    return put_span(cache, p);
+  }
   // The same for a block that plain_block() has found; in hardened mode.
   void release_plain(ThreadCache* cache, void* p, const PlainBlock& block);
   // The same, but the block waits before it is free (waiting.h). False: it is too large for that,
@@ -169,7 +180,6 @@ class Engine {
   friend struct EngineMap;
 
   void* allocate_big(size_t bytes, size_t alignment, uint16_t owner, bool& zeroed);
-  void* take_span(ThreadCache* cache, size_t bytes);
   void make_zero(void* block, size_t bytes);
   void* allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed);
   void* allocate_without_marks(ThreadCache* cache, uint32_t c, bool& zeroed);
@@ -177,7 +187,9 @@ class Engine {
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
-  void trade(ThreadCache& cache, size_t taken);
+  void trade(ThreadCache& cache);
+  void pay(ThreadCache& cache, size_t debt) TIDE_REQUIRES(purge_lock_);
+  void lower_trade_mark(bool at_once) TIDE_REQUIRES(purge_lock_);
   void sweep(ThreadCache& cache, size_t debt, size_t& total) TIDE_REQUIRES(purge_lock_);
   size_t sweep_one() TIDE_REQUIRES(purge_lock_);
   // Bytes that were clean when they were taken, ever.
@@ -186,9 +198,15 @@ class Engine {
   }
   // Called when clean memory may have been taken.
   void trade_if_due(ThreadCache* cache) {
-    const size_t taken = clean_taken();
-    if (taken - base::racy_load(traded_bytes_) < kTradeStep || cache == nullptr) return;
-    trade(*cache, taken);
+    const size_t now = zones_footprint();
+    if (now < base::racy_load(traded_bytes_) + kTradeStep || cache == nullptr) return;
+    trade(*cache);
+  }
+  // Mappings of their own are not traded with.
+  size_t zones_footprint() const {
+    const size_t huge = huge_.live_bytes() + huge_.kept_bytes();
+    const size_t all = space_.limits.footprint();
+    return all > huge ? all - huge : 0;
   }
   // The same where there is nothing to trade with.
   void note_growth() {
@@ -229,6 +247,11 @@ class Engine {
   PlainBlock leave_waiting(ThreadCache& cache, uintptr_t block);
   template <class Visit>
   void for_each_cached(ThreadCache& cache, Visit visit);
+  // What the thread keeps is looked at by itself; only what has to leave is free for all.
+  TIDE_INLINE bool put_span(ThreadCache& cache, void* p) {
+    const size_t most_bytes = caches_.share(config_.thread_cache_bytes);
+    return SpanCache<Vm>(large_, cache.spans).put(p, most_bytes, cache.freed_bytes);
+  }
   void drain_spans(ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).drain(); }
   // What the cache holds besides its stacks: spans, and blocks that wait.
   void drain_lists(ThreadCache& cache);
@@ -256,6 +279,7 @@ class Engine {
 
   // See engine_trade.h.
   static constexpr size_t kTradeStep = size_t{1} << 20;
+  static constexpr size_t kTradeDecay = 64;  // eight windows to halve
   static constexpr size_t kVisitsPerStep = 96;
   static constexpr size_t kLeastSwept = size_t{16} << 10;  // shorter runs cost more than they bring
   static constexpr uint32_t kTrimmedStacks = 4;
@@ -280,7 +304,7 @@ class Engine {
   ds::Lock<ds::Rank::kHeapPurge>
       heap_purge_lock_;                    // held while a slab of a first-class heap is purged
   ds::Lock<ds::Rank::kPurge> purge_lock_;  // held by who gives memory back
-  size_t traded_bytes_ = 0;
+  size_t traded_bytes_ = 0;  // the footprint of the zones up to which nothing has to be paid
   size_t noted_bytes_ = 0;
   bool has_grown_ = false;
   uint32_t sweep_cursor_ TIDE_GUARDED_BY(purge_lock_) = 0;

@@ -88,7 +88,9 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment,
                                bool& zeroed) {
   void* block = nullptr;
-  if (c == 0 && alignment <= layout::kSpanPageBytes) block = take_span(cache, bytes);
+  if (cache != nullptr && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes)) {
+    block = SpanCache<Vm>(large_, cache->spans).take(bytes);
+  }
   if (block != nullptr) return block;
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
@@ -106,15 +108,6 @@ void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
   bool zeroed = false;
   const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
   return allocate_any(cache, c, bytes, 0, zeroed);
-}
-
-// A span that the thread has at hand, or null.
-template <sys::VmSource Vm>
-void* Engine<Vm>::take_span(ThreadCache* cache, size_t bytes) {
-  if (cache == nullptr || cache->spans.count == 0 || bytes > SpanCache<Vm>::kMostSpanBytes) {
-    return nullptr;
-  }
-  return SpanCache<Vm>(large_, cache->spans).take(bytes);
 }
 
 template <sys::VmSource Vm>
@@ -181,15 +174,9 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
     }
     return Released::kDone;
   }
+  if (cache != nullptr && put_span(*cache, p)) return Released::kDone;
   uint16_t owner = 0;
   size_t bytes = 0;
-  if (cache != nullptr) {
-    const size_t most_bytes = caches_.share(config_.thread_cache_bytes);
-    // What the thread keeps is looked at by itself; only what has to leave is free for all.
-    if (SpanCache<Vm>(large_, cache->spans).put(p, most_bytes, cache->freed_bytes)) {
-      return Released::kDone;
-    }
-  }
   if (large_.holds(p)) {
     bytes = large_.release(p, owner);
     if (bytes == 0) return Released::kBad;

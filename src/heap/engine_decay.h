@@ -7,6 +7,7 @@
 #pragma once
 
 #include "heap/engine_purge.h"
+#include "heap/engine_trade.h"
 
 namespace tide::heap {
 
@@ -50,6 +51,7 @@ bool Engine<Vm>::look_now() {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
   // Last: by now all slabs without a block in use are there, and neighbours go together.
   if (all || slot_ends) total += purge_reserves(all);
+  if (all || slot_ends) lower_trade_mark(all);
   used_at_look_ = used_bytes();
   // What had to go although it is needed says nothing about how long to wait.
   if (!tight) decay_.gave_back(total);

@@ -155,9 +155,8 @@ struct EngineMap {
     at.home = offsetof(ThreadCache, home);
     at.spans = offsetof(ThreadCache, spans.count);
     at.span_pages = offsetof(ThreadCache, spans.pages);
-    at.span_list = offsetof(ThreadCache, spans.spans);
-    at.span_step = sizeof(layout::CachedSpan);
-    at.span_page = offsetof(layout::CachedSpan, page);
+    at.span_lists = offsetof(ThreadCache, spans.first);
+    at.span_list_count = layout::kSpanLengths;
     at.in_flight = offsetof(ThreadCache, in_flight);
     at.places = offsetof(ThreadCache, waiting.places);
     at.place_count = layout::WaitingBlocks::kPlaces;
@@ -226,6 +225,7 @@ struct EngineMap {
     at.entry_pages = offsetof(layout::SpanEntry, pages);
     at.entry_state = offsetof(layout::SpanEntry, state);
     at.entry_owner = offsetof(layout::SpanEntry, owner);
+    at.entry_next = offsetof(layout::SpanEntry, next);
     at.live = static_cast<uint8_t>(layout::SpanState::kLive);
     at.cached = static_cast<uint8_t>(layout::SpanState::kCached);
     at.dirty = static_cast<uint8_t>(layout::SpanState::kDirty);

@@ -1,9 +1,10 @@
 // Definition of Engine::trade. Included where an Engine is instantiated.
 //
 // What is free in one zone or class is of no use to another, so a program whose sizes drift would
-// hold its memory twice. Growth therefore pays: for each MiB of clean memory that is taken, as much
-// of what lies idle is given back, as far as there is any: empty slabs, pages in the middle of
-// sparse slabs, free spans. A program that does not grow pays nothing.
+// hold its memory twice. Growth therefore pays: for each MiB by which the heap gets larger than it
+// has been lately, as much of what lies idle is given back, as far as there is any: empty slabs,
+// pages in the middle of sparse slabs, free spans. A program that does not grow pays nothing, nor
+// one that takes again what was given back.
 #pragma once
 
 #include "heap/engine_purge.h"
@@ -11,14 +12,32 @@
 namespace tide::heap {
 
 template <sys::VmSource Vm>
-TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
+TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache) {
   // Held across madvise, but nobody who allocates waits for it.
   if (!purge_lock_.try_lock()) return;
-  if (taken <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
-  const size_t debt = taken - traded_bytes_;
-  base::racy_store(traded_bytes_, taken);
+  const size_t before = zones_footprint();
+  if (before <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
   base::racy_store(has_grown_, true);
-  if (!base::racy_load(config_.purge) && !over_soft_limit()) return purge_lock_.unlock();
+  if (base::racy_load(config_.purge) || over_soft_limit()) {
+    // Twice: there may be nothing to pay with the next time.
+    pay(cache, 2 * (before - traded_bytes_));
+  }
+  const size_t after = zones_footprint();
+  if (after > traded_bytes_) base::racy_store(traded_bytes_, after);
+  purge_lock_.unlock();
+}
+
+// A heap that has become smaller may not grow back for nothing for long.
+template <sys::VmSource Vm>
+void Engine<Vm>::lower_trade_mark(bool at_once) {
+  const size_t now = zones_footprint();
+  if (now >= traded_bytes_) return;
+  const size_t above = traded_bytes_ - now;
+  base::racy_store(traded_bytes_, at_once ? now : traded_bytes_ - above / kTradeDecay);
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
   if (space_.limits.is_tight()) return_harder(cache, debt);
   Purger<Vm> purger = this->purger();
   size_t total = 0;
@@ -39,7 +58,6 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache, size_t taken) {
     total += large_.purge(purger, excess < debt - total ? excess : debt - total, least_span());
   }
   if (total < debt) sweep(cache, debt, total);
-  purge_lock_.unlock();
 }
 
 // Holes are filled again sooner or later, and then cost page faults: they are given back only as

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "heap/engine.h"
+#include "heap/large_zone_repair.h"
 #include "heap/zone_repair.h"
 
 namespace tide::heap {
@@ -43,6 +44,7 @@ void Engine<Vm>::verify() {
     }
   }
   TIDE_ASSERT(count_footprint() <= space_.limits.footprint(), "I-LIMIT-1: all of it is counted");
+  caches_.for_each([this](ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).verify(); });
   const ds::LockGuard guard(large_.lock());
   uint64_t live = 0;
   uint32_t page = 0;
@@ -175,6 +177,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   // stays a little too high.
   if (broken && !is_interrupted()) space_.limits.recount(count_footprint());
   caches_.adopt_vanished(mine);
+  caches_.for_each([this](ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).recount(); });
 }
 
 }  // namespace tide::heap

@@ -1,7 +1,8 @@
 // The large zone: blocks above kMidMaxBytes as spans of 4 KiB pages.
 //
 // Free neighbours of one kind (dirty or clean) are merged at once; a request takes a dirty span
-// that fits, then a clean one, then new addresses. One lock; no system call but the mapping of more
+// that fits, a long one also a dirty span with its free neighbours; then a clean one, then new
+// addresses. One lock; no system call but the mapping of more
 // address space is made under it.
 #pragma once
 
@@ -127,23 +128,34 @@ class LargeZone {
     const Entry* entry = live_entry(p);
     return entry == nullptr || entry->owner != 0 ? 0 : base::racy_load(entry->pages);
   }
-  // The live block at `p` is free from now on, in the calling thread's hands. Returns its page.
-  uint32_t enter_cache(const void* p) {
+  // The live block at `p` is free from now on, in the calling thread's hands.
+  Entry& enter_cache(const void* p) {
     Entry& entry = entry_of(p);
     base::racy_store(entry.state, State::kCached);
-    return page_of(&entry);
+    return entry;
   }
   void* leave_cache(uint32_t page) {
     base::racy_store(entries_[page].state, State::kLive);
     return reinterpret_cast<void*>(address_of_page(page));
   }
-  void release_cached(const layout::CachedSpan* spans, uint32_t count) {
+  struct Gone {
+    uint32_t spans;
+    uint32_t pages;
+  };
+  // The list of cached spans that begins at page `first` - 1.
+  Gone release_cached(uint32_t first) {
+    Gone gone{0, 0};
     const ds::LockGuard guard(lock_);
-    for (uint32_t i = 0; i < count; ++i) {
-      base::racy_store(live_pages_, live_pages_ - spans[i].pages);
-      insert_free(spans[i].page, State::kDirty);
+    while (first != 0) {
+      const uint32_t page = first - 1;
+      first = entries_[page].next;
+      ++gone.spans;
+      gone.pages += entries_[page].pages;
+      insert_free(page, State::kDirty);
     }
-    base::racy_store(live_blocks_, live_blocks_ - count);
+    base::racy_store(live_pages_, live_pages_ - gone.pages);
+    base::racy_store(live_blocks_, live_blocks_ - gone.spans);
+    return gone;
   }
 
   // Frees every block of `owner`.
@@ -230,34 +242,13 @@ class LargeZone {
   }
 
   // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
-  void rebuild() TIDE_NO_THREAD_SAFETY_ANALYSIS {
-    for (SpanLists& lists : lists_) lists.reset();
-    live_pages_ = live_blocks_ = 0;
-    for (uint32_t page = 0; page < page_count(); page += entries_[page].pages) {
-      Entry& entry = entries_[page];
-      settle(entry);
-      if (entry.state == State::kLive || entry.state == State::kCached) {
-        live_pages_ += entry.pages;
-        ++live_blocks_;
-      } else if (entry.state != State::kUnusable) {
-        for (uint32_t after = page + entry.pages; after < page_count();
-             after = page + entry.pages) {
-          settle(entries_[after]);
-          if (entries_[after].state != entry.state) break;
-          entry.pages += entries_[after].pages;
-          entries_[after].state = State::kInside;
-        }
-        entries_[page + entry.pages - 1].pages = entry.pages;
-        if (entry.pages > 1) entries_[page + entry.pages - 1].state = State::kInside;
-        lists_of(entry.state).insert(page);
-      }
-    }
-  }
+  void rebuild() TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
   uintptr_t address_of_page(uint32_t page) const {
     return base_ + (uintptr_t{page} << layout::kSpanPageShift);
   }
   Entry& entry_of(const void* p) const { return entries_[page_index(p)]; }
+  uint32_t page_of(const Entry* entry) const { return static_cast<uint32_t>(entry - entries_); }
 
   // The head of the span that `p` lies in; for messages about bad pointers, so it may be slow.
   const Entry* head_before(const void* p, uintptr_t& address) const {
@@ -285,15 +276,7 @@ class LargeZone {
  private:
   friend struct EngineMap;
 
-  // In a forked child: a span that a vanished thread had in its hands.
-  static void settle(Entry& entry) {
-    // Some of its pages may have gone, others not.
-    if (entry.state == State::kReturning) entry.state = State::kDirty;
-    // Free, perhaps not even mapped. Lost to the child.
-    if (entry.state == State::kBusy || entry.state == State::kInside) {
-      entry.state = State::kUnusable;
-    }
-  }
+  static void settle(Entry& entry);
 
   // Also under the lock: threads make live spans cached ones, and back, without it.
   State state_of(uint32_t page) const { return base::racy_load(entries_[page].state); }
@@ -307,8 +290,6 @@ class LargeZone {
   bool admit(uint32_t pages, State kind) {
     return kind != State::kClean || limits_->admit(bytes_of(pages));
   }
-  uint32_t page_of(const Entry* entry) const { return static_cast<uint32_t>(entry - entries_); }
-
   Entry* live_entry(const void* p) const {
     if (!contains(p) || !base::is_aligned(base::address_of(p), layout::kSpanPageBytes)) {
       return nullptr;
@@ -325,6 +306,11 @@ class LargeZone {
   // A free span of at least `pages`, taken off its list and busy; `kind` is what it was.
   uint32_t take_free(Vm& vm, uint32_t pages, State& kind) TIDE_REQUIRES(lock_) {
     for (const State state : {State::kDirty, State::kClean, State::kUnmapped}) {
+      if (state == State::kClean && pages >= kLeastJoinedPages && dirty().pages() != 0) {
+        kind = State::kDirty;
+        const uint32_t page = take_joined(pages);
+        if (page != layout::kNoPage) return page;
+      }
       for (;;) {
         const uint32_t page = lists_of(state).find(pages);
         if (page == layout::kNoPage) break;
@@ -350,6 +336,30 @@ class LargeZone {
       }
     }
     return layout::kNoPage;
+  }
+
+  // Free neighbours that together are long enough: see large_zone_join.h.
+  struct Joined {
+    uint32_t first;    // its head, or kNoPage
+    uint32_t skipped;  // pages at its beginning that are not wanted
+    uint32_t clean;    // pages of the wanted that are clean
+  };
+  // For shorter requests it is not worth the search: so many dirty spans, the longest first, and
+  // one part of so many has to be dirty.
+  static constexpr uint32_t kLeastJoinedPages = (size_t{1} << 20) >> layout::kSpanPageShift;
+  static constexpr uint32_t kMostJoined = 16;
+  static constexpr uint32_t kLeastDirtyShare = 4;
+  static bool is_free(State state) { return state == State::kDirty || state == State::kClean; }
+  uint32_t head_before_of_any(uint32_t page) const;
+  Joined neighbours_of(uint32_t page, uint32_t pages) const;
+  uint32_t take_joined(uint32_t pages) TIDE_REQUIRES(lock_);
+
+  // A free span leaves its list, busy. Returns what it was.
+  State take_off(uint32_t page) TIDE_REQUIRES(lock_) {
+    const State kind = state_of(page);
+    lists_of(kind).remove(page);
+    entries_[page].state = State::kBusy;
+    return kind;
   }
 
   sys::MapResult map_again(Vm& vm, uint32_t page) TIDE_REQUIRES(lock_) {
@@ -477,3 +487,5 @@ class LargeZone {
 };
 
 }  // namespace tide::heap
+
+#include "heap/large_zone_join.h"

@@ -24,8 +24,9 @@ namespace tide::layout {
 
 inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
 // 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
-// slots; 5: a slab's bitmap lies apart from its record; 6: every block can be found.
-inline constexpr uint32_t kHeapRootVersion = 6;
+// slots; 5: a slab's bitmap lies apart from its record; 6: every block can be found; 7: lists of
+// cached spans by length.
+inline constexpr uint32_t kHeapRootVersion = 7;
 
 // A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
 struct ClassRow {
@@ -74,26 +75,25 @@ struct CachesAt {
   uint32_t count;  // uint32, in the engine
   // In a cache.
   uint32_t bytes;
-  uint32_t next;        // word
-  uint32_t tops;        // word for each stack
-  uint32_t limits;      // word for each stack
-  uint32_t gone;        // uint16 for each stack: blocks that were taken out from outside
-  uint32_t long_slots;  // where the long places begin
-  uint32_t owner;       // int32: the thread's number
-  uint32_t state;       // uint8: 1 owned, 2 parked
-  uint32_t home;        // uint8
-  uint32_t spans;       // uint32: cached spans
-  uint32_t span_pages;  // uint32
-  uint32_t span_list;   // of cached spans
-  uint32_t span_step;
-  uint32_t span_page;    // in one, uint32: its first page
-  uint32_t in_flight;    // int32: calls that are between a block and its seal
-  uint32_t places;       // words: freed blocks that wait, or 0
-  uint32_t place_count;  // a constant
-  uint32_t queue;        // words: others, from `queue_first` on, around the end
-  uint32_t queue_slots;  // a constant
-  uint32_t queue_first;  // uint32
-  uint32_t queue_count;  // uint32
+  uint32_t next;             // word
+  uint32_t tops;             // word for each stack
+  uint32_t limits;           // word for each stack
+  uint32_t gone;             // uint16 for each stack: blocks that were taken out from outside
+  uint32_t long_slots;       // where the long places begin
+  uint32_t owner;            // int32: the thread's number
+  uint32_t state;            // uint8: 1 owned, 2 parked
+  uint32_t home;             // uint8
+  uint32_t spans;            // uint32: cached spans
+  uint32_t span_pages;       // uint32
+  uint32_t span_lists;       // uint32 for each length: the first page of a cached span, and 1; or 0
+  uint32_t span_list_count;  // a constant
+  uint32_t in_flight;        // int32: calls that are between a block and its seal
+  uint32_t places;           // words: freed blocks that wait, or 0
+  uint32_t place_count;      // a constant
+  uint32_t queue;            // words: others, from `queue_first` on, around the end
+  uint32_t queue_slots;      // a constant
+  uint32_t queue_first;      // uint32
+  uint32_t queue_count;      // uint32
 };
 
 // The small or the mid zone.
@@ -152,6 +152,7 @@ struct LargeAt {
   uint32_t entry_pages;  // in an entry, uint32: of the span
   uint32_t entry_state;  // in an entry, uint8
   uint32_t entry_owner;  // in an entry, uint16
+  uint32_t entry_next;   // in an entry of a cached span, uint32: of the next in its list, likewise
   // Constants: states of a live span, of a cached one, of a dirty and of a clean free one. All
   // others are free, too, or no memory of ours.
   uint8_t live;

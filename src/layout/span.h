@@ -6,7 +6,11 @@
 // can rebuild all lists from it.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+
+#include "layout/constants.h"
 
 namespace tide::layout {
 
@@ -26,7 +30,7 @@ inline constexpr uint32_t kNoPage = UINT32_MAX;
 
 struct SpanEntry {
   uint32_t pages;  // head: length. Last page of a free span: the same
-  uint32_t next;   // free: its bin's list. Live and owner != 0: the owner's list
+  uint32_t next;   // free: its bin's list. Cached: the list of its length, page + 1
   uint32_t previous;
   SpanState state;
   uint8_t reserved;
@@ -34,5 +38,19 @@ struct SpanEntry {
 };
 
 static_assert(sizeof(SpanEntry) == 16);
+
+// Lengths of the spans that threads keep: eight to a doubling, so that spans of one length differ
+// by less than an eighth.
+inline constexpr uint32_t kLeastCachedPages = (kMidMaxBytes >> kSpanPageShift) + 1;
+inline constexpr uint32_t kMostCachedPages = (size_t{4} << 20) >> kSpanPageShift;
+
+// `pages` from kLeastCachedPages to kMostCachedPages.
+constexpr uint32_t span_length(uint32_t pages) {
+  constexpr uint32_t kLog = std::bit_width(kLeastCachedPages - 1) - 1;
+  const auto log = static_cast<uint32_t>(std::bit_width(pages - 1)) - 1;
+  return (log - kLog) * 8 + (((pages - 1) >> (log - 3)) & 7);
+}
+inline constexpr uint32_t kSpanLengths = span_length(kMostCachedPages) + 1;
+static_assert(std::has_single_bit(kLeastCachedPages - 1) && span_length(kLeastCachedPages) == 0);
 
 }  // namespace tide::layout

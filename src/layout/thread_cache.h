@@ -25,6 +25,7 @@
 
 #include "base/racy.h"
 #include "layout/size_classes.h"
+#include "layout/span.h"
 #include "layout/stacks.h"
 
 namespace tide::layout {
@@ -46,18 +47,18 @@ inline constexpr uint32_t kForeignSlots = 64;
 
 inline constexpr size_t kCacheSlots = kCacheSlotOffset[kClassCount];
 
-// Freed spans of the large zone, the oldest first.
-struct CachedSpan {
-  uint32_t page;
-  uint32_t pages;
-};
+// Freed spans of the large zone, a list for each length (span.h), the last one first. They are
+// linked by SpanEntry::next.
 struct CachedSpans {
-  static constexpr uint32_t kMost = 16;
   uint32_t count;
-  uint32_t pages;  // in all
-  uint32_t uses;   // spans that came or went, ever
-  CachedSpan spans[kMost];
+  uint32_t pages;   // in all
+  uint32_t uses;    // spans that came or went, ever
+  uint32_t cursor;  // the length that gave way last
+  uint64_t filled;  // bit for each length whose list is not empty
+  uint64_t needed;  // bit for each length of which one was taken since all lengths had their turn
+  uint32_t first[kSpanLengths];  // page + 1; 0: none
 };
+static_assert(kSpanLengths <= 64);
 
 // Hardened mode: freed blocks that must wait, see heap/waiting.h.
 struct WaitingBlocks {

@@ -16,7 +16,8 @@ uintptr_t thread_token();
 int32_t thread_number();
 bool thread_is_gone(int32_t number);
 
-bool is_main_thread();
+// Whether `number` is the thread's that the process began with.
+bool is_main_thread(int32_t number);
 
 // Every running thread of the process has passed a full memory barrier when this returns; those
 // that do not run pass one before they do (membarrier(2)). The callers' threads need none of their

@@ -40,7 +40,7 @@ bool thread_is_gone(int32_t number) {
   return gone;
 }
 
-bool is_main_thread() { return thread_number() == getpid(); }
+bool is_main_thread(int32_t number) { return number == getpid(); }
 
 bool fence_all_threads() {
   // Linux 4.14; the numbers are the kernel's interface.

@@ -77,6 +77,7 @@ void require_sane_root(const layout::HeapRoot& root) {
   require_inside(large.entry_pages, 4, large.entry_bytes);
   require_inside(large.entry_state, 1, large.entry_bytes);
   require_inside(large.entry_owner, 2, large.entry_bytes);
+  require_inside(large.entry_next, 4, large.entry_bytes);
   require(root.huge.entry_bytes <= kMostRecordBytes);
   require_at_most(root.huge.kept_slots, kMostKept);
   require_inside(root.huge.entry_address, 8, root.huge.entry_bytes);
@@ -86,6 +87,7 @@ void require_sane_root(const layout::HeapRoot& root) {
   if (root.hardening.level != nullptr) require_sane_hardening(root.hardening);
   require(root.caches.place_count <= 1 << 12 && root.caches.queue_slots <= 1 << 12);
   require(root.caches.queue_slots != 0);
+  require(root.caches.span_list_count <= 1 << 12);
 }
 
 void require_sane_tables(const std::vector<layout::ClassRow>& classes,

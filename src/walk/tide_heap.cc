@@ -338,7 +338,7 @@ HeapSummary TideHeap::summary() const {
 }
 
 const std::vector<Listed>& TideHeap::listed() const {
-  if (!listed_.has_value()) listed_ = TideLists(target_, root_).read_all(large_.base);
+  if (!listed_.has_value()) listed_ = TideLists(target_, root_).read_all(large_);
   return *listed_;
 }
 

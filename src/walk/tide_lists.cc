@@ -10,7 +10,24 @@ namespace tide::walk {
 
 using List = Listed::List;
 
-void TideLists::add_cache(const CacheRecord& cache, uint64_t large_base,
+void TideLists::add_spans(const CacheRecord& cache, const LargePlace& large,
+                          std::vector<Listed>& all) const {
+  const layout::CachesAt& where = root_.root.caches;
+  const layout::LargeAt& at = root_.root.large;
+  std::vector<uint32_t> lists(where.span_list_count);
+  target_.read({{cache.address + where.span_lists, lists.data(), lists.size() * sizeof(uint32_t)}});
+  // A list that was caught in the middle of a change may have one more; a damaged one has no end.
+  uint64_t left = uint64_t{cache.spans} + lists.size();
+  for (uint32_t next : lists) {
+    for (; next != 0 && next <= large.pages && left != 0; --left) {
+      const uint64_t page = next - 1;
+      all.push_back({large.base + page * at.page_bytes, 0, cache.owner, List::kSpanCache});
+      next = load_from<uint32_t>(target_, large.entries + page * at.entry_bytes + at.entry_next);
+    }
+  }
+}
+
+void TideLists::add_cache(const CacheRecord& cache, const LargePlace& large,
                           std::vector<Listed>& all) const {
   const layout::CachesAt& where = root_.root.caches;
   const int32_t owner = cache.owner;
@@ -21,12 +38,7 @@ void TideLists::add_cache(const CacheRecord& cache, uint64_t large_base,
       if (block != 0) all.push_back({block, stack.size_class, owner, List::kCache});
     }
   }
-  for (uint32_t i = 0; i < std::min(cache.spans, 64u); ++i) {
-    const auto page = load_from<uint32_t>(
-        target_, cache.address + where.span_list + uint64_t{i} * where.span_step + where.span_page);
-    const uint64_t address = large_base + uint64_t{page} * root_.root.large.page_bytes;
-    all.push_back({address, 0, owner, List::kSpanCache});
-  }
+  add_spans(cache, large, all);
   // Only hardened processes have ever touched these pages.
   if (root_.root.hardening.level == nullptr ||
       load_from<uint32_t>(target_, reinterpret_cast<uint64_t>(root_.root.hardening.level)) < 2) {
@@ -96,9 +108,9 @@ std::vector<uint64_t> TideLists::read_quarantine() const {
   return blocks;
 }
 
-std::vector<Listed> TideLists::read_all(uint64_t large_base) const {
+std::vector<Listed> TideLists::read_all(const LargePlace& large) const {
   std::vector<Listed> all;
-  for (const CacheRecord& cache : read_caches(target_, root_)) add_cache(cache, large_base, all);
+  for (const CacheRecord& cache : read_caches(target_, root_)) add_cache(cache, large, all);
   add_depots(all);
   for (const uint64_t block : read_quarantine()) all.push_back({block, 0, 0, List::kQuarantine});
   std::sort(all.begin(), all.end(),

@@ -10,6 +10,7 @@
 #include "walk/target.h"
 #include "walk/tide_caches.h"
 #include "walk/tide_root.h"
+#include "walk/tide_tables.h"
 
 namespace tide::walk {
 
@@ -26,13 +27,14 @@ class TideLists {
   TideLists(const Target& target, const TideRoot& root) : target_(target), root_(root) {}
 
   // All of them, by address. Throws host::Error when a list can't be read.
-  std::vector<Listed> read_all(uint64_t large_base) const;
+  std::vector<Listed> read_all(const LargePlace& large) const;
 
   // Freed blocks whose span or mapping still counts as live, by address (hardened mode).
   std::vector<uint64_t> read_quarantine() const;
 
  private:
-  void add_cache(const CacheRecord& cache, uint64_t large_base, std::vector<Listed>& all) const;
+  void add_cache(const CacheRecord& cache, const LargePlace& large, std::vector<Listed>& all) const;
+  void add_spans(const CacheRecord& cache, const LargePlace& large, std::vector<Listed>& all) const;
   void add_depots(std::vector<Listed>& all) const;
 
   const Target& target_;

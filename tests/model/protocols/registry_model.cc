@@ -128,7 +128,7 @@ struct SpanModel : checker::Model {
     if (locks) lock.lock();
     is_mine = false;
     free_pages = 3;
-    state.store(kDirty, Order::relaxed);  // src: insert_free(spans[i].page, State::kDirty);
+    state.store(kDirty, Order::relaxed);  // src: insert_free(page, State::kDirty);
     if (locks) lock.unlock();
   }
 

@@ -211,7 +211,7 @@ TEST_F(EngineDecay, SpansThatComeAndGoAreNotFreed) {
   for (int i = 0; i < 100; ++i) release(box.client.allocate(kBytes));
   EXPECT_EQ(cache->freed_bytes, 0u);
   std::vector<void*> blocks;
-  for (int i = 0; i < 32; ++i) blocks.push_back(box.client.allocate(kBytes));
+  for (int i = 0; i < 100; ++i) blocks.push_back(box.client.allocate(kBytes));
   for (void* each : blocks) release(each);
   EXPECT_GE(cache->freed_bytes, 8 * kBytes);
 }

@@ -78,6 +78,20 @@ TEST(EngineTrade, AHeapThatDoesNotGrowGivesNothingBack) {
   EXPECT_EQ(box.os.calls(VmCall::kPurge), 0u);
 }
 
+// What goes back and is taken again over and over makes the heap no larger than it was.
+TEST(EngineTrade, WhatIsTakenAgainIsNotGrowth) {
+  StartedBox box;
+  release_all(box.client, fill(box.client, 5'000'000, 100 * kMiB));
+  box.client.purge();
+  const auto idle = fill(box.client, 4000, 30 * kMiB);
+  release_all(box.client, idle);
+  const uint64_t before = stats_of(*box.engine).purged_bytes;
+  const auto blocks = fill(box.client, 5'000'000, 60 * kMiB);
+  EXPECT_EQ(stats_of(*box.engine).purged_bytes, before);
+  release_all(box.client, blocks);
+  box.engine->verify();
+}
+
 TEST(EngineTrade, ARefusedPurgeIsNoHarm) {
   StartedBox box;
   box.os.fail_kind(VmCall::kPurge);

@@ -1,4 +1,5 @@
 #include "heap/large_zone_purge.h"
+#include "heap/large_zone_repair.h"
 
 #include <map>
 #include <random>
@@ -135,6 +136,71 @@ TEST_F(LargeZoneTest, PurgedSpansReadAsZeroAndAreKnownTo) {
   auto* again = static_cast<unsigned char*>(allocate(40 * kPage));
   EXPECT_TRUE(zeroed);
   for (size_t i = 0; i < 40 * kPage; ++i) ASSERT_EQ(again[i], 0);
+}
+
+// Blocks of 1, 2, 1 and 2 MiB between live ones, of which the second and the last were given back:
+// what no span fits is made of neighbours.
+TEST_F(LargeZoneTest, ALongRequestTakesFreeNeighboursOfBothKinds) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  for (const bool to_the_right : {true, false}) {
+    char* const first = static_cast<char*>(allocate(2 * kMiB));
+    char* const second = static_cast<char*>(allocate(2 * kMiB));
+    void* const last = allocate(kMiB);
+    ASSERT_EQ(second, first + 2 * kMiB);
+    ASSERT_EQ(last, second + 2 * kMiB);
+    ASSERT_TRUE(release(to_the_right ? second : first));
+    ASSERT_EQ(zone.purge(purger), 2 * kMiB);
+    ASSERT_TRUE(release(to_the_right ? first : second));
+    const size_t dirty = zone.dirty_bytes();
+    const size_t clean = zone.clean_bytes();
+    const size_t footprint = limits.footprint();
+    char* const block = static_cast<char*>(allocate(3 * kMiB));
+    EXPECT_EQ(block, to_the_right ? first : first + kMiB);
+    EXPECT_FALSE(zeroed);
+    EXPECT_EQ(zone.usable_bytes(block), 3 * kMiB);
+    EXPECT_EQ(dirty - zone.dirty_bytes(), 2 * kMiB) << "all that was dirty is used";
+    EXPECT_EQ(clean - zone.clean_bytes(), kMiB) << "and of the other as much as is missing";
+    EXPECT_EQ(limits.footprint() - footprint, kMiB);
+    check_chain();
+    ASSERT_TRUE(release(block));
+    ASSERT_TRUE(release(last));
+    zone.purge(purger);
+    EXPECT_EQ(limits.footprint(), footprint - 3 * kMiB);
+    check_chain();
+    EXPECT_EQ(allocate(5 * kMiB), first) << "merged again";
+    release(first);
+    zone.purge(purger);
+  }
+}
+
+TEST_F(LargeZoneTest, NeighboursThatAreNearlyAllCleanAreNotTorn) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  char* const first = static_cast<char*>(allocate(8 * kMiB));
+  void* const second = allocate(kMiB / 2);
+  void* const last = allocate(kMiB);
+  ASSERT_TRUE(release(first));
+  zone.purge(purger);
+  ASSERT_TRUE(release(second));
+  EXPECT_EQ(allocate(6 * kMiB), first) << "a clean span that fits";
+  EXPECT_TRUE(zeroed);
+  release(last);
+}
+
+TEST_F(LargeZoneTest, NeighboursThatTheHardLimitForbidsStayAsTheyAre) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  void* const first = allocate(2 * kMiB);
+  void* const second = allocate(2 * kMiB);
+  void* const last = allocate(kMiB);
+  ASSERT_TRUE(release(second));
+  zone.purge(purger);
+  ASSERT_TRUE(release(first));
+  limits.set(0, limits.footprint());
+  EXPECT_EQ(allocate(3 * kMiB), nullptr);
+  EXPECT_EQ(zone.dirty_bytes(), 2 * kMiB);
+  check_chain();
+  limits.set(0, 0);
+  EXPECT_EQ(allocate(3 * kMiB), first);
+  release(last);
 }
 
 TEST_F(LargeZoneTest, FailedPurgeKeepsTheSpan) {

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <cstring>
-#include <set>
 #include <vector>
 
 #include "tests/unit/engine_client.h"
@@ -37,14 +36,61 @@ TEST(SpanCache, NoBlockMuchLongerThanAskedFor) {
   EXPECT_GE(box.engine->usable_bytes(block), 960 * kKiB);
 }
 
-TEST(SpanCache, TheBestFitOfSeveral) {
+TEST(SpanCache, OneThatFitsOfSeveral) {
   StartedBox box;
   std::vector<void*> blocks;
   for (const size_t pages : {100, 106, 103}) blocks.push_back(box.client.allocate(pages * 4096));
   for (void* block : blocks) box.client.release(block);
+  box.engine->verify();
   EXPECT_EQ(box.client.allocate(101 * 4096), blocks[2]);
   EXPECT_EQ(box.client.allocate(104 * 4096), blocks[1]);
   EXPECT_EQ(box.client.allocate(100 * 4096), blocks[0]);
+}
+
+// The last freed comes first, of its own length and of the next; in the middle of a list as well.
+TEST(SpanCache, TheLastFreedOfALengthComesFirst) {
+  StartedBox box;
+  std::vector<void*> blocks;
+  for (const size_t pages : {104, 104, 97}) blocks.push_back(box.client.allocate(pages * 4096));
+  for (void* block : blocks) box.client.release(block);
+  EXPECT_EQ(box.client.allocate(98 * 4096), blocks[1]) << "the one before is too short";
+  box.engine->verify();
+  EXPECT_EQ(box.client.allocate(95 * 4096), blocks[2]) << "of the next length";
+  EXPECT_EQ(box.client.allocate(100 * 4096), blocks[0]);
+  EXPECT_EQ(box.client.cache()->spans.count, 0u);
+  box.engine->verify();
+}
+
+// What the thread does not take again leaves before what it does, and of that the older half.
+TEST(SpanCache, WhatIsNeededStaysLongest) {
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = 4096 * kKiB;
+  StartedBox box({}, config);
+  std::vector<void*> never;
+  for (int i = 0; i < 8; ++i) never.push_back(box.client.allocate(200 * kKiB));
+  void* const again = box.client.allocate(512 * kKiB);
+  for (void* block : never) box.client.release(block);
+  for (int i = 0; i < 3; ++i) {
+    box.client.release(again);
+    ASSERT_EQ(box.client.allocate(512 * kKiB), again);
+  }
+  box.client.release(again);
+  std::vector<void*> others;
+  for (int i = 0; i < 4; ++i) others.push_back(box.client.allocate(700 * kKiB));
+  for (void* block : others) box.client.release(block);
+  EXPECT_EQ(box.client.allocate(512 * kKiB), again);
+  box.engine->verify();
+}
+
+TEST(SpanCache, EveryLengthHasAListAndListsDoNotOverlap) {
+  uint32_t before = 0;
+  for (uint32_t pages = layout::kLeastCachedPages; pages <= layout::kMostCachedPages; ++pages) {
+    const uint32_t length = layout::span_length(pages);
+    ASSERT_TRUE(length == before || length == before + 1) << pages;
+    ASSERT_LT(length, layout::kSpanLengths);
+    before = length;
+  }
+  EXPECT_EQ(before, layout::kSpanLengths - 1);
 }
 
 TEST(SpanCache, ASecondFreeIsFound) {
@@ -59,7 +105,7 @@ TEST(SpanCache, ASecondFreeIsFound) {
   EXPECT_EQ(box.client.release(static_cast<char*>(block) + 4096), heap::Released::kBad);
 }
 
-TEST(SpanCache, BoundedInBytesAndInNumber) {
+TEST(SpanCache, BoundedInBytes) {
   heap::Config config = heap::Config::defaults();
   config.thread_cache_bytes = 4096 * kKiB;
   StartedBox box({}, config);
@@ -68,15 +114,9 @@ TEST(SpanCache, BoundedInBytesAndInNumber) {
   for (void* block : blocks) {
     ASSERT_EQ(box.client.release(block), heap::Released::kDone);
     const layout::CachedSpans& spans = box.client.cache()->spans;
-    ASSERT_LE(spans.count, layout::CachedSpans::kMost);
     ASSERT_LE(spans.pages * size_t{4096}, config.thread_cache_bytes);
-    uint32_t pages = 0;
-    std::set<uint32_t> seen;
-    for (uint32_t i = 0; i < spans.count; ++i) {
-      pages += spans.spans[i].pages;
-      ASSERT_TRUE(seen.insert(spans.spans[i].page).second);
-    }
-    ASSERT_EQ(pages, spans.pages);
+    ASSERT_LE(spans.count, spans.pages / layout::kLeastCachedPages);
+    box.engine->verify();
   }
   box.engine->verify();
   // With no room nothing is kept.
