@@ -17,7 +17,7 @@ namespace tide::heap {
 // shortest time.
 class Patience {
  public:
-  uint32_t factor() const { return factor_; }
+  uint32_t factor() const { return uint32_t{1} << doublings_; }
 
   void gave_back(size_t bytes) {
     outstanding_ += bytes;
@@ -37,13 +37,13 @@ class Patience {
   // Once in a while, always after the same time times factor().
   void judge() {
     if (regretted_ > kHardlyAny && regretted_ > given_ / 8) {
-      if (factor_ < kMostFactor) factor_ *= 2;
-      if (calm_needed_ < kMostCalm) calm_needed_ *= 2;
+      if (doublings_ < kMostDoublings) ++doublings_;
+      if (lessons_ < kMostLessons) ++lessons_;
       calm_ = 0;
       given_ = 0;
-    } else if (++calm_ >= calm_needed_) {
+    } else if (++calm_ >= kLeastCalm << lessons_) {
       calm_ = 0;
-      if (factor_ > 1) factor_ /= 2;
+      if (doublings_ != 0) --doublings_;
     }
     regretted_ = 0;
     // What was given back long ago was not given back too early.
@@ -54,13 +54,14 @@ class Patience {
   size_t all_regretted() const { return all_regretted_; }
 
  private:
-  static constexpr uint32_t kMostFactor = 256;
-  static constexpr uint32_t kMostCalm = 4096;
+  static constexpr uint32_t kMostDoublings = 8;
+  static constexpr uint32_t kLeastCalm = 64;
+  static constexpr uint32_t kMostLessons = 6;
   static constexpr size_t kHardlyAny = size_t{64} << 10;
 
-  uint32_t factor_ = 1;
-  uint32_t calm_ = 0;  // judgements without regret
-  uint32_t calm_needed_ = 64;
+  uint32_t doublings_ = 0;
+  uint32_t calm_ = 0;       // judgements without regret
+  uint32_t lessons_ = 0;    // each makes the calm that is needed twice as long
   size_t outstanding_ = 0;  // given back not long ago, and not taken again
   size_t given_ = 0;        // not long ago
   size_t regretted_ = 0;    // since the last judgement

@@ -18,10 +18,7 @@ TIDE_NOINLINE void Engine<Vm>::trade(ThreadCache& cache) {
   const size_t before = zones_footprint();
   if (before <= traded_bytes_) return purge_lock_.unlock();  // somebody was quicker
   base::racy_store(has_grown_, true);
-  if (base::racy_load(config_.purge) || over_soft_limit()) {
-    // Twice: there may be nothing to pay with the next time.
-    pay(cache, 2 * (before - traded_bytes_));
-  }
+  if (base::racy_load(config_.purge) || over_soft_limit()) pay(cache, before - traded_bytes_);
   const size_t after = zones_footprint();
   if (after > traded_bytes_) base::racy_store(traded_bytes_, after);
   purge_lock_.unlock();

@@ -77,7 +77,7 @@ class LargeZone {
     // Not before what is left over is back.
     if (kind == State::kDirty) low_water_.note(dirty_bytes());
     Entry& entry = entries_[page];
-    zeroed = kind == State::kClean && clean_is_zero_;
+    zeroed = kind == State::kClean && !gave_back_lazily_;
     if (kind == State::kClean) base::racy_store(clean_taken_, clean_taken_ + bytes_of(pages));
     entry.owner = owner;
     entry.next = entry.previous = layout::kNoPage;
@@ -481,7 +481,7 @@ class LargeZone {
   size_t clean_taken_ = 0;
   LowWater low_water_;
   DumpSteps steps_;
-  bool clean_is_zero_ = true;  // until pages were given back lazily
+  bool gave_back_lazily_ = false;  // then what is clean may not be zero
   Window<Vm> zone_;
   Window<Vm> entries_window_;
 };

@@ -8,7 +8,7 @@ namespace tide::heap {
 template <sys::VmSource Vm>
 size_t LargeZone<Vm>::purge(Purger<Vm>& purger, size_t most_bytes, size_t least_bytes) {
   Vm& vm = purger.vm;
-  if (purger.lazily) clean_is_zero_ = false;
+  if (purger.lazily) gave_back_lazily_ = true;
   size_t total = 0;
   while (total < most_bytes) {
     lock_.lock();

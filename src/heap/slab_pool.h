@@ -11,6 +11,7 @@ namespace tide::heap {
 
 class SlabPool {
  public:
+  // All bytes zero; reset() comes before anything else.
   constexpr SlabPool() = default;
 
   void reset() {
@@ -106,8 +107,8 @@ class SlabPool {
     }
   }
 
-  uint32_t youngest_ = layout::kNoSlab;
-  uint32_t oldest_ = layout::kNoSlab;
+  uint32_t youngest_ = 0;
+  uint32_t oldest_ = 0;
   uint32_t count_ = 0;
 };
 

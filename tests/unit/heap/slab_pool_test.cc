@@ -13,6 +13,8 @@ using layout::kNoSlab;
 
 class SlabPoolTest : public testing::Test {
  protected:
+  void SetUp() override { pool.reset(); }
+
   std::vector<uint32_t> chain(uint32_t first) {
     std::vector<uint32_t> result;
     for (; first != kNoSlab; first = slabs[first].next) result.push_back(first);
