@@ -16,12 +16,10 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {
-    &kRunCommand,    &kTraceCommand,   &kInfoCommand, &kConvertCommand, &kReplayCommand,
-    &kReportCommand, &kCompareCommand, &kTopCommand,  &kDoctorCommand,  &kHeapCommand,
-    &kEnvCommand};
-constexpr std::array kCommands = {&kRunCommand, &kProfileCommand, &kTraceCommand,  &kInfoCommand, &kConvertCommand,
-                                  &kTopCommand, &kDoctorCommand, &kHeapCommand, &kEnvCommand};
+constexpr std::array kCommands = {&kRunCommand,    &kProfileCommand, &kTraceCommand,
+                                  &kInfoCommand,   &kConvertCommand, &kReplayCommand,
+                                  &kReportCommand, &kCompareCommand, &kTopCommand,
+                                  &kDoctorCommand, &kHeapCommand,    &kEnvCommand};
 
 std::string overview() {
   std::string text =

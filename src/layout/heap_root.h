@@ -282,7 +282,7 @@ struct HeapRoot {
   GuardsAt guard_pool;
   HardeningAt hardening;
   const void* recording;  // a RecordingRoot (recording_root.h); null: this Tide has no recorder
-  const void* profile;  // ProfileTable, see profile_table.h
+  const void* profile;    // ProfileTable, see profile_table.h
 };
 
 }  // namespace tide::layout
