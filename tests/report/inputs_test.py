@@ -101,7 +101,7 @@ def errors(folder):
     refused(b'{"tide_replay": 1, "runs": []}', "has no run")
     refused(b'{"tide_replay": 7, "runs": []}', "another version")
     refused(b'{"tide_replay": 1, "runs": [7]}', "is damaged")
-    refused(b"\x0a\x04\x08\x01\x10\x02\x12\xff\xff\x03", "is damaged")
+    refused(b"\x0a\x04\x08\x01\x10\x02" * 2 + b"\x12\xff\xff\x03", "is damaged")
     missing = tide("report", folder / "nowhere", "-o", folder / "x.html")
     check(missing.returncode == 1 and "cannot be opened" in missing.stderr, missing.stderr)
     for arguments in ((), (folder / "bad",)):
