@@ -16,7 +16,7 @@ uint32_t path(FlameTree& tree, std::initializer_list<const char*> names) {
 }
 
 TEST(FlameTree, ValuesAreWithAllUnderThem) {
-  FlameTree tree({{"bytes", "bytes"}});
+  FlameTree tree(std::vector<FlameView>{{"bytes", "bytes"}});
   tree.add(path(tree, {"main", "a"}), 0, 10);
   tree.add(path(tree, {"main", "b"}), 0, 5);
   tree.add(path(tree, {"main"}), 0, 1);
@@ -27,7 +27,7 @@ TEST(FlameTree, ValuesAreWithAllUnderThem) {
 }
 
 TEST(FlameTree, WhatIsTooThinIsLeftOut) {
-  FlameTree tree({{"bytes", "bytes"}});
+  FlameTree tree(std::vector<FlameView>{{"bytes", "bytes"}});
   tree.add(path(tree, {"wide"}), 0, 1e6);
   tree.add(path(tree, {"thin"}), 0, 1);
   tree.sum_up();
@@ -37,11 +37,11 @@ TEST(FlameTree, WhatIsTooThinIsLeftOut) {
 }
 
 TEST(FlameTree, DifferenceHasTheStacksOfBoth) {
-  FlameTree before({{"bytes", "bytes"}});
+  FlameTree before(std::vector<FlameView>{{"bytes", "bytes"}});
   before.add(path(before, {"main", "gone"}), 0, 3);
   before.add(path(before, {"main", "kept"}), 0, 4);
   before.sum_up();
-  FlameTree after({{"other", "count"}, {"bytes", "bytes"}});
+  FlameTree after(std::vector<FlameView>{{"other", "count"}, {"bytes", "bytes"}});
   after.add(path(after, {"main", "new"}), 1, 7);
   after.add(path(after, {"main", "kept"}), 1, 5);
   after.sum_up();
