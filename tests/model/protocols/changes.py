@@ -78,8 +78,6 @@ changes = [
      "static_cast<uint16_t>(fence - bottom));",
      "      if (!::checker::mutated(\"drain: gone is not told\"))\n"
      "        base::racy_store(cache_.gone[stack], static_cast<uint16_t>(fence - bottom));"),
-    ("heap/cache_drain.h", "reinterpret_cast<void*>(*slot)",
-     "reinterpret_cast<void*>(static_cast<uintptr_t>(*slot))"),
     ("heap/cache_use.h", "    base::racy_store(cache->busy, true);\n",
      "    if (!::checker::mutated(\"use: not busy\")) base::racy_store(cache->busy, true);\n"),
     ("heap/cache_use.h",

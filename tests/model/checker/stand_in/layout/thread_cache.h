@@ -47,6 +47,14 @@ struct CacheFront {
   uint8_t mid_stack[513];
 };
 
+struct StackMarks {
+  const Slot* fence;
+  uintptr_t held;
+};
+struct SampleMarks {
+  StackMarks stacks[kCacheStacks];
+};
+
 struct ThreadCache : CacheFront {
   checker::Racy<CacheState> state{CacheState::kOwned};
   checker::Racy<bool> busy;
@@ -58,10 +66,12 @@ struct ThreadCache : CacheFront {
   size_t idle_bytes;
   uint32_t seen_span_uses;
   uint32_t idle_looks;
+  SampleMarks* marks;  // null: nobody samples
   Slot slots[kSlots + 1];
 };
 
 inline Slot* stack_bottom(ThreadCache& cache, uint32_t) { return cache.slots; }
+inline bool is_foreign(const ThreadCache&, uint32_t) { return false; }
 inline uint32_t stack_capacity(ThreadCache&, uint32_t) { return kSlots; }
 inline uint32_t stack_count(ThreadCache& cache, uint32_t stack) {
   const Slot* const top = cache.top[stack].load(checker::Order::relaxed);
