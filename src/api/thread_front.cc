@@ -92,7 +92,8 @@ heap::ThreadCache* make_cache() {
   // The main thread's cache serves until the very end: destructors of static objects free a lot.
   // The C library ends the process when it finds no memory for the registration, so make sure
   // first; a thread without one is found by CachePool::park_orphans().
-  if (!sys::is_main_thread(cache->owner) && can_register()) sys::at_thread_exit(thread_ended, nullptr);
+  if (!sys::is_main_thread(cache->owner) && can_register())
+    sys::at_thread_exit(thread_ended, nullptr);
   return cache;
 }
 

@@ -128,19 +128,18 @@ std::string new_folder(const Options& options, const std::string& program) {
   return folder;
 }
 
-// The number of the process with the most events.
+// The number of the process whose trace is largest.
 std::string busiest_process(const std::string& trace) {
-  std::string busiest;
-  uint64_t most = 0;
+  uint32_t busiest = 0;
+  uintmax_t most = 0;
   for (const trace::TraceProcess& process : trace::find_processes(trace)) {
     std::error_code error;
-    const uint64_t bytes = fs::file_size(process.events_path, error);
+    const uintmax_t bytes = fs::file_size(process.events_path, error);
     if (error || bytes <= most) continue;
     most = bytes;
-    busiest = fmt::format("{}", process.identity.number);
+    busiest = process.identity.number;
   }
-  if (busiest.empty()) throw host::Error(fmt::format("nothing was recorded in '{}'", trace));
-  return busiest;
+  return fmt::format("{}", busiest);
 }
 
 // The status to end with; 0: go on.
@@ -152,7 +151,9 @@ int record(const Options& options, const std::string& trace, const Arguments& pr
   const int status = run_step(words);
   std::error_code error;
   // Without a trace the step has said why; with one the status is the program's own.
-  if (!fs::is_directory(trace, error)) return status == 0 ? host::kExitFailed : status;
+  if (!fs::is_directory(trace, error) || trace::find_processes(trace).empty()) {
+    return status == 0 ? host::kExitFailed : status;
+  }
   if (status != 0) {
     fmt::print(stderr, "tide compare: '{}' ended with status {}; what it did until then counts\n",
                program.front(), status);

@@ -106,8 +106,8 @@ void add_options(VerbParser& parser, TraceOptions& options, Texts& texts) {
   parser.add_flag("--no-usable", texts.has_no_usable, "Don't ask the allocator for usable sizes");
   parser.add_flag("--no-system-calls", texts.has_no_system_calls,
                   "Leave out mmap, munmap, mremap, brk and madvise");
-  parser.add_option("--with", options.allocator, "Run on that allocator")
-      ->type_name("glibc|tide|jemalloc|...");
+  parser.add_option("--with", options.allocator, "Run on that allocator, as 'tide replay' has it")
+      ->type_name("NAME[=PATH]");
   parser.add_option("--preload", options.preloads, "Preload LIB behind the recorder (repeatable)")
       ->type_name("LIB")
       ->allow_extra_args(false);

@@ -65,6 +65,7 @@ std::string wait(const TraceOptions& options, TraceSession& session, const Attac
 }  // namespace
 
 int record_process(const TraceOptions& options) {
+  std::unique_ptr<trace::ArenaOwner> arena;  // outlives the session, whose collector reads it
   TraceSession session(options);
   const auto say = [&](const std::string& line) { session.say(line); };
   // An interruption waits until the process can be left as it was.
@@ -85,7 +86,7 @@ int record_process(const TraceOptions& options) {
   const std::string name = fmt::format(
       "tide-trace-{}-{}", std::filesystem::path(process.command().front()).filename().string(),
       *options.process);
-  const std::unique_ptr<trace::ArenaOwner> arena = process.make_arena(options.arena);
+  arena = process.make_arena(options.arena);
   session.open(*arena, name, process.command());
   session.collector().attached(*options.process, process.attach(*arena, !options.has_no_live));
   session.start();

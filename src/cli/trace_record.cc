@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -19,6 +18,7 @@
 #include "host/error.h"
 #include "host/preload.h"
 #include "host/program.h"
+#include "replay/allocators.h"
 
 namespace tide::cli {
 namespace {
@@ -28,49 +28,16 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kRecorder = "libtide-trace.so";
 
-struct Allocator {
-  std::string_view name;
-  std::string_view file;
-};
-// As distributions call them.
-constexpr std::array kAllocators = {
-    Allocator{"jemalloc", "libjemalloc.so.2"}, Allocator{"mimalloc", "libmimalloc.so.2"},
-    Allocator{"tcmalloc", "libtcmalloc_minimal.so.4"}, Allocator{"snmalloc", "libsnmallocshim.so"}};
-
-std::string find_allocator(const std::string& name) {
-  if (name == "tide") return host::find_own_library();
-  const auto known = std::find_if(kAllocators.begin(), kAllocators.end(),
-                                  [&](const Allocator& a) { return a.name == name; });
-  if (known == kAllocators.end()) {
-    throw host::Error(fmt::format("--with: '{}' is none of glibc, tide, jemalloc, mimalloc, "
-                                  "tcmalloc, snmalloc; give another library by --preload",
-                                  name),
-                      host::kExitUsage);
-  }
-  std::error_code error;
-  for (const char* const folder : {"/usr/local/lib", "/usr/lib", "/usr/lib64"}) {
-    const fs::path path = fs::path(folder) / known->file;
-    if (fs::exists(path, error)) return path.string();
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      if (entry.path().filename().string().find("-linux-") == std::string::npos) continue;
-      if (fs::exists(entry.path() / known->file, error))
-        return (entry.path() / known->file).string();
-    }
-  }
-  throw host::Error(fmt::format("--with: no {} on this machine; install it, or give its path by "
-                                "--preload",
-                                known->file),
-                    host::kExitRunFailed);
-}
-
 // LD_PRELOAD: the recorder in front, then what was asked for, then what is there already.
 host::PreloadLibrary set_preloads(const TraceOptions& options, host::Environment& environment) {
   std::string recorder = options.library;
   if (recorder.empty()) recorder = host::find_own_library(kRecorder);
   std::vector<std::string> libraries = {recorder};
   libraries.insert(libraries.end(), options.preloads.begin(), options.preloads.end());
-  if (!options.allocator.empty() && options.allocator != "glibc") {
-    libraries.push_back(find_allocator(options.allocator));
+  if (!options.allocator.empty()) {
+    const replay::Allocator allocator = replay::parse_allocator(options.allocator);
+    if (!allocator.library.empty()) libraries.push_back(allocator.library);
+    for (const auto& [name, value] : allocator.variables) environment.set(name, value);
   }
   std::string list = environment.get("LD_PRELOAD").value_or("");
   for (auto at = libraries.rbegin(); at != libraries.rend(); ++at) {

@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/compiler.h"
 #include "base/exponential.h"
 #include "base/mix.h"
 #include "base/racy.h"

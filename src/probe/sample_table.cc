@@ -310,9 +310,9 @@ bool SampleTable::write(Write out, void* argument) {
   return out(argument, &table_, sizeof table_) &&
          out(argument, stacks(), table_.stack_count * sizeof(SampledStack)) &&
          out(argument, reinterpret_cast<const void*>(table_.frames),
-               table_.frame_count * sizeof(uint64_t)) &&
+             table_.frame_count * sizeof(uint64_t)) &&
          out(argument, reinterpret_cast<const void*>(table_.blocks),
-               table_.block_slots * sizeof(SampledBlock));
+             table_.block_slots * sizeof(SampledBlock));
 }
 
 }  // namespace tide::probe

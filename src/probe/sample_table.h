@@ -36,7 +36,7 @@ class SampleTable {
   // Forgets all samples.
   void reset();
   // In a forked child, which goes on with a copy.
-  void repair_in_child();
+  void repair_in_child() TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
   bool is_on() const { return __atomic_load_n(&table_.is_on, __ATOMIC_RELAXED) != 0; }
   int64_t gap_bytes() const {

@@ -8,6 +8,8 @@ import unittest
 
 from support import NOT_FOUND, USAGE, TideTest, tide
 
+FAILED = 1
+
 JOB = "import json; d = [json.loads('[1, 2, {\"a\": \"b\"}]') for _ in range(2000)]; del d"
 
 
@@ -36,7 +38,7 @@ class Compare(TideTest):
         self.assertTrue(result.stdout.rstrip().endswith(replayed["sentence"]))
 
     def test_json_is_all_there_is(self):
-        result = self.compare("--json", "--", "/bin/true")
+        result = self.compare("--json", "--", "/usr/bin/python3", "-S", "-c", "pass")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout)["tide_replay"], 1)
 
@@ -44,6 +46,9 @@ class Compare(TideTest):
         result = self.compare("--", "/usr/bin/python3", "-S", "-c", "raise SystemExit(7)")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("ended with status 7", result.stderr)
+
+    def test_program_that_allocates_nothing(self):
+        self.assert_refused(self.compare("-q", "--", "/bin/true"), FAILED, "nothing was recorded")
 
     def test_bad_command_lines(self):
         self.assert_refused(tide("compare"), USAGE, "no program given")

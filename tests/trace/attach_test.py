@@ -83,6 +83,7 @@ class Attach(unittest.TestCase):
     def start(self, *arguments, **environment):
         program = Program(*arguments, **environment)
         self.addCleanup(program.close)
+        program.ask("work 0")  # it has started, and the library is in it
         return program
 
     def command(self, program, *options):
