@@ -7,6 +7,7 @@ namespace tide::replay {
 void Timeline::sample() {
   Sample sample{};
   if (!player_.read_memory(sample.rss_bytes, sample.vm_bytes)) return;
+  if (sample.vm_bytes == 0) return;  // it has ended, and waits to be reaped
   const format::ReplaySession& head = session_.head();
   sample.harness_bytes = head.harness_bytes.load(std::memory_order_relaxed);
   sample.harness_vm_bytes = head.harness_vm_bytes.load(std::memory_order_relaxed);
