@@ -82,6 +82,7 @@ heap::Config config_of(const OptionSet& set) {
   config.huge_threshold_bytes = set.number(OptionId::huge_threshold);
   config.huge_cache_bytes = set.number(OptionId::huge_cache);
   config.remap_threshold_bytes = set.number(OptionId::remap_threshold);
+  config.huge_growth_bytes = set.number(OptionId::huge_growth);
   harden(config);
   config.purge = set.is_on(OptionId::purge);
   config.purge_lazily = set.number(OptionId::purge_advice) != 0;

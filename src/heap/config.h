@@ -15,6 +15,9 @@ struct Config {  // all zero until defaults() or the options are assigned
   size_t huge_cache_bytes;
   // A block of at least so many bytes grows by moving its pages instead of copying them.
   size_t remap_threshold_bytes;
+  // The small zone grows by huge pages from so many bytes on, the mid zone from kHugeGrowthOfMid
+  // times as many; 0: neither.
+  size_t huge_growth_bytes;
   // Whether free memory goes back without being asked, and by which means; the shortest run of free
   // pages in the middle of used ones that does.
   bool purge;
@@ -47,6 +50,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             .huge_threshold_bytes = size_t{32} << 20,
             .huge_cache_bytes = size_t{128} << 20,
             .remap_threshold_bytes = size_t{1} << 20,
+            .huge_growth_bytes = size_t{32} << 20,
             .purge = true,
             .purge_lazily = false,
             .purge_least_bytes = size_t{4} << 10,

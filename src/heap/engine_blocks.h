@@ -27,6 +27,8 @@ bool Engine<Vm>::start(const Config& config) {
     space_.small.make_frees_slow();
     space_.mid.make_frees_slow();
   }
+  space_.small.grow_by_huge_pages_from(config_.huge_growth_bytes);
+  space_.mid.grow_by_huge_pages_from(kHugeGrowthOfMid * config_.huge_growth_bytes);
   if (!space_.start()) return false;
   large_.place(space_.vm, space_.limits, space_.plan.large_zone(), space_.plan.span_entries(),
                space_.plan.window_bytes);

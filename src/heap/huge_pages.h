@@ -16,7 +16,6 @@
 
 namespace tide::heap {
 
-inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 // A free span of fewer bytes does not break a huge page.
 inline constexpr size_t kFewBytes = size_t{64} << 10;
 

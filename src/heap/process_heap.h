@@ -195,20 +195,28 @@ class ProcessHeap {
   static constexpr uint32_t kSlabsAhead = 8;
 
   // Of small blocks no page stays untouched. A class that has some slabs will fill this one, too,
-  // or nearly. Not so a slab whose pages went back: after a rest many are taken again, each time by
-  // a call that would have to wait.
+  // or nearly. Where the zone grows by huge pages all are. Not so a slab whose pages went back:
+  // after a rest many are taken again, each time by a call that would have to wait.
   static bool is_worth_populating(const Zone<Vm>& zone, const ClassSlabs<Vm>& own, uint32_t c,
                                   uint32_t slab) {
-    return layout::is_small_class(c) && own.slab_count() > kSlabsAhead &&
-           zone.slab(slab).last_class == 0 && !zone.slab(slab).resident;
+    if (zone.slab(slab).last_class != 0 || zone.slab(slab).resident) return false;
+    return zone.begins_huge_page(slab) ||
+           (layout::is_small_class(c) && own.slab_count() > kSlabsAhead);
   }
 
   // Makes a fresh slab resident, with as many behind it as are an eighth of the class: what is done
   // in vain is no more than that, and goes back like any slab that nobody needs.
   static void populate(Vm& vm, Zone<Vm>& zone, uint32_t slab, uint32_t class_slabs) {
+    const uint32_t more = class_slabs > kSlabsAhead ? class_slabs / kSlabsAhead - 1 : 0;
     const uint32_t first = slab + 1;
-    const uint32_t end = first + zone.acquire_behind(slab, class_slabs / kSlabsAhead - 1);
-    vm.populate(reinterpret_cast<void*>(zone.slab_address(slab)), (end - slab) * zone.slab_bytes());
+    const uint32_t end = first + zone.acquire_behind(vm, slab, more);
+    void* const pages = reinterpret_cast<void*>(zone.slab_address(slab));
+    const size_t bytes = (end - slab) * zone.slab_bytes();
+    if (bytes == kHugePageBytes && zone.begins_huge_page(slab)) {
+      vm.populate_huge(pages, bytes);
+    } else {
+      vm.populate(pages, bytes);
+    }
     zone.release_touched(first, end);
   }
 

@@ -17,6 +17,7 @@
 #include "ds/lock.h"
 #include "heap/address_plan.h"
 #include "heap/dump_steps.h"
+#include "heap/huge_page_bytes.h"
 #include "heap/limits.h"
 #include "heap/low_water.h"
 #include "heap/purge_batch.h"
@@ -194,18 +195,17 @@ class Zone {
     if (TIDE_UNLIKELY(steps_.has_wanted())) bring_steps_back(vm, lock_, steps_, base_, zone_.end());
   }
 
-  // After acquire() gave out slab `index`: up to `most` slabs behind it that nobody has touched
-  // yet. Returns how many; they are about to be resident and go to release_touched().
-  uint32_t acquire_behind(uint32_t index, uint32_t most) {
-    const ds::LockGuard guard(lock_);
-    if (untouched_ != index + 1 || limits_->is_tight()) return 0;
-    const uint32_t left = slab_count() - untouched_;
-    const uint32_t count = most < left ? most : left;
-    if (!limits_->admit(count * slab_bytes())) return 0;
-    untouched_ += count;
-    count_clean(count * slab_bytes());
-    return count;
+  // The zone grows by huge pages where it is longer than so many bytes; 0: never.
+  void grow_by_huge_pages_from(size_t bytes) { huge_from_ = bytes; }
+  // Whether slab `index` begins a huge page by which the zone grows.
+  bool begins_huge_page(uint32_t index) const {
+    return grows_by_huge_pages_at(index) && index % slabs_of_huge_page() == 0;
   }
+
+  // After acquire() gave out slab `index`: up to `most` slabs behind it that nobody has touched
+  // yet; where the zone grows by huge pages all that lie in the same. Returns how many; they are
+  // about to be resident and go to release_touched().
+  uint32_t acquire_behind(Vm& vm, uint32_t index, uint32_t most);
   // Slabs [first, end), resident by now and all zero, wait for use.
   void release_touched(uint32_t first, uint32_t end) {
     const ds::LockGuard guard(lock_);
@@ -347,15 +347,13 @@ class Zone {
  private:
   friend struct EngineMap;
 
-  // Small at first: a process that allocates little maps little. What is mapped ahead is in cores.
-  uint32_t usual_growth() const {
-    const uint32_t least = shift_ == layout::kSmallGranuleShift ? 16 : 4;
-    const auto most = static_cast<uint32_t>((size_t{8} << 20) >> slab_shift());
-    uint32_t count = slab_count() / 16 < most ? slab_count() / 16 : most;
-    count = slab_count() + (count < least ? least : count);
-    return static_cast<uint32_t>(DumpSteps::rounded_end(offset_of(count)) >> slab_shift()) -
-           slab_count();
+  uint32_t slabs_of_huge_page() const {
+    return static_cast<uint32_t>(kHugePageBytes >> slab_shift());
   }
+  bool grows_by_huge_pages_at(uint32_t index) const {
+    return huge_from_ != 0 && offset_of(index) >= huge_from_;
+  }
+  uint32_t usual_growth() const;
 
   static constexpr uint32_t kMostCounted = 512;
 
@@ -396,25 +394,7 @@ class Zone {
   }
 
   // Maps a slab again that was given up. False: there is none, or no memory.
-  bool map_again(Vm& vm) TIDE_REQUIRES(lock_) {
-    while (unmapped_ != layout::kNoSlab) {
-      layout::Slab& slab = slabs_[unmapped_];
-      const sys::MapResult result = vm.map_at(slab_address(unmapped_), slab_bytes());
-      if (result == sys::MapResult::kNoMemory) return false;
-      const uint32_t index = unmapped_;
-      unmapped_ = slab.next;
-      if (result == sys::MapResult::kTaken) {
-        slab.slot = layout::Slot::kTaken;
-        continue;
-      }
-      slab.slot = layout::Slot::kMapped;
-      slab.used_before = 0;
-      base::racy_store(unmapped_bytes_, unmapped_bytes_ - slab_bytes());
-      push(index, true);
-      return true;
-    }
-    return false;
-  }
+  bool map_again(Vm& vm) TIDE_REQUIRES(lock_);
 
   // Bytes of the pages that hold blocks [slab.first, end).
   size_t pages_of_carved(const layout::Slab& slab, uint32_t end) const {
@@ -426,37 +406,7 @@ class Zone {
   }
 
   // What others have mapped is passed over, but at the start: better to plan another place.
-  bool grow(Vm& vm, uint32_t slabs, bool is_start = false) TIDE_REQUIRES(lock_) {
-    constexpr unsigned kMostDetours = 4096;
-    for (unsigned detour = 0; detour < kMostDetours; ++detour) {
-      const uint32_t first = slab_count();
-      const size_t count = size_t{first} + slabs;
-      if (!classes_window_.cover_records(vm, *limits_, count) ||
-          !states_window_.cover_records(vm, *limits_, count * layout::kGranulesPerSlab) ||
-          !slabs_window_.cover_records(vm, *limits_, count * sizeof(layout::Slab)) ||
-          !bitmaps_window_.cover_records(vm, *limits_, count * sizeof(Bitmap))) {
-        return false;
-      }
-      const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
-      if (result == sys::MapResult::kNoMemory) return false;
-      const bool taken = result == sys::MapResult::kTaken;
-      if (taken && is_start) return false;
-      if (taken && !zone_.skip(slabs * slab_bytes())) return false;
-      if (taken) {
-        // New records are all zero: mapped and clean. Those before the hole must not be stranded.
-        push_untouched();
-        for (uint32_t index = first; index < count; ++index) {
-          slabs_[index].slot = layout::Slot::kTaken;
-        }
-        untouched_ = static_cast<uint32_t>(count);
-      }
-      base::published_store(limit_, count * layout::kGranulesPerSlab);
-      if (!slow_frees_) base::published_store(fast_limit_, count * layout::kGranulesPerSlab);
-      if (!taken) return true;
-      slabs = 1;
-    }
-    return false;
-  }
+  bool grow(Vm& vm, uint32_t slabs, bool is_start = false) TIDE_REQUIRES(lock_);
 
   uintptr_t base_ = 0;
   size_t limit_ = 0;  // granules
@@ -486,6 +436,9 @@ class Zone {
   Window<Vm> bitmaps_window_;
   Limits* limits_ = nullptr;
   size_t page_bytes_ = 0;
+  size_t huge_from_ = 0;
 };
 
 }  // namespace tide::heap
+
+#include "heap/zone_growth.h"

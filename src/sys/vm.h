@@ -40,6 +40,9 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   { vm.purge_lazily(pointer, bytes) } -> std::same_as<bool>;
   // Makes the pages resident, cheaper than one by one as they are touched. Only a hint.
   vm.populate(pointer, bytes);
+  // The same of whole huge pages, by huge pages where the system has them; it is not to make any
+  // there later, where pages have been given back.
+  vm.populate_huge(pointer, bytes);
   // Whether few of the pages are resident; a guess.
   { vm.is_sparse(pointer, bytes) } -> std::same_as<bool>;
   // Grows or shrinks a mapping made by map(), moving it if needed; null leaves it untouched.
@@ -67,6 +70,7 @@ class LinuxVm {
   bool purge(void* address, size_t bytes);
   bool purge_lazily(void* address, size_t bytes);
   void populate(void* address, size_t bytes);
+  void populate_huge(void* address, size_t bytes);
   bool is_sparse(void* address, size_t bytes);
   void* remap(void* address, size_t old_bytes, size_t new_bytes);
   void deny(void* address, size_t bytes);

@@ -113,6 +113,14 @@ void LinuxVm::populate(void* address, size_t bytes) {
   madvise(address, bytes, MADV_POPULATE_WRITE);  // older kernels say EINVAL, which costs little
 }
 
+// Without the second advice khugepaged would take a page with holes for one that it should fill.
+void LinuxVm::populate_huge(void* address, size_t bytes) {
+  const ErrnoKeeper keeper;
+  madvise(address, bytes, MADV_HUGEPAGE);
+  madvise(address, bytes, MADV_POPULATE_WRITE);
+  madvise(address, bytes, MADV_NOHUGEPAGE);
+}
+
 bool LinuxVm::is_sparse(void* address, size_t bytes) {
   const ErrnoKeeper keeper;
   // Up to four stretches of 64 pages, evenly spread.

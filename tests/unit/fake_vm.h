@@ -159,6 +159,8 @@ class FakeOs {
   uint64_t calls(VmCall call) const { return calls_of_[static_cast<size_t>(call)]; }
   uint64_t failures() const { return failures_; }
   size_t populated_bytes() const { return populated_; }
+  // Where huge pages were asked for.
+  const std::vector<uintptr_t>& populated_huge() const { return populated_huge_; }
   size_t mapped_bytes() {
     const std::lock_guard guard(mutex_);
     return mapped_.bytes();
@@ -272,6 +274,15 @@ class FakeOs {
     for (size_t i = 0; i < bytes; i += 4096) {
       __atomic_fetch_add(static_cast<char*>(p) + i, char{0}, __ATOMIC_RELAXED);
     }
+  }
+
+  void populate_huge(void* p, size_t bytes) {
+    populate(p, bytes);
+    const std::lock_guard guard(mutex_);
+    constexpr size_t kHugePage = size_t{2} << 20;
+    require(base::address_of(p) % kHugePage == 0 && bytes % kHugePage == 0,
+            "populate_huge: not whole huge pages");
+    populated_huge_.push_back(base::address_of(p));
   }
 
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
@@ -417,6 +428,7 @@ class FakeOs {
   uint64_t calls_of_[kVmCalls] = {};
   uint64_t failures_ = 0;
   size_t populated_ = 0;
+  std::vector<uintptr_t> populated_huge_;
   uint64_t fail_first_ = 0, fail_count_ = 0, fail_period_ = 0;
   uint64_t take_first_ = 0, take_count_ = 0;
   bool fail_kind_[kVmCalls] = {};
@@ -437,6 +449,7 @@ class FakeVm {
   bool purge_lazily(void* p, size_t bytes) { return os_->purge_lazily(p, bytes); }
   void deny(void*, size_t) {}
   void populate(void* p, size_t bytes) { os_->populate(p, bytes); }
+  void populate_huge(void* p, size_t bytes) { os_->populate_huge(p, bytes); }
   bool is_sparse(void*, size_t) { return os_->options().sparse; }
   void* remap(void* p, size_t old_bytes, size_t new_bytes) {
     return os_->remap(p, old_bytes, new_bytes);

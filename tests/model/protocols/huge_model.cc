@@ -63,6 +63,7 @@ struct Kernel {
   }
   bool purge_lazily(void*, size_t) { return true; }
   void populate(void*, size_t) {}
+  void populate_huge(void*, size_t) {}
   bool is_sparse(void*, size_t) { return false; }
   void* remap(void* p, size_t before, size_t after) {
     checker::step("mremap");

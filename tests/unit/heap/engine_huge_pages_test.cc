@@ -107,5 +107,41 @@ TEST_F(EngineHugePages, WithoutThemAllHolesGo) {
   EXPECT_GE(purged_bytes, 3 * kMiB);
 }
 
+// Blocks of `bytes` until `total` are live, untouched. Returns where huge pages were asked for.
+std::vector<uintptr_t> huge_pages_of_growth(size_t huge_growth, size_t bytes, size_t total,
+                                            size_t soft_limit = 0) {
+  heap::Config config = heap::Config::defaults();
+  config.huge_growth_bytes = huge_growth;
+  config.limit_soft_bytes = soft_limit;
+  StartedBox box({}, config);
+  for (size_t i = 0; i < total / bytes; ++i) EXPECT_NE(box.client.allocate(bytes), nullptr);
+  return box.os.populated_huge();
+}
+
+TEST(HugeGrowth, BeginsAtItsThresholdAndTakesEachHugePageOnce) {
+  const std::vector<uintptr_t> pages = huge_pages_of_growth(8 * kMiB, 512, 20 * kMiB);
+  ASSERT_EQ(pages.size(), 7u);  // 12 MiB, and what slabs have no room for at their ends
+  for (size_t i = 1; i < pages.size(); ++i) EXPECT_EQ(pages[i], pages[i - 1] + 2 * kMiB);
+}
+
+TEST(HugeGrowth, OfManySizesWastesNoHugePage) {
+  heap::Config config = heap::Config::defaults();
+  config.huge_growth_bytes = 2 * kMiB;
+  StartedBox box({}, config);
+  for (size_t i = 0; i < 40000; ++i) box.client.allocate(16 + i % 64 * 16);
+  EXPECT_GE(box.os.populated_huge().size(), 8u);
+  box.engine->verify();
+}
+
+TEST(HugeGrowth, MidBlocksBeginMuchLater) {
+  EXPECT_TRUE(huge_pages_of_growth(kMiB, 4096, 15 * kMiB).empty());
+  EXPECT_EQ(huge_pages_of_growth(kMiB, 4096, 20 * kMiB).size(), 3u);
+}
+
+TEST(HugeGrowth, NotWithoutTheOptionNorWhereMemoryIsShort) {
+  EXPECT_TRUE(huge_pages_of_growth(0, 512, 20 * kMiB).empty());
+  EXPECT_TRUE(huge_pages_of_growth(2 * kMiB, 512, 20 * kMiB, kMiB).empty());
+}
+
 }  // namespace
 }  // namespace tide::tests

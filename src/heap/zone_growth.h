@@ -1,0 +1,96 @@
+// Definitions of Zone's functions that make it longer. Included by zone.h.
+//
+// A zone grows by huge pages where it is so long that one more or less does not count: the slabs of
+// a huge page become resident together, with one call, and the processor's tables have one entry
+// for all of them. Growing so is for memory that was never used; what has gone back comes again by
+// the page.
+#pragma once
+
+#include "heap/zone.h"
+
+namespace tide::heap {
+
+// Small at first: a process that allocates little maps little. What is mapped ahead is in cores.
+template <sys::VmSource Vm>
+uint32_t Zone<Vm>::usual_growth() const {
+  const uint32_t least = shift_ == layout::kSmallGranuleShift ? 16 : 4;
+  const auto most = static_cast<uint32_t>((size_t{8} << 20) >> slab_shift());
+  uint32_t count = slab_count() / 16 < most ? slab_count() / 16 : most;
+  count = slab_count() + (count < least ? least : count);
+  return static_cast<uint32_t>(DumpSteps::rounded_end(offset_of(count)) >> slab_shift()) -
+         slab_count();
+}
+
+template <sys::VmSource Vm>
+uint32_t Zone<Vm>::acquire_behind(Vm& vm, uint32_t index, uint32_t most) {
+  const ds::LockGuard guard(lock_);
+  if (untouched_ != index + 1 || limits_->is_tight()) return 0;
+  if (grows_by_huge_pages_at(index)) {
+    most = slabs_of_huge_page() - 1 - index % slabs_of_huge_page();
+    while (slab_count() - untouched_ < most && grow(vm, usual_growth())) {
+    }
+    if (untouched_ != index + 1) return 0;  // others have mapped something there
+  }
+  const uint32_t left = slab_count() - untouched_;
+  const uint32_t count = most < left ? most : left;
+  if (!limits_->admit(count * slab_bytes())) return 0;
+  untouched_ += count;
+  count_clean(count * slab_bytes());
+  return count;
+}
+
+template <sys::VmSource Vm>
+bool Zone<Vm>::map_again(Vm& vm) {
+  while (unmapped_ != layout::kNoSlab) {
+    layout::Slab& slab = slabs_[unmapped_];
+    const sys::MapResult result = vm.map_at(slab_address(unmapped_), slab_bytes());
+    if (result == sys::MapResult::kNoMemory) return false;
+    const uint32_t index = unmapped_;
+    unmapped_ = slab.next;
+    if (result == sys::MapResult::kTaken) {
+      slab.slot = layout::Slot::kTaken;
+      continue;
+    }
+    slab.slot = layout::Slot::kMapped;
+    slab.used_before = 0;
+    base::racy_store(unmapped_bytes_, unmapped_bytes_ - slab_bytes());
+    push(index, true);
+    return true;
+  }
+  return false;
+}
+
+template <sys::VmSource Vm>
+bool Zone<Vm>::grow(Vm& vm, uint32_t slabs, bool is_start) {
+  constexpr unsigned kMostDetours = 4096;
+  for (unsigned detour = 0; detour < kMostDetours; ++detour) {
+    const uint32_t first = slab_count();
+    const size_t count = size_t{first} + slabs;
+    if (!classes_window_.cover_records(vm, *limits_, count) ||
+        !states_window_.cover_records(vm, *limits_, count * layout::kGranulesPerSlab) ||
+        !slabs_window_.cover_records(vm, *limits_, count * sizeof(layout::Slab)) ||
+        !bitmaps_window_.cover_records(vm, *limits_, count * sizeof(Bitmap))) {
+      return false;
+    }
+    const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
+    if (result == sys::MapResult::kNoMemory) return false;
+    const bool taken = result == sys::MapResult::kTaken;
+    if (taken && is_start) return false;
+    if (taken && !zone_.skip(slabs * slab_bytes())) return false;
+    if (taken) {
+      // New records are all zero: mapped and clean. Those before the hole must not be stranded.
+      push_untouched();
+      for (uint32_t index = first; index < count; ++index) {
+        slabs_[index].slot = layout::Slot::kTaken;
+      }
+      untouched_ = static_cast<uint32_t>(count);
+    }
+    base::published_store(limit_, count * layout::kGranulesPerSlab);
+    if (!slow_frees_) base::published_store(fast_limit_, count * layout::kGranulesPerSlab);
+    if (!taken) return true;
+    slabs = 1;
+  }
+  return false;
+}
+
+}  // namespace tide::heap
