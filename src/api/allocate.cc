@@ -76,23 +76,10 @@ TIDE_INLINE void look_if_due(heap::ThreadCache* cache) {
   if (TIDE_UNLIKELY(g_engine.wants_look(cache))) wake_background();
 }
 
-// A span that the calling thread keeps, or null.
+// A span that the calling thread keeps, or null. (None is large enough for guards to look at.)
 TIDE_INLINE void* take_span_at_hand(size_t bytes) {
-  heap::ThreadCache* const cache = cache_or_null();
-  if (bytes <= layout::kMidMaxBytes || cache == nullptr || g_harden != 0 || t_until_guarded <= 0) {
-    return nullptr;
-  }
-  void* const block = g_engine.take_span(*cache, bytes);
-  if (block != nullptr) --t_until_guarded;
-  return block;
-}
-
-// False: the calling thread does not keep it.
-TIDE_INLINE bool keep_span(void* p) {
-  heap::ThreadCache* const cache = cache_or_null();
-  if (cache == nullptr || g_harden != 0 || !g_engine.keep_span(*cache, p)) return false;
-  look_if_due(cache);
-  return true;
+  if (TIDE_UNLIKELY(g_samples.is_on() || g_harden != 0)) return nullptr;
+  return g_engine.take_span(*t_front, bytes);
 }
 
 TIDE_NOINLINE void release_slower(void* p, size_t bytes, Origin origin);
@@ -157,12 +144,24 @@ void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, 
   });
 }
 
-TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
+namespace {
+
+// While there are samples, or seals that only this call can break.
+TIDE_NOINLINE void release_watched(void* p, size_t bytes, Origin origin) {
   g_samples.remove(p);
-  if (TIDE_UNLIKELY(g_has_standing_seals) && release_sealed_fast(p, bytes)) {
+  if (g_has_standing_seals && release_sealed_fast(p, bytes)) {
     return look_if_due(static_cast<heap::ThreadCache*>(t_front));
   }
-  if (keep_span(p)) return;
+  release_slower(p, bytes, origin);
+}
+
+}  // namespace
+
+TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
+  if (TIDE_UNLIKELY(g_samples.has_live() || g_has_standing_seals)) {
+    return release_watched(p, bytes, origin);
+  }
+  if (g_engine.keep_span(*t_front, p)) return;
   release_slower(p, bytes, origin);
 }
 

@@ -3,7 +3,7 @@
 //   fast_path.h      malloc and free when the thread cache has it
 //   cache_pool.h     thread caches and their exchange with the process heap
 //   process_heap.h   depots and slabs per size class          class_slabs.h, zone.h
-//   large_zone.h     64 KiB to 32 MiB: spans                  span_lists.h
+//   large_zone.h     256 KiB to 32 MiB: spans                 span_lists.h
 //   huge_blocks.h    above: a mapping each
 //   private_heap.h   first-class heaps
 //   engine_purge.h   gives memory back; when: engine_decay.h, engine_trade.h, engine_limits.h
@@ -79,15 +79,18 @@ class Engine {
   void* allocate_zeroed(ThreadCache* cache, size_t bytes);
   Released release_slow(ThreadCache* cache, void* p);
   // Shorter ways for what a thread keeps of the large zone. Null or false: not this time.
-  TIDE_INLINE void* take_span(ThreadCache& cache, size_t bytes) {
-    if (cache.spans.filled == 0 || !SpanCache<Vm>::has_length(bytes)) return nullptr;
-    const CacheUse use(&cache);
-    return SpanCache<Vm>(large_, cache.spans).take(bytes);
+  TIDE_INLINE void* take_span(CacheFront& front, size_t bytes) {
+    if (!SpanCache<Vm>::has_length(bytes)) return nullptr;
+    uint32_t* const list = SpanCache<Vm>::list_for(front.spans, bytes);
+    if (list == nullptr) return nullptr;
+    const CacheUse use(static_cast<ThreadCache*>(&front));
+    if (TIDE_UNLIKELY(*list == 0)) return nullptr;  // drained meanwhile
+    return SpanCache<Vm>(large_, front.spans).take(list);
   }
-  TIDE_INLINE bool keep_span(ThreadCache& cache, void* p) {
-    if (!large_.contains(p)) return false;
-    const CacheUse use(&cache);
-    return put_span(cache, p);
+  TIDE_INLINE bool keep_span(CacheFront& front, const void* p) {
+    if (front.spans.most_pages == 0) return false;
+    const CacheUse use(static_cast<ThreadCache*>(&front));
+    return SpanCache<Vm>(large_, front.spans).put(p);
   }
   // The same for a block that plain_block() has found; in hardened mode.
   void release_plain(ThreadCache* cache, void* p, const PlainBlock& block);
@@ -250,7 +253,9 @@ class Engine {
   // What the thread keeps is looked at by itself; only what has to leave is free for all.
   TIDE_INLINE bool put_span(ThreadCache& cache, void* p) {
     const size_t most_bytes = caches_.share(config_.thread_cache_bytes);
-    return SpanCache<Vm>(large_, cache.spans).put(p, most_bytes, cache.freed_bytes);
+    const bool done = SpanCache<Vm>(large_, cache.spans).put(p, most_bytes, cache.freed_bytes);
+    if (TIDE_UNLIKELY(config_.hardened)) cache.spans.most_pages = 0;  // no shorter way
+    return done;
   }
   void drain_spans(ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).drain(); }
   // What the cache holds besides its stacks: spans, and blocks that wait.

@@ -75,7 +75,10 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   }
   if (bytes == 0) bytes = 1;
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
-    void* const block = large_.allocate(space_.vm, bytes, alignment, owner, zeroed);
+    const bool is_kept =
+        owner == 0 && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes);
+    void* const block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes,
+                                        alignment, owner, zeroed);
     large_.bring_back(space_.vm);
     if (block != nullptr) return block;
   }
@@ -94,6 +97,8 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
     block = SpanCache<Vm>(large_, cache->spans).take(bytes);
   }
   if (block != nullptr) return block;
+  // Where each page counts, whole pages are better than a class that is the next longer one.
+  if (TIDE_UNLIKELY(c >= layout::kFirstLongClass && space_.limits.hard() != 0)) c = 0;
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
     if (block == nullptr && (c == 0 || again || !space_.limits.may_refuse(bytes))) {

@@ -31,50 +31,72 @@ class SpanCache {
     return bytes - layout::kMidMaxBytes - 1 < kMostSpanBytes - layout::kMidMaxBytes;
   }
 
-  // A block of at least `bytes` that is at most an eighth longer, or null. What is in it is
-  // unknown.
-  TIDE_INLINE void* take(size_t bytes) {
-    const uint32_t pages = LargeZone<Vm>::pages_for(bytes);
-    const uint32_t length = layout::span_length(pages);
-    // Those of the next length are all long enough, and seldom too long.
-    const uint64_t near = lists_.filled >> length & 3;
-    if (near == 0) return nullptr;
-    if ((near & 1) != 0) {
-      if (void* const block = take_from(length, pages, kSearch)) return block;
-    }
-    return (near & 2) != 0 ? take_from(length + 1, pages, 1) : nullptr;
+  // What a block of `bytes` is given, so that it has all pages of its length.
+  static size_t rounded(size_t bytes) {
+    const uint32_t length = layout::span_length(LargeZone<Vm>::pages_for(bytes));
+    return size_t{layout::pages_of_span_length(length)} << layout::kSpanPageShift;
   }
 
-  // Keeps the live block that starts at `p`, which then is free; at most `most_bytes` in all. The
-  // bytes that have to leave for it are added to `left_bytes`. False: not possible, nothing has
-  // changed.
-  TIDE_INLINE bool put(const void* p, size_t most_bytes, size_t& left_bytes) {
+  // The list that a block of `bytes` comes from: of its own length, else of the next; or null.
+  static TIDE_INLINE uint32_t* list_for(Lists& lists, size_t bytes) {
+    uint32_t* const list = &lists.first[layout::span_length(LargeZone<Vm>::pages_for(bytes))];
+    if (TIDE_LIKELY(list[0] != 0)) return list;
+    return list[1] != 0 ? list + 1 : nullptr;
+  }
+
+  // The first of a list. What is in the block is unknown.
+  TIDE_INLINE void* take(uint32_t* list) {
+    const uint32_t page = *list - 1;
+    layout::SpanEntry& entry = zone_.entry(page);
+    base::racy_store(*list, entry.next);
+    std::atomic_signal_fence(std::memory_order_release);
+    lists_.needed |= uint64_t{1} << (list - lists_.first);
+    base::racy_store(lists_.uses, lists_.uses + 1);
+    base::racy_store(lists_.count, lists_.count - 1);
+    base::racy_store(lists_.pages, lists_.pages - entry.pages);
+    return zone_.leave_cache(page);
+  }
+  void* take(size_t bytes) {
+    uint32_t* const list = list_for(lists_, bytes);
+    return list == nullptr ? nullptr : take(list);
+  }
+
+  // Keeps the live block that starts at `p`, which then is free. False: not possible, or not
+  // without make_room(); nothing has changed.
+  TIDE_INLINE bool put(const void* p) {
     const uint32_t pages = zone_.pages_of_live(p);
-    if (pages - layout::kLeastCachedPages > layout::kMostCachedPages - layout::kLeastCachedPages) {
-      return false;
-    }
-    const auto most_pages = static_cast<uint32_t>(most_bytes >> layout::kSpanPageShift);
-    if (TIDE_UNLIKELY(lists_.pages + pages > most_pages)) {
-      if (pages > most_pages / 2) return false;
-      left_bytes += make_room(most_pages - pages);
-    }
-    const uint32_t length = layout::span_length(pages);
+    const uint32_t length = layout::span_length_within(pages);
+    if (length >= layout::kSpanLengths || lists_.pages + pages > lists_.most_pages) return false;
     layout::SpanEntry& entry = zone_.enter_cache(p);
     entry.next = lists_.first[length];
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(lists_.first[length], zone_.page_of(&entry) + 1);
-    lists_.filled |= uint64_t{1} << length;
     base::racy_store(lists_.uses, lists_.uses + 1);
     base::racy_store(lists_.count, lists_.count + 1);
     base::racy_store(lists_.pages, lists_.pages + pages);
     return true;
   }
 
+  // The same where at most `most_bytes` may be kept in all. The bytes that have to leave for it are
+  // added to `left_bytes`.
+  bool put(const void* p, size_t most_bytes, size_t& left_bytes) {
+    const uint32_t pages = zone_.pages_of_live(p);
+    const auto most_pages = static_cast<uint32_t>(most_bytes >> layout::kSpanPageShift);
+    base::racy_store(lists_.most_pages, most_pages);
+    if (layout::span_length_within(pages) >= layout::kSpanLengths) return false;
+    if (lists_.pages + pages > most_pages) {
+      if (pages > most_pages / 2) return false;
+      left_bytes += make_room(most_pages - pages);
+    }
+    return put(p);
+  }
+
   // All of them go back to the zone.
   void drain() {
-    while (lists_.filled != 0) {
-      give_back(static_cast<uint32_t>(std::countr_zero(lists_.filled)), 0);
+    for (uint32_t length = 0; length < layout::kSpanLengths; ++length) {
+      if (lists_.first[length] != 0) give_back(length, 0);
     }
+    base::racy_store(lists_.most_pages, 0u);
     // A thread that vanished with a fork may have been about to count.
     base::racy_store(lists_.count, 0u);
     base::racy_store(lists_.pages, 0u);
@@ -83,69 +105,47 @@ class SpanCache {
   // In a forked child: the sums of a cache whose thread may have vanished between two stores.
   void recount() {
     const Sums sums = sums_of_lists();
-    if (sums.count == lists_.count && sums.pages == lists_.pages && sums.filled == lists_.filled) {
+    if (sums.count == lists_.count && sums.pages == lists_.pages) {
       return;  // a page that the child need not copy
     }
     lists_.count = sums.count;
     lists_.pages = sums.pages;
-    lists_.filled = sums.filled;
   }
 
   void verify() const {
     const Sums sums = sums_of_lists();
     TIDE_ASSERT(sums.are_cached, "I-SPAN-3: what is in a thread's list is cached");
-    TIDE_ASSERT(
-        sums.count == lists_.count && sums.pages == lists_.pages && sums.filled == lists_.filled,
-        "I-SPAN-3: a thread's cached spans add up");
+    TIDE_ASSERT(sums.count == lists_.count && sums.pages == lists_.pages,
+                "I-SPAN-3: a thread's cached spans add up");
   }
 
  private:
   struct Sums {
     uint32_t count = 0;
     uint32_t pages = 0;
-    uint64_t filled = 0;
     bool are_cached = true;
   };
 
   Sums sums_of_lists() const {
     Sums sums;
     for (uint32_t length = 0; length < layout::kSpanLengths; ++length) {
-      if (lists_.first[length] != 0) sums.filled |= uint64_t{1} << length;
       for (uint32_t at = lists_.first[length]; at != 0; at = zone_.entry(at - 1).next) {
         const layout::SpanEntry& entry = zone_.entry(at - 1);
         ++sums.count;
         sums.pages += entry.pages;
         sums.are_cached = sums.are_cached && entry.state == layout::SpanState::kCached &&
-                          layout::span_length(entry.pages) == length;
+                          layout::span_length_within(entry.pages) == length;
       }
     }
     return sums;
   }
 
-  // Spans of one length that are tried before the next length is.
-  static constexpr uint32_t kSearch = 4;
-
-  TIDE_INLINE void* take_from(uint32_t length, uint32_t pages, uint32_t most_tries) {
-    uint32_t* link = &lists_.first[length];
-    for (uint32_t tries = most_tries; *link != 0 && tries != 0; --tries) {
-      const uint32_t page = *link - 1;
-      layout::SpanEntry& entry = zone_.entry(page);
-      const uint32_t slack = entry.pages - pages;  // wraps when too short
-      if (slack > pages / 8) {
-        link = &entry.next;
-        continue;
-      }
-      base::racy_store(*link, entry.next);
-      std::atomic_signal_fence(std::memory_order_release);
-      const uint64_t bit = uint64_t{1} << length;
-      if (lists_.first[length] == 0) lists_.filled &= ~bit;
-      lists_.needed |= bit;
-      base::racy_store(lists_.uses, lists_.uses + 1);
-      base::racy_store(lists_.count, lists_.count - 1);
-      base::racy_store(lists_.pages, lists_.pages - entry.pages);
-      return zone_.leave_cache(page);
+  uint64_t filled() const {
+    uint64_t bits = 0;
+    for (uint32_t length = 0; length < layout::kSpanLengths; ++length) {
+      if (lists_.first[length] != 0) bits |= uint64_t{1} << length;
     }
-    return nullptr;
+    return bits;
   }
 
   // Spans leave until `most_pages` are kept at most: of lengths that the thread has not needed
@@ -153,14 +153,15 @@ class SpanCache {
   TIDE_NOINLINE size_t make_room(uint32_t most_pages) {
     const uint32_t before = lists_.pages;
     while (lists_.pages > most_pages) {
-      if (lists_.filled == 0) {
+      const uint64_t all = filled();
+      if (all == 0) {
         drain();
         break;
       }
-      uint64_t victims = lists_.filled & ~lists_.needed;
+      uint64_t victims = all & ~lists_.needed;
       const bool is_needed = victims == 0;
       if (is_needed) {
-        victims = lists_.filled;
+        victims = all;
         lists_.needed = 0;
       }
       const uint64_t later = victims & ~uint64_t{0} << lists_.cursor << 1;
@@ -184,7 +185,6 @@ class SpanCache {
     const uint32_t leaving = *link;
     base::racy_store(*link, 0u);
     std::atomic_signal_fence(std::memory_order_release);
-    if (lists_.first[length] == 0) lists_.filled &= ~(uint64_t{1} << length);
     const auto gone = zone_.release_cached(leaving);
     base::racy_store(lists_.count, lists_.count - gone.spans);
     base::racy_store(lists_.pages, lists_.pages - gone.pages);

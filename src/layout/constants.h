@@ -2,8 +2,8 @@
 // the debugger read the same ones.
 //
 //   small zone   blocks of 1 B to 1 KiB      slabs of  64 KiB = 4,096 granules of  16 B
-//   mid zone     blocks of 1 KiB to 64 KiB   slabs of 512 KiB = 4,096 granules of 128 B
-//   large zone   blocks of 64 KiB to 32 MiB  spans of 4 KiB pages
+//   mid zone     blocks of 1 KiB to 256 KiB  slabs of 512 KiB = 4,096 granules of 128 B
+//   large zone   blocks of 256 KiB to 32 MiB spans of 4 KiB pages
 //   huge blocks  everything above            a mapping each
 #pragma once
 
@@ -21,7 +21,7 @@ inline constexpr uint32_t kGranulesPerSlab = uint32_t{1} << kSlabGranulesShift;
 inline constexpr unsigned kSmallGranuleShift = 4;
 inline constexpr unsigned kMidGranuleShift = 7;
 inline constexpr size_t kSmallMaxBytes = 1024;
-inline constexpr size_t kMidMaxBytes = 64 * 1024;
+inline constexpr size_t kMidMaxBytes = 256 * 1024;
 inline constexpr size_t kLargeMaxBytes = size_t{32} << 20;
 
 inline constexpr unsigned kSpanPageShift = 12;
@@ -45,10 +45,10 @@ inline constexpr bool kDetects = TIDE_DETECTION != 0;
 // one load: is this ours, does a block start here, is it live, which size class.
 enum BlockState : uint8_t {
   kNotLive = 0,  // no block starts here, or it is free, or cached
-  // 1 .. 80 and above 83: a live block of that stack, see stacks.h
-  kFreeZero = 81,     // a mid block that is not live and is known to read as zero
-  kLiveSpecial = 82,  // a live block that must take the slow path: see Slab::owner
-  kRetired = 83,      // freed, but not to be used again yet: see Engine::retire()
+  // 1 .. 86 and above 89: a live block of that stack, see stacks.h
+  kFreeZero = 87,     // a mid block that is not live and is known to read as zero
+  kLiveSpecial = 88,  // a live block that must take the slow path: see Slab::owner
+  kRetired = 89,      // freed, but not to be used again yet: see Engine::retire()
 };
 
 constexpr bool is_live_state(uint8_t state) {

@@ -1,5 +1,7 @@
 // Size classes: 16-byte steps up to 128 bytes, then eight to a doubling up to 64 KiB, so that at
-// most 12.5 % of a block above 128 bytes is lost to rounding. Class 0 is no class.
+// most 12.5 % of a block above 128 bytes is lost to rounding; then, up to 256 KiB, the largest of
+// those of which two, three and so on to seven fill a slab. Of these a block's end is whole pages
+// that nobody has touched. Class 0 is no class.
 //
 // Classes up to kSmallClasses live in the small zone and are multiples of 16; the others live in
 // the mid zone and are multiples of 128. A class whose size is a multiple of an alignment A gives
@@ -15,13 +17,18 @@
 
 namespace tide::layout {
 
-inline constexpr uint32_t kClassCount = 81;  // with class 0
+inline constexpr uint32_t kClassCount = 87;  // with class 0
 inline constexpr uint32_t kSmallClasses = 32;
 inline constexpr uint32_t kLastClass = kClassCount - 1;
+
+// Those above 64 KiB, in KiB.
+inline constexpr uint32_t kFirstLongClass = 81;
+inline constexpr uint32_t kLongKiB[] = {72, 80, 96, 128, 160, 256};
 
 // Bytes of a block of class `c`, 1 <= c <= kLastClass.
 constexpr size_t class_bytes(uint32_t c) {
   if (c <= 8) return size_t{16} * c;
+  if (c >= kFirstLongClass) return size_t{kLongKiB[c - kFirstLongClass]} << 10;
   const uint32_t doubling = (c - 1) / 8;
   const uint32_t step = (c - 1) % 8 + 1;
   const size_t base = size_t{64} << doubling;
@@ -31,14 +38,18 @@ constexpr size_t class_bytes(uint32_t c) {
 // The smallest class that holds `bytes` <= kMidMaxBytes; 0 bytes is 1 byte.
 constexpr uint32_t class_of(size_t bytes) {
   if (bytes <= 128) return bytes == 0 ? 1 : static_cast<uint32_t>((bytes + 15) / 16);
+  if (bytes > class_bytes(kFirstLongClass - 1)) {
+    uint32_t c = kFirstLongClass;
+    while (class_bytes(c) < bytes) ++c;
+    return c;
+  }
   const size_t top = bytes - 1;
   const auto log = static_cast<uint32_t>(std::bit_width(top)) - 1;
   return 8 + (log - 7) * 8 + static_cast<uint32_t>((top >> (log - 3)) & 7) + 1;
 }
 
 // A request whose class gives blocks aligned to `alignment`, a power of two up to kMidMaxBytes: the
-// next multiple of it. (Where classes lie further apart than `alignment`, they are multiples of it;
-// where they don't, they are at each multiple.)
+// next multiple of it, whose class is a multiple, too (as is said below).
 constexpr size_t bytes_aligned(size_t alignment, size_t bytes) {
   return (bytes + (bytes == 0) + alignment - 1) & ~(alignment - 1);
 }
@@ -46,6 +57,15 @@ constexpr size_t bytes_aligned(size_t alignment, size_t bytes) {
 static_assert(class_bytes(kSmallClasses) == kSmallMaxBytes);
 static_assert(class_bytes(kLastClass) == kMidMaxBytes);
 static_assert(class_of(kSmallMaxBytes) == kSmallClasses && class_of(kMidMaxBytes) == kLastClass);
+
+static_assert([] {
+  for (size_t alignment = 32; alignment <= kMidMaxBytes; alignment *= 2) {
+    for (size_t bytes = alignment; bytes <= kMidMaxBytes; bytes += alignment) {
+      if (class_bytes(class_of(bytes)) % alignment != 0) return false;
+    }
+  }
+  return true;
+}());
 
 constexpr bool is_small_class(uint32_t c) { return c <= kSmallClasses; }
 

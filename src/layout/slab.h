@@ -5,7 +5,7 @@
 //   | not used | block first | ... | block carved-1 | never used ... | rest of a block |
 //
 // A block is in one of these states:
-//   live       state byte 1..80 or kLiveSpecial
+//   live       state byte of a class or kLiveSpecial
 //   cached     state byte kNotLive/kFreeZero, bit in `free` clear: some thread cache, depot or
 //              transfer holds it
 //   free       bit in `free` set

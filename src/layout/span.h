@@ -39,12 +39,12 @@ struct SpanEntry {
 
 static_assert(sizeof(SpanEntry) == 16);
 
-// Lengths of the spans that threads keep: eight to a doubling, so that spans of one length differ
-// by less than an eighth.
+// Lengths of the spans that threads keep: eight to a doubling. A block of such a length gets all
+// pages of it, so that any free span of a length will do for the next.
 inline constexpr uint32_t kLeastCachedPages = (kMidMaxBytes >> kSpanPageShift) + 1;
 inline constexpr uint32_t kMostCachedPages = (size_t{4} << 20) >> kSpanPageShift;
 
-// `pages` from kLeastCachedPages to kMostCachedPages.
+// The shortest length that holds `pages` from kLeastCachedPages to kMostCachedPages.
 constexpr uint32_t span_length(uint32_t pages) {
   constexpr uint32_t kLog = std::bit_width(kLeastCachedPages - 1) - 1;
   const auto log = static_cast<uint32_t>(std::bit_width(pages - 1)) - 1;
@@ -52,5 +52,20 @@ constexpr uint32_t span_length(uint32_t pages) {
 }
 inline constexpr uint32_t kSpanLengths = span_length(kMostCachedPages) + 1;
 static_assert(std::has_single_bit(kLeastCachedPages - 1) && span_length(kLeastCachedPages) == 0);
+
+// The longest length that `pages` are enough for; kSpanLengths or more: none.
+constexpr uint32_t span_length_within(uint32_t pages) {
+  if (pages - kLeastCachedPages > kMostCachedPages - kLeastCachedPages) return kSpanLengths;
+  return span_length(pages + 1) - 1;
+}
+
+constexpr uint32_t pages_of_span_length(uint32_t length) {
+  const uint32_t log =
+      static_cast<uint32_t>(std::bit_width(kLeastCachedPages - 1)) - 1 + length / 8;
+  return (9 + length % 8) << (log - 3);
+}
+static_assert(pages_of_span_length(kSpanLengths - 1) == kMostCachedPages);
+static_assert(span_length_within(pages_of_span_length(0)) == 0);
+static_assert(span_length_within(kMostCachedPages) == kSpanLengths - 1);
 
 }  // namespace tide::layout

@@ -24,7 +24,7 @@ inline constexpr uint32_t kHomes = 16;
 inline constexpr uint32_t kSharingClasses = 3;
 static_assert(class_bytes(kSharingClasses) < 64 && class_bytes(kSharingClasses + 1) >= 64);
 
-inline constexpr uint32_t kFirstHomeStack = 84;
+inline constexpr uint32_t kFirstHomeStack = kRetired + 1;
 inline constexpr uint32_t kHomeStacks = kHomes * kSharingClasses;
 // One per value of the state byte, so that free needs no test for "not live": the stacks of 0,
 // kFreeZero and kLiveSpecial are always full.

@@ -54,9 +54,10 @@ struct CachedSpans {
   uint32_t pages;   // in all
   uint32_t uses;    // spans that came or went, ever
   uint32_t cursor;  // the length that gave way last
-  uint64_t filled;  // bit for each length whose list is not empty
+  // What `pages` may be without another look at how much a cache may hold; 0 in a closed front.
+  uint32_t most_pages;
   uint64_t needed;  // bit for each length of which one was taken since all lengths had their turn
-  uint32_t first[kSpanLengths];  // page + 1; 0: none
+  uint32_t first[kSpanLengths + 1];  // page + 1; 0: none. No span has the last length
 };
 static_assert(kSpanLengths <= 64);
 
@@ -83,6 +84,7 @@ struct CacheFront {
   // Bytes -> stack for small sizes. A power of two, so that any number can be cut to an index.
   uint8_t small_stack[2048];
   uint8_t mid_stack[kMidTableEntries];  // 128ths of bytes, rounded up -> stack
+  CachedSpans spans;
 };
 
 struct ThreadCache;
@@ -96,15 +98,14 @@ struct ClosedFront : CacheFront {
 
 struct ThreadCache : CacheFront {
   CacheState state;
-  bool busy;                   // its thread is in a slow path
-  bool is_rested;              // parked and empty
-  bool has_gone;               // some `gone` is not 0
-  std::atomic<uint32_t> gate;  // Gate
-  int32_t owner;               // the system's number of its thread
-  uint8_t steal_cursor;        // where the next search for an idle stack begins
-  uint8_t trim_cursor;         // the last stack that was trimmed
-  uint8_t home;                // whose slabs of small blocks it draws from
-  CachedSpans spans;
+  bool busy;                       // its thread is in a slow path
+  bool is_rested;                  // parked and empty
+  bool has_gone;                   // some `gone` is not 0
+  std::atomic<uint32_t> gate;      // Gate
+  int32_t owner;                   // the system's number of its thread
+  uint8_t steal_cursor;            // where the next search for an idle stack begins
+  uint8_t trim_cursor;             // the last stack that was trimmed
+  uint8_t home;                    // whose slabs of small blocks it draws from
   uint16_t gone[kCacheStacks];     // lowest slots whose blocks were taken out from outside
   bool has_spilled[kCacheStacks];  // since it grew: blocks were given back because it was full
   uint32_t seen[kCacheStacks];     // tops at the last look from outside, in slots

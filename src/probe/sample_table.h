@@ -30,8 +30,9 @@ class SampleTable {
   void add(const Sample& sample);
   // The block is about to be freed; most are no samples.
   void remove(const void* block) {
-    if (live_count_.load(std::memory_order_relaxed) != 0 && holds(block)) remove_known(block);
+    if (has_live() && holds(block)) remove_known(block);
   }
+  bool has_live() const { return live_count_.load(std::memory_order_relaxed) != 0; }
   bool holds(const void* block) const;
   // Forgets all samples.
   void reset();

@@ -36,28 +36,36 @@ TEST(SpanCache, NoBlockMuchLongerThanAskedFor) {
   EXPECT_GE(box.engine->usable_bytes(block), 960 * kKiB);
 }
 
-TEST(SpanCache, OneThatFitsOfSeveral) {
-  StartedBox box;
-  std::vector<void*> blocks;
-  for (const size_t pages : {100, 106, 103}) blocks.push_back(box.client.allocate(pages * 4096));
-  for (void* block : blocks) box.client.release(block);
-  box.engine->verify();
-  EXPECT_EQ(box.client.allocate(101 * 4096), blocks[2]);
-  EXPECT_EQ(box.client.allocate(104 * 4096), blocks[1]);
-  EXPECT_EQ(box.client.allocate(100 * 4096), blocks[0]);
-}
-
-// The last freed comes first, of its own length and of the next; in the middle of a list as well.
+// All blocks of a length have all its pages, so the last freed serves any of them; of the next
+// length one does where there is none, of longer ones none.
 TEST(SpanCache, TheLastFreedOfALengthComesFirst) {
   StartedBox box;
   std::vector<void*> blocks;
-  for (const size_t pages : {104, 104, 97}) blocks.push_back(box.client.allocate(pages * 4096));
+  for (const size_t pages : {100, 104, 97, 112, 120}) {
+    blocks.push_back(box.client.allocate(pages * 4096));
+    EXPECT_EQ(box.engine->usable_bytes(blocks.back()), (pages <= 104 ? 104 : pages) * 4096);
+  }
   for (void* block : blocks) box.client.release(block);
-  EXPECT_EQ(box.client.allocate(98 * 4096), blocks[1]) << "the one before is too short";
   box.engine->verify();
-  EXPECT_EQ(box.client.allocate(95 * 4096), blocks[2]) << "of the next length";
+  EXPECT_EQ(box.client.allocate(104 * 4096), blocks[2]);
+  EXPECT_EQ(box.client.allocate(98 * 4096), blocks[1]);
   EXPECT_EQ(box.client.allocate(100 * 4096), blocks[0]);
-  EXPECT_EQ(box.client.cache()->spans.count, 0u);
+  box.engine->verify();
+  EXPECT_EQ(box.client.allocate(102 * 4096), blocks[3]) << "of the next length";
+  EXPECT_NE(box.client.allocate(102 * 4096), blocks[4]) << "not of the one after it";
+  EXPECT_EQ(box.client.cache()->spans.count, 1u);
+  box.engine->verify();
+}
+
+// Blocks of other lengths, which realloc makes, serve the length that they are enough for.
+TEST(SpanCache, OneThatWasCutServesAShorterLength) {
+  StartedBox box;
+  void* const block = box.client.allocate(104 * 4096);
+  ASSERT_EQ(box.engine->resize(block, 104 * 4096, 103 * 4096), block);
+  box.client.release(block);
+  box.engine->verify();
+  EXPECT_NE(box.client.allocate(103 * 4096), block);
+  EXPECT_EQ(box.client.allocate(96 * 4096), block);
   box.engine->verify();
 }
 
@@ -67,7 +75,7 @@ TEST(SpanCache, WhatIsNeededStaysLongest) {
   config.thread_cache_bytes = 4096 * kKiB;
   StartedBox box({}, config);
   std::vector<void*> never;
-  for (int i = 0; i < 8; ++i) never.push_back(box.client.allocate(200 * kKiB));
+  for (int i = 0; i < 8; ++i) never.push_back(box.client.allocate(320 * kKiB));
   void* const again = box.client.allocate(512 * kKiB);
   for (void* block : never) box.client.release(block);
   for (int i = 0; i < 3; ++i) {
@@ -123,7 +131,7 @@ TEST(SpanCache, BoundedInBytes) {
   heap::Config none = config;
   none.thread_cache_bytes = 0;
   StartedBox small({}, none);
-  void* const block = small.client.allocate(100 * kKiB);
+  void* const block = small.client.allocate(400 * kKiB);
   EXPECT_EQ(small.client.release(block), heap::Released::kDone);
   EXPECT_EQ(small.client.cache()->spans.count, 0u);
 }
@@ -132,14 +140,14 @@ TEST(SpanCache, CountsAsCachedAndGoesBackWithPurgeAndAtTheEnd) {
   StartedBox box;
   Client other(*box.engine);
   void* const mine = box.client.allocate(512 * kKiB);
-  void* const its = other.allocate(256 * kKiB);
+  void* const its = other.allocate(320 * kKiB);
   box.client.release(mine);
   other.release(its);
   heap::Stats stats;
   box.engine->collect_stats(stats);
   EXPECT_EQ(stats.large_live_blocks, 0u);
   EXPECT_EQ(stats.large_live_bytes, 0u);
-  EXPECT_EQ(stats.cached_bytes, 768 * kKiB);
+  EXPECT_EQ(stats.cached_bytes, 832 * kKiB);
   bool any = false;
   const auto visit = [](const heap::BlockInfo&, void* found) {
     return *static_cast<bool*>(found) = true;
@@ -149,7 +157,7 @@ TEST(SpanCache, CountsAsCachedAndGoesBackWithPurgeAndAtTheEnd) {
   other.park();
   box.engine->collect_stats(stats);
   EXPECT_EQ(stats.cached_bytes, 512 * kKiB) << "nothing stays behind in a thread that has ended";
-  EXPECT_GE(box.client.purge(), 768 * kKiB);
+  EXPECT_GE(box.client.purge(), 832 * kKiB);
   box.engine->collect_stats(stats);
   EXPECT_EQ(stats.cached_bytes, 0u);
   box.engine->verify();
