@@ -11,6 +11,7 @@
 #include "host/byte_text.h"
 #include "host/error.h"
 #include "inspect/contents.h"
+#include "inspect/modules.h"
 
 namespace tide::cli {
 namespace {
@@ -36,17 +37,25 @@ std::string dump_text(uint64_t address, std::span<const std::byte> bytes) {
   return text;
 }
 
-std::string stack_text(const char* what, const walk::CallStack& stack) {
+// A frame's address is where the call returns to.
+std::string stack_text(const char* what, const walk::CallStack& stack,
+                       const inspect::Modules& modules) {
   if (stack.frames.empty()) return {};
   std::string text = fmt::format("{} by thread {} at:\n", what, stack.thread);
-  for (const uint64_t frame : stack.frames) text += fmt::format("  {:#x}\n", frame);
+  for (const uint64_t frame : stack.frames) {
+    text += fmt::format("  {:#x} {}\n", frame, modules.describe(frame));
+  }
   return text;
 }
 
-Json stack_json(const walk::CallStack& stack) {
+Json stack_json(const walk::CallStack& stack, const inspect::Modules& modules) {
   Json frames = Json::array();
-  for (const uint64_t frame : stack.frames) frames.push_back(hex_text(frame));
-  return {{"thread", stack.thread}, {"frames", frames}};
+  Json places = Json::array();
+  for (const uint64_t frame : stack.frames) {
+    frames.push_back(hex_text(frame));
+    places.push_back(modules.describe(frame));
+  }
+  return {{"thread", stack.thread}, {"frames", frames}, {"places", places}};
 }
 
 struct Neighbours {
@@ -68,7 +77,7 @@ std::string neighbour_text(const char* where, const std::optional<walk::Place>& 
                      walk::state_name(place->state));
 }
 
-Json place_json(const walk::Place& place) {
+Json place_json(const walk::Place& place, const inspect::Modules& modules) {
   Json json = {{"address", hex_text(place.address)},
                {"size", place.bytes},
                {"state", walk::state_name(place.state)},
@@ -76,8 +85,8 @@ Json place_json(const walk::Place& place) {
                {"heap", place.owner},
                {"span", {hex_text(place.span.start), hex_text(place.span.end)}},
                {"where", place.where}};
-  if (!place.allocated.frames.empty()) json["allocated"] = stack_json(place.allocated);
-  if (!place.freed.frames.empty()) json["freed"] = stack_json(place.freed);
+  if (!place.allocated.frames.empty()) json["allocated"] = stack_json(place.allocated, modules);
+  if (!place.freed.frames.empty()) json["freed"] = stack_json(place.freed, modules);
   return json;
 }
 
@@ -115,8 +124,9 @@ std::string place_text(const HeapSession& session, const walk::Heap& heap, const
   const Neighbours neighbours = find_neighbours(heap, place);
   text += neighbour_text("before it", neighbours.before);
   text += neighbour_text("behind it", neighbours.after);
-  text += stack_text("allocated", place.allocated);
-  text += stack_text("freed", place.freed);
+  const inspect::Modules modules(*session.target);
+  text += stack_text("allocated", place.allocated, modules);
+  text += stack_text("freed", place.freed, modules);
   return text;
 }
 
@@ -134,12 +144,13 @@ int run(HeapSession& session, const Arguments& arguments) {
       print(place_text(session, *heap, *place, address));
       return host::kExitOk;
     }
-    Json json = place_json(*place);
+    const inspect::Modules modules(*session.target);
+    Json json = place_json(*place, modules);
     json["offset"] = address - place->address;
     if (place->state == walk::BlockState::kLive) json["type"] = title_of(session, *place);
     const Neighbours neighbours = find_neighbours(*heap, *place);
-    if (neighbours.before) json["before"] = place_json(*neighbours.before);
-    if (neighbours.after) json["behind"] = place_json(*neighbours.after);
+    if (neighbours.before) json["before"] = place_json(*neighbours.before, modules);
+    if (neighbours.after) json["behind"] = place_json(*neighbours.after, modules);
     walk::Buffer buffer;
     std::string first;
     for (const std::byte byte : session.target->view(

@@ -28,7 +28,7 @@ uint64_t Owners::bytes_to_scan(const walk::Target& target) {
 
 void Owners::make_tables() {
   filter_.assign(kFilterBits / 64, 0);
-  const unsigned log = std::bit_width(2 * wanted_.size());
+  const auto log = static_cast<unsigned>(std::bit_width(2 * wanted_.size()));
   slot_shift_ = 64 - log;
   slots_.assign(size_t{1} << log, kNobody);
   uint64_t highest = 0;

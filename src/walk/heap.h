@@ -38,7 +38,7 @@ enum class BlockState : uint8_t {
 };
 const char* state_name(BlockState state);  // "live", "cached", "held back", "free", "in flight"
 
-// Who allocated or freed a block, where that is known (sampled guards).
+// Who allocated or freed a block, where that is known (sampled guards, profiles).
 struct CallStack {
   int thread = 0;
   std::vector<uint64_t> frames;  // innermost first

@@ -68,7 +68,6 @@ class HeapReader {
   const TideRoot described_;
   const layout::HeapRoot& root_ = described_.root;
   const std::vector<layout::ClassRow>& classes_ = described_.classes;
-  const std::vector<layout::StackRow>& stacks_ = described_.stacks;
 };
 
 }  // namespace tide::walk

@@ -25,6 +25,11 @@ const Segment* Target::segment_of(uint64_t address) const {
   return after->contains(address) ? &*after : nullptr;
 }
 
+bool Target::is_untouched(uint64_t address) const {
+  const Segment* const segment = segment_of(address);
+  return segment != nullptr && segment->present == 0 && !segment->is_file() && cut_bytes() == 0;
+}
+
 uint64_t Target::next_start(uint64_t address) const {
   const std::vector<Segment>& all = segments();
   const auto next = std::upper_bound(all.begin(), all.end(), address,

@@ -70,6 +70,10 @@ class Target : public MemorySource {
   // The segment that holds `address`, or null.
   const Segment* segment_of(uint64_t address) const;
 
+  // Whether what lies at `address` was never written, as far as the target can say: of such a
+  // mapping kernels write nothing to a core, nor of one that its program has asked to leave out.
+  bool is_untouched(uint64_t address) const;
+
   // Where the first segment behind `address` begins; UINT64_MAX: none does.
   uint64_t next_start(uint64_t address) const;
 

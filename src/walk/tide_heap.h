@@ -61,6 +61,7 @@ class TideHeap : public Heap {
   bool is_quarantined(uint64_t address) const;
   // Usable bytes of a block that the engine counts `bytes` for.
   uint64_t usable(uint64_t address, uint64_t bytes, bool is_of_class) const;
+  std::optional<Place> find_place(uint64_t address) const;
   std::optional<Place> find_in_slab(const TideZone& zone, uint64_t address) const;
   std::optional<Place> find_large(uint64_t address) const;
   std::string where_listed(uint64_t block, BlockState& state) const;

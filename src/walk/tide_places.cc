@@ -6,6 +6,7 @@
 #include "host/error.h"
 #include "walk/heap_reader.h"
 #include "walk/root_check.h"
+#include "walk/sampled_stack.h"
 #include "walk/tide_check.h"
 #include "walk/tide_heap.h"
 
@@ -104,6 +105,15 @@ std::optional<Place> TideHeap::find_large(uint64_t address) const {
 }
 
 std::optional<Place> TideHeap::find(uint64_t address) const {
+  std::optional<Place> place = find_place(address);
+  if (place.has_value() && place->state == BlockState::kLive && place->allocated.frames.empty()) {
+    const auto table = reinterpret_cast<uint64_t>(root_.root.profile);
+    if (table != 0) place->allocated = sampled_stack(target_, table, place->address);
+  }
+  return place;
+}
+
+std::optional<Place> TideHeap::find_place(uint64_t address) const {
   for (const TideZone& zone : zones_) {
     if (zone.addresses().contains(address)) return find_in_slab(zone, address);
   }

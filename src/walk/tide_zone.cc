@@ -175,11 +175,13 @@ uint32_t TideZone::live_bits(std::span<const std::byte> states, Bits& bits) cons
 std::optional<TideZone::Bits> TideZone::free_bits(const Slab& slab) const {
   Bits bits{};
   const uint32_t bytes = root_.root.slabs.bitmap_bytes;
-  if (bytes != sizeof bits ||
-      !target_.try_read(place_.bitmaps + uint64_t{slab.index} * bytes, bits.data(), sizeof bits)) {
-    return std::nullopt;
+  if (bytes != sizeof bits) return std::nullopt;
+  const uint64_t address = place_.bitmaps + uint64_t{slab.index} * bytes;
+  // Of a zone in which nothing was freed into a slab yet they were never written.
+  if (target_.try_read(address, bits.data(), sizeof bits) || target_.is_untouched(address)) {
+    return bits;
   }
-  return bits;
+  return std::nullopt;
 }
 
 bool TideZone::is_free(const Slab& slab, uint32_t block) const {

@@ -47,7 +47,8 @@ extern void* tide_heap_malloc(tide_heap_t* heap, size_t size) __attribute__((wea
 #endif
 
 static struct Table* table;
-static pthread_barrier_t barrier;
+static pthread_barrier_t barrier;  // of the threads and, but in `crash`, of main
+static pthread_barrier_t begun;    // of all: main looks at what is there between two of them
 static long steps;
 static int mode;
 static uint64_t seed;
@@ -59,11 +60,11 @@ static uint64_t next_random(uint64_t* state) {
 }
 
 static size_t random_size(uint64_t* state) {
-  const uint64_t kind = next_random(state) % 1000;
-  if (kind < 700) return next_random(state) % 512;
-  if (kind < 950) return next_random(state) % 20000;
-  if (kind < 990) return next_random(state) % 100000;
-  if (kind < 999) return 65536 + next_random(state) % 2000000;
+  const uint64_t kind = next_random(state) % 4000;
+  if (kind < 2800) return next_random(state) % 512;
+  if (kind < 3800) return next_random(state) % 20000;
+  if (kind < 3980) return next_random(state) % 100000;
+  if (kind < 3999) return 65536 + next_random(state) % 2000000;
   return 33000000 + next_random(state) % 4000000;
 }
 
@@ -120,8 +121,8 @@ static void* work(void* argument) {
   void* first[500];
   for (int i = 0; i < 500; ++i) first[i] = malloc(100);
   for (int i = 0; i < 500; ++i) free(first[i]);
-  pthread_barrier_wait(&barrier);
-  pthread_barrier_wait(&barrier);
+  pthread_barrier_wait(&begun);
+  pthread_barrier_wait(&begun);
   for (long round = 0; round < 4 || mode == 2; ++round) {
     struct Slot* const mine = table->slot + (self + round) % kThreads * kSlots;
     for (long step = 0; step < steps; ++step) {
@@ -168,17 +169,19 @@ int main(int argc, char** argv) {
   mode = argv[4][0] == 'w' ? 0 : argv[4][0] == 'a' ? 1 : 2;
   table->slots = kThreads * kSlots;
   if (tide_heap_create != NULL && seed % 2 == 0) own_heap = tide_heap_create(0);
+  pthread_barrier_init(&begun, NULL, kThreads + 1);
   pthread_barrier_init(&barrier, NULL, kThreads + (mode == 2 ? 0 : 1));
   for (long i = 0; i < kThreads; ++i) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, work, (void*)i) != 0) return 2;
   }
-  if (mode != 2) pthread_barrier_wait(&barrier);
-  if (tide_visit_blocks != NULL && mode != 2) tide_visit_blocks(note_other, NULL);
+  pthread_barrier_wait(&begun);
+  if (tide_visit_blocks != NULL) tide_visit_blocks(note_other, NULL);
+  pthread_barrier_wait(&begun);
   if (mode == 2) {
     for (;;) pause();
   }
-  for (int round = 0; round < 6; ++round) pthread_barrier_wait(&barrier);
+  for (int round = 0; round < 5; ++round) pthread_barrier_wait(&barrier);
   if (tide_visit_blocks != NULL) tide_visit_blocks(count_block, NULL);
   if (mode == 1) abort();
   if (write(1, "ready\n", 6) != 6) return 2;
