@@ -33,9 +33,16 @@ bool is_mapped_head(const Head& head, uint64_t lead, uint64_t most) {
 }
 
 // The block was asked for with an alignment: its head is right before it, and what stands at the
-// mapping's start is what was there before it was aligned.
+// mapping's start is what was there before it was aligned, or before realloc made it shorter. A
+// mapping that realloc has moved has lost its alignment, but for that within a page: with
+// `may_have_moved` the block may be on any page.
 std::optional<MappedChunk> find_aligned(const Memory& memory, uint64_t start, uint64_t bytes,
-                                        uint64_t end) {
+                                        uint64_t end, bool may_have_moved) {
+  const auto chunk_at = [&](uint64_t at) -> std::optional<MappedChunk> {
+    const auto head = memory.load<Head>(at);
+    if (!head.has_value() || !is_mapped_head(*head, at - start, end - at)) return std::nullopt;
+    return MappedChunk{at, head->bytes(), start};
+  };
   const uint64_t block = start + kChunkHead;
   uint64_t last = 0;
   for (uint64_t alignment = 2 * kAlignment; alignment < bytes; alignment *= 2) {
@@ -43,24 +50,26 @@ std::optional<MappedChunk> find_aligned(const Memory& memory, uint64_t start, ui
     if (at != start && at - start < kLeastChunk) at += alignment;
     if (at == start || at == last || at + kChunkHead > end) continue;
     last = at;
-    const auto head = memory.load<Head>(at);
-    if (head.has_value() && is_mapped_head(*head, at - start, end - at)) {
-      return MappedChunk{at, head->bytes(), start};
-    }
+    if (const auto chunk = chunk_at(at)) return chunk;
+  }
+  if (!may_have_moved) return std::nullopt;
+  const uint64_t behind = start + std::min(bytes, end - start);
+  for (uint64_t at = start + kPageBytes - kChunkHead; at < behind; at += kPageBytes) {
+    if (const auto chunk = chunk_at(at)) return chunk;
   }
   return std::nullopt;
 }
 
 std::optional<MappedChunk> chunk_at(const Memory& memory, const Head& head, uint64_t at,
-                                    uint64_t end) {
+                                    uint64_t end, bool may_have_moved) {
   if (!is_mapped_head(head, 0, UINT64_MAX / 2)) return std::nullopt;
-  const auto aligned = find_aligned(memory, at, std::min(head.bytes(), end - at), end);
+  const auto aligned = find_aligned(memory, at, head.bytes(), end, may_have_moved);
   if (aligned.has_value()) return aligned;
   if (head.bytes() > end - at) return std::nullopt;
   return MappedChunk{at, head.bytes(), at};
 }
 
-// With `all_pages` such as do not follow right behind each other, too.
+// With `all_pages` such as do not follow right behind each other, and such as were moved, too.
 void search(const Memory& memory, const Range& gap, bool all_pages,
             std::vector<MappedChunk>& chunks) {
   Stride stride(memory.target());
@@ -70,7 +79,7 @@ void search(const Memory& memory, const Range& gap, bool all_pages,
     const std::byte* const bytes = stride.at(at);
     if (bytes != nullptr) {
       std::memcpy(&head, bytes, sizeof head);
-      found = chunk_at(memory, head, at, gap.end);
+      found = chunk_at(memory, head, at, gap.end, all_pages);
     }
     if (found.has_value()) {
       chunks.push_back(*found);

@@ -101,6 +101,26 @@ TEST(GlibcHeap, FindsBlocksWithMappingsOfTheirOwn) {
   EXPECT_EQ(heap->find(plain + 0x20000)->where, "a mapping of its own");
 }
 
+// realloc leaves what stands at the mapping's start as it was.
+TEST(GlibcHeap, FindsAlignedBlocksThatWereMadeShorterOrMoved) {
+  GlibcImage image;
+  image.start();
+  // It was to begin at a multiple of 512 KiB, and all but 0x1000 bytes of it are gone.
+  const uint64_t shorter = GlibcImage::kMapped + 0x1000;
+  const uint64_t lead = 0x80000 - 0x1000 - glibc::kChunkHead;
+  image.put(shorter + 8, uint64_t{0x100000 | glibc::kIsMapped});
+  image.put(shorter + lead, lead);
+  image.put(shorter + lead + 8, uint64_t{0x1010 | glibc::kIsMapped});
+  // It was to begin at a multiple of 64 KiB, grew, and had to go elsewhere.
+  const uint64_t moved = GlibcImage::kMapped + 0x81000;
+  image.put(moved + 8, uint64_t{0x30000 | glibc::kIsMapped});
+  image.put(moved + 0xbff0, uint64_t{0xbff0});
+  image.put(moved + 0xbff8, uint64_t{(0x50000 - 0xbff0) | glibc::kIsMapped});
+  const Blocks expected{{GlibcImage::kMapped + 0x80000, 0x1000},
+                        {moved + 0xc000, 0x50000 - 0xc000}};
+  EXPECT_EQ(blocks_of(*find_glibc_heap(image)), expected);
+}
+
 TEST(GlibcHeap, FindsOtherArenasByTheRing) {
   GlibcImage image;
   image.start();
