@@ -43,7 +43,9 @@ class Batch {
 
 TideHeap::TideHeap(const Target& target, uint64_t root_address)
     : target_(target), root_(read_tide_root(target, root_address)) {
-  is_started_ = load_from<uint8_t>(target, root_.at(root_.root.started)) != 0;
+  const uint64_t started = root_.at(root_.root.started);
+  // Of a copy of the library that never gave anything out a core has not even that.
+  is_started_ = !target.is_untouched(started) && load_from<uint8_t>(target, started) != 0;
   if (!is_started_) return;
   if (root_.root.states.is_kept == 0) {
     throw host::Error(
