@@ -145,6 +145,56 @@ class Judge {
   std::vector<Candidate*> way_;
 };
 
+// The mark of thread caches: the first block of each list of those caches that are there must have
+// the same one. False: they do not. 0: none of them holds any.
+bool find_mark(const Memory& memory, const std::vector<FoundCache>& caches, uint64_t& mark) {
+  for (const FoundCache& cache : caches) {
+    for (const uint64_t entry : cache.content.entries) {
+      const auto word = entry == 0 ? std::nullopt : memory.word(entry + sizeof(uint64_t));
+      if (!word.has_value()) continue;
+      if (mark != 0 && *word != mark) return false;
+      mark = *word;
+    }
+  }
+  return true;
+}
+
+// The mark is a random number: hardly ever an address, or a small number of either sign.
+bool may_be_mark(const Memory& memory, uint64_t word) {
+  const uint64_t top = word >> 48;
+  return top != 0 && top != 0xffff && memory.target().segment_of(word) == nullptr;
+}
+
+// Whether a free chunk's link may stand in it: mangled, so that hardly anything else looks like it.
+bool is_linked(const Memory& memory, const Arenas& arenas, uint64_t chunk) {
+  if (arenas.variant.is_linked_plainly) return false;
+  const uint64_t at = chunk + kForward;
+  const auto link = memory.word(at);
+  if (!link.has_value()) return false;
+  const uint64_t next = arenas.variant.follow(at, *link);
+  return next == 0 || (next % kAlignment == 0 && memory.area_of(next) != nullptr);
+}
+
+// Which second word linked chunks have most often: where all caches were cut off it is the mark.
+class Mark {
+ public:
+  void add(uint64_t word) { ++counts_[word]; }
+  // 0: there is none, or two are as frequent.
+  uint64_t most_frequent() const {
+    uint64_t best = 0;
+    uint64_t most = 0;
+    for (const auto& [word, count] : counts_) {
+      if (count < most) continue;
+      best = count == most ? 0 : word;
+      most = count;
+    }
+    return best;
+  }
+
+ private:
+  std::unordered_map<uint64_t, uint64_t> counts_;
+};
+
 }  // namespace
 
 Arenas find_cut_arenas(const Memory& memory) {
@@ -163,24 +213,23 @@ Arenas find_cut_arenas(const Memory& memory) {
 
 void add_marked_chunks(const Memory& memory, const Arenas& arenas,
                        const std::vector<FoundCache>& caches, ChunkSet& cached) {
-  // The first block of each list of those caches that are there must have the same one.
   uint64_t mark = 0;
-  for (const FoundCache& cache : caches) {
-    for (const uint64_t entry : cache.content.entries) {
-      const auto word = entry == 0 ? std::nullopt : memory.word(entry + sizeof(uint64_t));
-      if (!word.has_value()) continue;
-      if (mark != 0 && *word != mark) return;
-      mark = *word;
-    }
-  }
-  if (mark == 0) return;
-  std::vector<uint64_t> marked;
+  if (!find_mark(memory, caches, mark)) return;
+  const bool is_guess = mark == 0;
+  std::vector<std::pair<uint64_t, uint64_t>> marked;  // chunks and their second words
+  Mark guess;
   for_each_live(memory, arenas, {}, cached, true, [&](const Chunk& chunk) {
-    if (chunk.bytes <= kMostCached && memory.word(chunk.address + kBack) == mark) {
-      marked.push_back(chunk.address);
-    }
+    if (chunk.bytes > kMostCached) return;
+    const auto word = memory.word(chunk.address + kBack);
+    if (!word.has_value() || (is_guess ? !may_be_mark(memory, *word) : *word != mark)) return;
+    if (is_guess && !is_linked(memory, arenas, chunk.address)) return;
+    if (is_guess) guess.add(*word);
+    marked.emplace_back(chunk.address, *word);
   });
-  for (const uint64_t chunk : marked) cached.add(chunk);
+  if (is_guess) mark = guess.most_frequent();
+  for (const auto& [chunk, word] : marked) {
+    if (word == mark) cached.add(chunk);
+  }
 }
 
 Doubtful find_doubtful_chunks(const Memory& memory, const Arenas& arenas, const ChunkSet& records,

@@ -19,7 +19,8 @@ namespace tide::walk::glibc {
 // Number 0 is the main arena, of which there is nothing but its chunks. Empty: no chunks are there.
 Arenas find_cut_arenas(const Memory& memory);
 
-// Adds to `cached` the chunks that bear a thread cache's mark, whichever cache holds them.
+// Adds to `cached` the chunks that bear a thread cache's mark, whichever cache holds them. Where no
+// cache is left that tells it, the mark is what most chunks with a link have beside it.
 void add_marked_chunks(const Memory& memory, const Arenas& arenas,
                        const std::vector<FoundCache>& caches, ChunkSet& cached);
 

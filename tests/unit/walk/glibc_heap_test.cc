@@ -219,6 +219,32 @@ TEST(GlibcHeap, KnowsTheBreakOfACoreThatWasCutOffBeforeTheMainArena) {
   EXPECT_NE(heap->find(small - 0x10)->where.find("perhaps live"), std::string::npos);
 }
 
+// Chunks in the cache of a thread whose arena was cut off.
+TEST(GlibcHeap, TellsTheMarkOfThreadCachesThatAreNotThere) {
+  constexpr uint64_t kMark = 0x263c8bb4ca85ed12;
+  GlibcImage image;
+  image.start();
+  const uint64_t live = image.add(0x110);
+  const uint64_t first = image.add(0x110);
+  const uint64_t second = image.add(0x110);
+  // Contents that look like the one half of it or the other.
+  const uint64_t marked = image.add(0x110);
+  const uint64_t linked = image.add(0x110);
+  image.put(first, second ^ (first >> 12));
+  image.put(first + 8, kMark);
+  image.put(second, second >> 12);
+  image.put(second + 8, kMark);
+  image.put(marked, live);
+  image.put(marked + 8, kMark);
+  image.put(linked, linked >> 12);
+  image.put(linked + 8, uint64_t{5});
+  image.lose(GlibcImage::kLibc);
+  image.lose(GlibcImage::kThread);
+  const auto heap = find_glibc_heap(image);
+  ASSERT_NE(heap, nullptr);
+  EXPECT_EQ(blocks_of(*heap), (Blocks{{live, 0x108}, {marked, 0x108}, {linked, 0x108}}));
+}
+
 TEST(GlibcHeap, ListsWhatIsThereOfABreakThatWasCutOff) {
   GlibcImage image;
   image.start();
