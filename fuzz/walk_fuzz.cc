@@ -10,6 +10,7 @@
 #include "api/allocate.h"
 #include "api/c_family.h"
 #include "fuzz/input.h"
+#include "fuzz/patched_target.h"
 #include "host/error.h"
 #include "inspect/block_index.h"
 #include "layout/heap_root.h"
@@ -21,41 +22,8 @@ extern "C" tide::layout::HeapRoot tide_heap_root;
 namespace {
 
 using fuzz::Input;
+using fuzz::PatchedTarget;
 using namespace tide;
-
-struct Patch {
-  uint64_t address;
-  std::byte value;
-};
-
-class PatchedTarget : public walk::Target {
- public:
-  explicit PatchedTarget(const walk::LiveTarget& under) : under_(under) {}
-
-  void add(uint64_t address, uint8_t value) {
-    patches_.push_back({address, static_cast<std::byte>(value)});
-  }
-
-  std::string name() const override { return "a damaged heap"; }
-  bool is_core() const override { return true; }
-  const std::vector<walk::Segment>& segments() const override { return under_.segments(); }
-  const std::vector<walk::Thread>& threads() const override { return under_.threads(); }
-  std::string program() const override { return {}; }
-
-  std::span<const std::byte> view(uint64_t address, size_t bytes,
-                                  walk::Buffer& buffer) const override {
-    const auto there = under_.view(address, bytes, buffer);
-    if (there.empty()) return there;
-    for (const Patch& patch : patches_) {
-      if (patch.address - address < there.size()) buffer[patch.address - address] = patch.value;
-    }
-    return there;
-  }
-
- private:
-  const walk::LiveTarget& under_;
-  std::vector<Patch> patches_;
-};
 
 // The heap that is written over: some blocks of every kind, some of them freed.
 class World {
@@ -109,15 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const World world;
   Input input(data, size);
   PatchedTarget target(world.target());
-  while (!input.is_empty()) {
-    const walk::Range& region = world.region(input.byte());
-    const uint64_t offset =
-        input.byte() | uint64_t{input.byte()} << 8 | uint64_t{input.byte()} << 16;
-    const uint64_t address = region.start + offset % (region.end - region.start);
-    for (unsigned bytes = input.byte() % 8 + 1, i = 0; i < bytes; ++i) {
-      target.add(address + i, input.byte());
-    }
-  }
+  fuzz::patch(target, input, [](size_t number) { return world.region(number); });
   try {
     ask_everything(target, world);
   } catch (const host::Error&) {
