@@ -13,6 +13,8 @@
 
 namespace tide::inspect {
 
+class BlockReferences;
+
 class ReferenceGraph {
  public:
   // Reads every block on all CPUs. Throws host::Error when there is more than it can number.
@@ -39,6 +41,8 @@ class ReferenceGraph {
   // Blocks whose references lie together: threads take a chunk after another.
   static constexpr uint32_t kChunkBlocks = 1 << 16;
   class Chunk;
+
+  static void read_chunk(BlockReferences& references, uint32_t begin, uint32_t end, Chunk& chunk);
 
   std::vector<uint32_t> ends_;  // of a block's references, in its chunk's
   std::vector<std::unique_ptr<uint32_t[]>> chunks_;
