@@ -115,12 +115,12 @@ void TideCheck::check_lists() {
 
 void TideCheck::check_large() {
   uint64_t pages = 0;
-  uint64_t blocks = 0;
+  uint64_t most = 0;
   const layout::LargeAt& at = heap_.root().root.large;
   const Unknown unknown = heap_.for_each_large([&](const TideHeap::Large& span) {
+    most = std::max(most, span.bytes / at.page_bytes);
     if (span.state == at.live || span.state == at.cached) {
       pages += span.bytes / at.page_bytes;
-      ++blocks;
     }
     return true;
   });
@@ -129,7 +129,8 @@ void TideCheck::check_large() {
                                                  unknown.reason, unknown.bytes));
   }
   const auto counted = load_from<uint64_t>(heap_.target_, heap_.root().at(at.live_pages));
-  if (counted != pages) {
+  // A call that was cut short leaves at most a span on its way.
+  if (std::max(counted, pages) - std::min(counted, pages) > most) {
     report(heap_.large_.base,
            fmt::format("large blocks have {} pages and the heap counts {}", pages, counted));
   }
