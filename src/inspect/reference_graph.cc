@@ -7,10 +7,11 @@
 #include "inspect/block_references.h"
 #include "inspect/parallel.h"
 
-// Compiled for machines since 2013 as well; the one that fits is taken as the program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define TIDE_FOR_NEWER_MACHINES __attribute__((target_clones("arch=haswell", "default"), flatten))
+// Compiled for newer machines as well (src/CMakeLists.txt says for which); the version that fits is
+// taken as the program starts.
+#ifdef TIDE_NEWER_MACHINES
+#define TIDE_FOR_NEWER_MACHINES \
+  __attribute__((target_clones(TIDE_NEWER_MACHINES, "default"), flatten))
 #else
 #define TIDE_FOR_NEWER_MACHINES
 #endif
