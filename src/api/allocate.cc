@@ -38,8 +38,9 @@ void start_hardening_and_guards() {
 
 // How many allocations a slow one stands for: those that it put at the thread's disposal.
 uint32_t allocations_of(heap::ThreadCache* cache, const Request& request) {
-  if (cache == nullptr || request.bytes > layout::kMidMaxBytes) return 1;
-  const uint32_t stack = layout::own_stack(*cache, layout::class_of(request.bytes));
+  const uint32_t c = layout::class_of(request.bytes);
+  if (cache == nullptr || c == 0) return 1;
+  const uint32_t stack = layout::own_stack(*cache, c);
   return 1 + layout::stack_count(*cache, stack);
 }
 

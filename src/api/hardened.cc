@@ -232,7 +232,7 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
   const size_t bytes = request.bytes == 0 ? 1 : request.bytes;  // programs use the last byte
   const size_t with_guard = base::align_up(bytes + kSealBytes, page) + page;
   const bool is_large =
-      bytes + kSealBytes > layout::kMidMaxBytes || request.alignment > layout::kMidMaxBytes;
+      bytes + kSealBytes > layout::kClassedMaxBytes || request.alignment > layout::kMidMaxBytes;
   void* block = take_block_somehow(cache, request,
                                    is_large && g_harden >= 2 ? with_guard : bytes + kSealBytes);
   if (block == nullptr) return nullptr;

@@ -69,7 +69,8 @@ TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t byt
 }
 
 bool is_large(size_t bytes, size_t alignment) {
-  return bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes;
+  return bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes ||
+         layout::class_of(layout::bytes_aligned(alignment, bytes)) == 0;
 }
 
 struct Output {

@@ -72,10 +72,10 @@ class DumpSteps {
   size_t left_out_bytes() const { return base::racy_load(left_out_) * kStepBytes; }
   uint32_t ranges() const { return ranges_; }
 
-  // A range in the middle of a zone is two mappings more: so they are one for 64 MiB, and eight, or
-  // fewer where the zone is small.
+  // A range in the middle of a zone is two mappings more: so they are one for 64 MiB, and twelve,
+  // or fewer where the zone is small.
   static uint32_t most_ranges(size_t zone_bytes) {
-    const size_t first = zone_bytes / kLeastZone < 4 ? zone_bytes / kLeastZone : 4;
+    const size_t first = zone_bytes / kLeastZone < 6 ? zone_bytes / kLeastZone : 6;
     const size_t most = first + zone_bytes / (size_t{128} << 20);
     return most < 128 ? static_cast<uint32_t>(most) : 128;
   }

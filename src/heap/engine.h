@@ -278,7 +278,8 @@ class Engine {
   void heap_try_give_back(PrivateHeap<Vm>* heap);
   void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed);
   void* resize_big(void* p, size_t usable, size_t bytes, uint16_t owner);
-  static uint32_t class_aligned(size_t alignment, size_t bytes);
+  uint32_t class_for(size_t bytes) const;
+  uint32_t class_aligned(size_t alignment, size_t bytes) const;
   ds::Lock<ds::Rank::kSlabs>& lock_of_slab(uint32_t c, uint16_t owner);
   ClassSlabs<Vm>& slabs_of(const layout::Slab& slab);
 

@@ -97,8 +97,6 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
     block = SpanCache<Vm>(large_, cache->spans).take(bytes);
   }
   if (block != nullptr) return block;
-  // Where each page counts, whole pages are better than a class that is the next longer one.
-  if (TIDE_UNLIKELY(c >= layout::kFirstLongClass && space_.limits.hard() != 0)) c = 0;
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
     if (block == nullptr && (c == 0 || again || !space_.limits.may_refuse(bytes))) {
@@ -113,7 +111,7 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_slow(ThreadCache* cache, size_t bytes) {
   const CacheUse use(cache);
   bool zeroed = false;
-  const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
+  const uint32_t c = class_for(bytes);
   return allocate_any(cache, c, bytes, 0, zeroed);
 }
 
@@ -121,7 +119,7 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_zeroed(ThreadCache* cache, size_t bytes) {
   const CacheUse use(cache);
   bool zeroed = false;
-  const uint32_t c = bytes <= layout::kMidMaxBytes ? layout::class_of(bytes) : 0;
+  const uint32_t c = class_for(bytes);
   void* const block = allocate_any(cache, c, bytes, 0, zeroed);
   if (block != nullptr && !zeroed) make_zero(block, bytes);
   return block;
@@ -141,11 +139,18 @@ void Engine<Vm>::make_zero(void* block, size_t bytes) {
   memset(block, 0, bytes);
 }
 
+// The class for `bytes`, or 0. In hardened mode what may be a span is one, for the pages around it.
+template <sys::VmSource Vm>
+uint32_t Engine<Vm>::class_for(size_t bytes) const {
+  const bool is_span = TIDE_UNLIKELY(config_.hardened) && bytes > layout::kClassedMaxBytes;
+  return is_span ? 0 : layout::class_of(bytes);
+}
+
 // The smallest class that holds `bytes` and whose blocks are all aligned, or 0.
 template <sys::VmSource Vm>
-uint32_t Engine<Vm>::class_aligned(size_t alignment, size_t bytes) {
+uint32_t Engine<Vm>::class_aligned(size_t alignment, size_t bytes) const {
   if (alignment > layout::kMidMaxBytes || bytes > layout::kMidMaxBytes) return 0;
-  return layout::class_of(layout::bytes_aligned(alignment, bytes));
+  return class_for(layout::bytes_aligned(alignment, bytes));
 }
 
 template <sys::VmSource Vm>

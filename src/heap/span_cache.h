@@ -28,7 +28,7 @@ class SpanCache {
 
   // Whether take() may be asked for `bytes`.
   static bool has_length(size_t bytes) {
-    return bytes - layout::kMidMaxBytes - 1 < kMostSpanBytes - layout::kMidMaxBytes;
+    return bytes - layout::kClassedMaxBytes - 1 < kMostSpanBytes - layout::kClassedMaxBytes;
   }
 
   // What a block of `bytes` is given, so that it has all pages of its length.

@@ -3,7 +3,7 @@
 //
 //   small zone   blocks of 1 B to 1 KiB      slabs of  64 KiB = 4,096 granules of  16 B
 //   mid zone     blocks of 1 KiB to 256 KiB  slabs of 512 KiB = 4,096 granules of 128 B
-//   large zone   blocks of 256 KiB to 32 MiB spans of 4 KiB pages
+//   large zone   blocks of 64 KiB to 32 MiB  spans of 4 KiB pages
 //   huge blocks  everything above            a mapping each
 #pragma once
 
@@ -22,6 +22,8 @@ inline constexpr unsigned kSmallGranuleShift = 4;
 inline constexpr unsigned kMidGranuleShift = 7;
 inline constexpr size_t kSmallMaxBytes = 1024;
 inline constexpr size_t kMidMaxBytes = 256 * 1024;
+// Up to here every size has a class; above, those that nearly fill one of a few blocks of a slab.
+inline constexpr size_t kClassedMaxBytes = 64 * 1024;
 inline constexpr size_t kLargeMaxBytes = size_t{32} << 20;
 
 inline constexpr unsigned kSpanPageShift = 12;

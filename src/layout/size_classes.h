@@ -1,7 +1,7 @@
 // Size classes: 16-byte steps up to 128 bytes, then eight to a doubling up to 64 KiB, so that at
-// most 12.5 % of a block above 128 bytes is lost to rounding; then, up to 256 KiB, the largest of
-// those of which two, three and so on to seven fill a slab. Of these a block's end is whole pages
-// that nobody has touched. Class 0 is no class.
+// most 12.5 % of a block above 128 bytes is lost to rounding; then, up to 256 KiB, the lengths of
+// which two, three and so on to seven fill a slab, for sizes that lose no more in them either: the
+// others have no class, which is 0.
 //
 // Classes up to kSmallClasses live in the small zone and are multiples of 16; the others live in
 // the mid zone and are multiples of 128. A class whose size is a multiple of an alignment A gives
@@ -35,13 +35,15 @@ constexpr size_t class_bytes(uint32_t c) {
   return base + step * (base / 8);
 }
 
-// The smallest class that holds `bytes` <= kMidMaxBytes; 0 bytes is 1 byte.
+// The smallest class that holds `bytes` and loses no more than an eighth, or 0; 0 bytes is 1 byte.
 constexpr uint32_t class_of(size_t bytes) {
   if (bytes <= 128) return bytes == 0 ? 1 : static_cast<uint32_t>((bytes + 15) / 16);
-  if (bytes > class_bytes(kFirstLongClass - 1)) {
+  if (bytes > kMidMaxBytes) return 0;
+  if (bytes > kClassedMaxBytes) {
     uint32_t c = kFirstLongClass;
     while (class_bytes(c) < bytes) ++c;
-    return c;
+    const size_t least = (bytes + 127) / 128 * 128;  // as the table has it
+    return class_bytes(c) - least <= least / 8 ? c : 0;
   }
   const size_t top = bytes - 1;
   const auto log = static_cast<uint32_t>(std::bit_width(top)) - 1;
@@ -49,7 +51,7 @@ constexpr uint32_t class_of(size_t bytes) {
 }
 
 // A request whose class gives blocks aligned to `alignment`, a power of two up to kMidMaxBytes: the
-// next multiple of it, whose class is a multiple, too (as is said below).
+// next multiple of it, whose class, if it has one, is a multiple, too (as is said below).
 constexpr size_t bytes_aligned(size_t alignment, size_t bytes) {
   return (bytes + (bytes == 0) + alignment - 1) & ~(alignment - 1);
 }
@@ -57,11 +59,13 @@ constexpr size_t bytes_aligned(size_t alignment, size_t bytes) {
 static_assert(class_bytes(kSmallClasses) == kSmallMaxBytes);
 static_assert(class_bytes(kLastClass) == kMidMaxBytes);
 static_assert(class_of(kSmallMaxBytes) == kSmallClasses && class_of(kMidMaxBytes) == kLastClass);
+static_assert(class_bytes(kFirstLongClass - 1) == kClassedMaxBytes);
 
 static_assert([] {
   for (size_t alignment = 32; alignment <= kMidMaxBytes; alignment *= 2) {
     for (size_t bytes = alignment; bytes <= kMidMaxBytes; bytes += alignment) {
-      if (class_bytes(class_of(bytes)) % alignment != 0) return false;
+      const uint32_t c = class_of(bytes);
+      if (c != 0 && class_bytes(c) % alignment != 0) return false;
     }
   }
   return true;
@@ -126,7 +130,7 @@ inline constexpr auto kSmallClassTable = [] {
   return table;
 }();
 
-// Index: (bytes + 127) / 128, for bytes above kSmallMaxBytes.
+// Index: (bytes + 127) / 128, for bytes above kSmallMaxBytes. 0: no class.
 inline constexpr size_t kMidTableEntries = kMidMaxBytes / 128 + 1;
 inline constexpr auto kMidClassTable = [] {
   std::array<uint8_t, kMidTableEntries> table{};

@@ -41,7 +41,7 @@ static_assert(sizeof(SpanEntry) == 16);
 
 // Lengths of the spans that threads keep: eight to a doubling. A block of such a length gets all
 // pages of it, so that any free span of a length will do for the next.
-inline constexpr uint32_t kLeastCachedPages = (kMidMaxBytes >> kSpanPageShift) + 1;
+inline constexpr uint32_t kLeastCachedPages = (kClassedMaxBytes >> kSpanPageShift) + 1;
 inline constexpr uint32_t kMostCachedPages = (size_t{4} << 20) >> kSpanPageShift;
 
 // The shortest length that holds `pages` from kLeastCachedPages to kMostCachedPages.

@@ -151,7 +151,9 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
   for (size_t i = 0; i < kSmallTableEntries; ++i) {
     front.small_stack[i] = stack_of(kSmallClassTable[i], home);
   }
-  for (size_t i = 0; i < kMidTableEntries; ++i) front.mid_stack[i] = kMidClassTable[i];
+  for (size_t i = 0; i < kMidTableEntries; ++i) {
+    front.mid_stack[i] = kMidClassTable[i] != 0 ? kMidClassTable[i] : kClosedStack;
+  }
   if (tail_bytes == 0) return;
   for (size_t i = 0; i < kSmallTableEntries; ++i) {
     const size_t bytes = i + tail_bytes;
@@ -160,7 +162,7 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
   for (size_t i = 0; i < kMidTableEntries; ++i) {
     const size_t bytes = i * 128 + tail_bytes;
     front.mid_stack[i] =
-        bytes > kMidMaxBytes ? kClosedStack : static_cast<uint8_t>(class_of(bytes));
+        bytes > kClassedMaxBytes ? kClosedStack : static_cast<uint8_t>(class_of(bytes));
   }
 }
 

@@ -67,8 +67,8 @@ TEST(Stats, TheStructIsVersioned) {
 }
 
 TEST(Stats, FollowTheBlocks) {
-  for (const size_t size : {size_t{100}, size_t{3000}, size_t{60000}, size_t{200000},
-                            size_t{2} << 20, size_t{40} << 20}) {
+  for (const size_t size : {size_t{100}, size_t{3000}, size_t{60000}, size_t{100000},
+                            size_t{200000}, size_t{2} << 20, size_t{40} << 20}) {
     const size_t count = size < 100000 ? 1000 : 10;
     const size_t usable = tide_good_size(size);
     Blocks blocks(count, size);
@@ -82,7 +82,7 @@ TEST(Stats, FollowTheBlocks) {
     EXPECT_EQ(after.live_blocks, before.live_blocks) << size;
     EXPECT_EQ(after.live_bytes, before.live_bytes) << size;
     const bool huge = size > (size_t{32} << 20);
-    const bool large = size > 65536 && !huge;
+    const bool large = size > 65536 && !huge;  // of such lengths as no slab is filled by
     EXPECT_EQ(during.large_live_blocks - before.large_live_blocks, large ? count : 0) << size;
     EXPECT_EQ(during.huge_live_blocks - before.huge_live_blocks, huge ? count : 0) << size;
     EXPECT_EQ(during.huge_live_bytes - before.huge_live_bytes, huge ? count * usable : 0) << size;
