@@ -5,7 +5,9 @@
 
 #include "base/compiler.h"
 #include "format/trace_arena.h"
+#include "format/trace_record.h"
 #include "sys/background.h"
+#include "sys/path_taken.h"
 
 // In override; a program that has libtide.a may lack the operators, and the tools have none of all.
 extern "C" {
@@ -14,6 +16,13 @@ extern tide::layout::EntryRow tide_new_entries[] __attribute__((weak, visibility
 }
 
 namespace tide::api {
+
+using format::Path;
+using sys::PathTaken;
+static_assert(static_cast<int>(Path::kFast) == static_cast<int>(PathTaken::kCache) &&
+              static_cast<int>(Path::kRefill) == static_cast<int>(PathTaken::kRefill) &&
+              static_cast<int>(Path::kSpan) == static_cast<int>(PathTaken::kSpan) &&
+              static_cast<int>(Path::kSystem) == static_cast<int>(PathTaken::kSystem));
 
 constinit layout::RecordingRoot g_recording_root = {
     .version = layout::kRecordingVersion,
@@ -43,7 +52,8 @@ bool start() {
   auto* const arena = static_cast<format::TraceArena*>(attachment.arena);
   const std::string_view allocator(attachment.allocator,
                                    strnlen(attachment.allocator, sizeof attachment.allocator));
-  return probe::start_recording(arena, allocator, attachment.process, attachment.slot);
+  return probe::start_recording(arena, allocator, sys::place_of_path(), attachment.process,
+                                attachment.slot);
 }
 
 // One thread does it; the others wait, or their calls would be missing.

@@ -5,6 +5,7 @@
 #include "cli/heap_json.h"
 #include "cli/trace_view.h"
 #include "format/trace_call.h"
+#include "format/trace_record.h"
 
 namespace tide::cli {
 namespace {
@@ -34,12 +35,21 @@ Json histogram_json(const Histogram& histogram, const char* from, const char* su
   return array;
 }
 
+Json paths_json(const trace::Totals& totals) {
+  Json object = Json::object();
+  for (size_t i = 0; i < format::kPathCount; ++i) {
+    object[std::string(format::path_name(static_cast<format::Path>(i)))] = totals.paths[i];
+  }
+  return object;
+}
+
 void add_totals(const trace::Totals& totals, Json& object) {
   object["events"] = totals.events;
   object["lost_events"] = totals.lost_events;
   object["calls"] = calls_json(totals.calls);
   object["allocations"] = totals.allocations;
   object["allocated_bytes"] = totals.allocated_bytes;
+  if (trace::knows_paths(totals)) object["paths"] = paths_json(totals);
   object["releases"] = totals.releases;
   object["failed_allocations"] = totals.failed_allocations;
   object["null_releases"] = totals.null_releases;

@@ -8,6 +8,7 @@
 #include "cli/text_charts.h"
 #include "cli/trace_view.h"
 #include "format/trace_call.h"
+#include "format/trace_record.h"
 #include "host/byte_text.h"
 #include "host/text_table.h"
 
@@ -191,6 +192,17 @@ std::string stacks_text(const trace::EventSource& source, std::string_view title
   return text;
 }
 
+// Of Tide's allocations: how far they had to go.
+std::string paths_text(const trace::Totals& totals) {
+  std::string text;
+  for (size_t i = 0; i < format::kPathCount; ++i) {
+    text +=
+        fmt::format("{}{} {}", i == 0 ? "" : ", ", format::path_name(static_cast<format::Path>(i)),
+                    percent(totals.paths[i], totals.allocations));
+  }
+  return text;
+}
+
 std::string figures_text(const trace::Totals& totals) {
   std::string text;
   text += line("allocated", fmt::format("{} in {}", byte_text(totals.allocated_bytes),
@@ -208,6 +220,7 @@ std::string figures_text(const trace::Totals& totals) {
   text += line("by other threads",
                fmt::format("{} of the releases", percent(totals.foreign_releases,
                                                          totals.releases - totals.null_releases)));
+  if (trace::knows_paths(totals)) text += line("path taken", paths_text(totals));
   const trace::ReallocFigures& reallocs = totals.reallocs;
   if (reallocs.moved + reallocs.in_place != 0) {
     text += line("reallocs",

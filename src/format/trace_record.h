@@ -54,6 +54,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "base/compiler.h"
 #include "format/trace_call.h"
@@ -74,6 +75,14 @@ enum class Path : uint8_t {
   kSpan = 2,
   kSystem = 3,
 };
+inline constexpr size_t kPathCount = 4;
+
+// "thread cache"
+constexpr std::string_view path_name(Path path) {
+  constexpr std::string_view kNames[kPathCount] = {"thread cache", "refill", "span", "system call"};
+  const auto number = static_cast<size_t>(path);
+  return number < kPathCount ? kNames[number] : "?";
+}
 
 inline constexpr uint64_t zigzag(uint64_t difference) {
   return (difference << 1) ^ (uint64_t{0} - (difference >> 63));

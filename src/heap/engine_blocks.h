@@ -7,6 +7,7 @@
 #include "heap/engine.h"
 #include "heap/shuffle.h"
 #include "heap/waiting.h"
+#include "sys/path_taken.h"
 
 namespace tide::heap {
 
@@ -52,6 +53,7 @@ void* Engine<Vm>::allocate_without_marks(ThreadCache* cache, uint32_t c, bool& z
   if (block != nullptr) {
     base::racy_store(cache->top[stack], cache->top[stack] - 1);
   } else {
+    sys::take_path(sys::PathTaken::kRefill);
     if (cache != nullptr) {
       block = caches_.refill(space_, process_, config_, *cache, c);
       if (TIDE_UNLIKELY(config_.hardened)) shuffle(*cache, stack);
@@ -74,6 +76,7 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
     return nullptr;
   }
   if (bytes == 0) bytes = 1;
+  sys::take_path(sys::PathTaken::kSpan);
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
     const bool is_kept =
         owner == 0 && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes);

@@ -5,11 +5,15 @@
 
 #include "api/attach.h"
 #include "probe/program_control.h"
+#include "sys/path_taken.h"
 
 namespace api = tide::api;
 namespace probe = tide::probe;
 
 extern "C" {
+
+// Where libtide-trace.so, in front of this library, sees which path a call of the thread took.
+TIDE_EXPORT const uint8_t* tide_path_taken() noexcept { return &tide::sys::t_path_taken; }
 
 TIDE_EXPORT int tide_trace_active() noexcept {
   return probe::trace_active(TIDE_FRAME, api::open_attached) ? 1 : 0;

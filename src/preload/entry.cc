@@ -13,7 +13,8 @@ constinit std::atomic<Phase> g_phase{Phase::kUntried};
 void start() {
   find_next_functions();
   format::TraceArena* const arena = probe::map_arena();
-  const bool started = arena != nullptr && probe::start_recording(arena, allocator_path());
+  const bool started =
+      arena != nullptr && probe::start_recording(arena, allocator_path(), place_of_path());
   if (g_next.malloc_usable_size == nullptr) probe::g_recording.has_usable_sizes = false;
   g_phase.store(started ? Phase::kRecording : Phase::kOff, std::memory_order_release);
 }

@@ -6,6 +6,7 @@
 #include "preload/bootstrap.h"
 #include "preload/operators_by_malloc.h"
 #include "sys/memory_calls.h"
+#include "sys/path_taken.h"
 
 namespace tide::preload {
 
@@ -51,6 +52,7 @@ void* call_mremap(void* p, size_t old_bytes, size_t new_bytes, int flags, void* 
 
 char g_path[1024];
 size_t g_path_length = 0;
+ptrdiff_t g_place_of_path = 0;
 
 template <class Function>
 void find(Function*& next, const char* name) {
@@ -79,6 +81,19 @@ void find_operators(NextFunctions& next) {
   find(next.delete_array_aligned_nothrow, "_ZdaPvSt11align_val_tRKSt9nothrow_t");
   find(next.delete_sized_aligned, "_ZdlPvmSt11align_val_t");
   find(next.delete_array_sized_aligned, "_ZdaPvmSt11align_val_t");
+}
+
+// Where the object that serves the calls says which path they take, if it is Tide; else a byte of
+// our own, which nobody writes.
+ptrdiff_t find_path() {
+  using TidePath = const uint8_t*();
+  TidePath* path = nullptr;
+  find(path, "tide_path_taken");
+  const bool is_tides =
+      path != nullptr && g_allocator_code.contains(reinterpret_cast<const void*>(path));
+  return is_tides && sys::kKnowsThreadPointer
+             ? reinterpret_cast<const char*>(path()) - sys::thread_pointer()
+             : sys::place_of_path();
 }
 
 }  // namespace
@@ -156,9 +171,12 @@ void find_next_functions() {
   const void* const serves = is_ours ? reinterpret_cast<const void*>(next.malloc) : first;
   g_allocator_code = sys::object_of(serves, path);
   g_path_length = path.length();
+  g_place_of_path = find_path();
   sys::forget_symbol_errors();
   g_next = next;
 }
+
+ptrdiff_t place_of_path() { return g_place_of_path; }
 
 std::string_view allocator_path() { return {g_path, g_path_length}; }
 

@@ -71,6 +71,8 @@ void find_next_functions();
 
 // The object that serves the program's calls: a program with a malloc of its own in it is it.
 std::string_view allocator_path();
+// Where it says which path a call took, from the thread pointer on (probe::Recording::path_at).
+ptrdiff_t place_of_path();
 
 // Another function of the program's that we define, looked up on the first call: `found` keeps it.
 // Only for what is called seldom and must be there.

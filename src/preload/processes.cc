@@ -1,5 +1,5 @@
-// Ends and changes of the process: exit, exec, fork. What a forked child records is its own matter
-// from its first event on.
+// Ends and changes of the process: exit, exec, fork, spawn. What a forked child records is its own
+// matter from its first event on.
 #include "preload/entry.h"
 #include "probe/recorded_process.h"
 
@@ -36,17 +36,71 @@ void note_exec(const void* frame, const char* path) {
   if (probe::is_own_process()) note_end(TIDE_FRAME, 0, "unknown");
 }
 
+// What fork() has returned.
+pid_t note_fork(const void* frame, pid_t child) {
+  if (child > 0) {
+    remark(frame, [=](ThreadStream& s) {
+      probe::record_process(s, format::ProcessNote::kFork, static_cast<uint64_t>(child), {});
+    });
+  }
+  if (child == 0) g_has_ended = false;
+  return child;
+}
+
 template <class Function>
 [[noreturn]] void pass_on(Function* function, int status) {
   function(status);
   __builtin_unreachable();
 }
 
+using Fork = pid_t();
 using Exit = void(int);
 using Exec = int(const char*, char* const*, char* const*);
 using ExecOwn = int(const char*, char* const*);
 using ExecDescriptor = int(int, char* const*, char* const*);
 using ExecAt = int(int, const char*, char* const*, char* const*, int);
+using Spawn = int(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*,
+                  char* const*, char* const*);
+
+// A new process that runs `path` from its beginning: what it does is in its own streams.
+int spawn(const void* frame, Spawn* next, pid_t* child, const char* path,
+          const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
+          char* const* arguments, char* const* environment) {
+  pid_t number = 0;
+  const int error = next(&number, path, actions, attributes, arguments, environment);
+  if (error != 0) return error;
+  if (child != nullptr) *child = number;
+  // A child of vfork may do this, too.
+  if (!probe::is_own_process()) return 0;
+  remark(frame, [=](ThreadStream& s) {
+    probe::record_process(s, format::ProcessNote::kSpawn, static_cast<uint64_t>(number),
+                          path == nullptr ? "" : path);
+  });
+  return 0;
+}
+
+// How many arguments there are, without the null behind them; `first` is one of them.
+size_t count_arguments(const char* first, va_list rest) {
+  size_t count = 0;
+  for (const char* at = first; at != nullptr; at = va_arg(rest, const char*)) ++count;
+  return count;
+}
+
+// The arguments as an array, with the null; `rest` stands behind that afterwards.
+void list_arguments(char** list, size_t count, const char* first, va_list* rest) {
+  list[0] = const_cast<char*>(first);
+  for (size_t i = 1; i <= count; ++i) list[i] = va_arg(*rest, char*);
+}
+
+// Defines `list`, an array on the stack, from the arguments from `first` on, and `rest`.
+#define TIDE_LIST_ARGUMENTS(first)                                                        \
+  va_list rest;                                                                           \
+  va_start(rest, first);                                                                  \
+  const size_t count = count_arguments(first, rest);                                      \
+  va_end(rest);                                                                           \
+  auto** const list = static_cast<char**>(__builtin_alloca((count + 1) * sizeof(char*))); \
+  va_start(rest, first);                                                                  \
+  list_arguments(list, count, first, &rest)
 
 }  // namespace
 
@@ -96,6 +150,49 @@ TIDE_EXPORT int execvpe(const char* file, char* const* arguments,
   return next_function(next, "execvpe")(file, arguments, environment);
 }
 
+TIDE_EXPORT int execl(const char* path, const char* first, ...) noexcept {
+  static ExecOwn* next = nullptr;
+  TIDE_LIST_ARGUMENTS(first);
+  va_end(rest);
+  note_exec(TIDE_FRAME, path);
+  return next_function(next, "execv")(path, list);
+}
+
+TIDE_EXPORT int execlp(const char* file, const char* first, ...) noexcept {
+  static ExecOwn* next = nullptr;
+  TIDE_LIST_ARGUMENTS(first);
+  va_end(rest);
+  note_exec(TIDE_FRAME, file);
+  return next_function(next, "execvp")(file, list);
+}
+
+TIDE_EXPORT int execle(const char* path, const char* first, ...) noexcept {
+  static Exec* next = nullptr;
+  TIDE_LIST_ARGUMENTS(first);
+  char* const* const environment = va_arg(rest, char* const*);
+  va_end(rest);
+  note_exec(TIDE_FRAME, path);
+  return next_function(next, "execve")(path, list, environment);
+}
+
+TIDE_EXPORT int posix_spawn(pid_t* child, const char* path,
+                            const posix_spawn_file_actions_t* actions,
+                            const posix_spawnattr_t* attributes, char* const* arguments,
+                            char* const* environment) {
+  static Spawn* next = nullptr;
+  return spawn(TIDE_FRAME, next_function(next, "posix_spawn"), child, path, actions, attributes,
+               arguments, environment);
+}
+
+TIDE_EXPORT int posix_spawnp(pid_t* child, const char* file,
+                             const posix_spawn_file_actions_t* actions,
+                             const posix_spawnattr_t* attributes, char* const* arguments,
+                             char* const* environment) {
+  static Spawn* next = nullptr;
+  return spawn(TIDE_FRAME, next_function(next, "posix_spawnp"), child, file, actions, attributes,
+               arguments, environment);
+}
+
 TIDE_EXPORT int fexecve(int descriptor, char* const* arguments, char* const* environment) noexcept {
   static ExecDescriptor* next = nullptr;
   note_exec(TIDE_FRAME, "");
@@ -110,16 +207,14 @@ TIDE_EXPORT int execveat(int folder, const char* path, char* const* arguments,
 }
 
 TIDE_EXPORT pid_t fork() noexcept {
-  using Fork = pid_t();
   static Fork* next = nullptr;
-  const pid_t child = next_function(next, "fork")();
-  if (child > 0) {
-    remark(TIDE_FRAME, [=](ThreadStream& s) {
-      probe::record_process(s, format::ProcessNote::kFork, static_cast<uint64_t>(child), {});
-    });
-  }
-  if (child == 0) g_has_ended = false;
-  return child;
+  return note_fork(TIDE_FRAME, next_function(next, "fork")());
+}
+
+// The C library's fork() without the handlers, from 2.34 on.
+TIDE_EXPORT pid_t _Fork() noexcept {
+  static Fork* next = nullptr;
+  return note_fork(TIDE_FRAME, next_function(next, "_Fork")());
 }
 
 }  // extern "C"

@@ -2,6 +2,21 @@
 
 namespace tide::probe {
 
+void call_was_left(ThreadStream& stream) {
+  set_busy(stream, kWriting);
+  const Attempt& attempt = stream.attempt;
+  // Without a call stack: what is there now is that of who caught the exception.
+  record_slow(stream, nullptr,
+              {attempt.call,
+               0,
+               attempt.size,
+               0,
+               {attempt.form, attempt.alignment},
+               attempt.has_form ? 1u + unsigned{attempt.alignment != 0} : 0u,
+               false});
+  leave_call(stream, 0);
+}
+
 TIDE_NOINLINE ThreadStream* enter_aside(const void* frame, Opener* open) {
   ThreadStream& stream = *t_stream;
   switch (stream.busy) {
@@ -15,7 +30,7 @@ TIDE_NOINLINE ThreadStream* enter_aside(const void* frame, Opener* open) {
     default:
       // An exception has ended the call; stacks grow down.
       if (reinterpret_cast<uintptr_t>(frame) < stream.busy) return nullptr;
-      leave_call(stream, 0);
+      call_was_left(stream);
       set_busy(stream, kIdle);
       return &stream;
   }

@@ -48,6 +48,13 @@ TIDE_INLINE uint64_t slack_of(const Next& next, void* p, size_t bytes) {
   return usable > bytes ? usable - bytes : 0;
 }
 
+// Before a call that gives a block: where the allocator will have said which path it took.
+TIDE_INLINE uint8_t& begin_path() {
+  uint8_t& path = path_here();
+  path = 0;
+  return path;
+}
+
 // After `next` has served a call with `result`, the block that it gave, if any.
 TIDE_INLINE void leave_call(ThreadStream& stream, uint64_t result) {
   set_busy(stream, kWriting);
@@ -62,23 +69,25 @@ void given_aside(const NestedBlock& block);
 // One that nobody recorded takes `p`: perhaps it is inside of one that is.
 void taken_aside(Call call, void* p);
 
-// A call that gives a block: `serve` makes it, `write(stream, block, slack)` records it. `busy`:
-// what the thread is meanwhile; `aside(block)`: what there is to do where the call passes
-// unrecorded; `bytes`: what the slack is counted from; `all`: what was asked for, if it succeeds.
+// A call that gives a block: `serve(stream)` makes it, `write(stream, block, slack, path)` records
+// it. `busy`: what the thread is meanwhile; `aside(block)`: what there is to do where the call
+// passes unrecorded; `bytes`: what the slack is counted from; `all`: what was asked for, if it
+// succeeds.
 template <class Next, class Serve, class Aside, class Write>
 TIDE_INLINE void* giving_by(const Next& next, const void* frame, uintptr_t busy, size_t bytes,
                             size_t all, Serve serve, Aside aside, Write write) {
   ThreadStream* const stream = enter(frame, next.open);
   if (TIDE_UNLIKELY(stream == nullptr)) {
-    void* const p = serve();
+    void* const p = serve(stream);
     aside(p);
     return p;
   }
   set_busy(*stream, busy);
-  void* const p = serve();
+  uint8_t& path = begin_path();
+  void* const p = serve(stream);
   const uint64_t slack = slack_of(next, p, bytes);
   leave_call(*stream, number(p));
-  write(*stream, number(p), slack);
+  write(*stream, number(p), slack, path);
   block_came(number(p), all);
   set_busy(*stream, kIdle);
   return p;
@@ -96,10 +105,10 @@ template <class Next, class Serve>
 TIDE_INLINE void* giving(const Next& next, const void* frame, Call call, size_t bytes,
                          Serve serve) {
   return giving_by(
-      next, frame, kInCall, bytes, bytes, serve,
+      next, frame, kInCall, bytes, bytes, [&](ThreadStream*) { return serve(); },
       [&](void* p) { note_given(next, call, p, bytes, false, 0); },
-      [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
-        record(stream, frame, call, block, bytes, slack);
+      [=](ThreadStream& stream, uint64_t block, uint64_t slack, uint64_t path) {
+        record(stream, frame, call, block, bytes, slack, path);
       });
 }
 
@@ -108,10 +117,10 @@ template <class Next, class Serve>
 TIDE_INLINE void* giving_with(const Next& next, const void* frame, Call call, size_t bytes,
                               uint64_t extra, size_t all, Serve serve) {
   return giving_by(
-      next, frame, kInCall, bytes, all, serve,
+      next, frame, kInCall, bytes, all, [&](ThreadStream*) { return serve(); },
       [&](void* p) { note_given(next, call, p, bytes, true, extra); },
-      [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
-        record_with(stream, frame, call, block, bytes, slack, extra);
+      [=](ThreadStream& stream, uint64_t block, uint64_t slack, uint64_t path) {
+        record_with(stream, frame, call, block, bytes, slack, extra, path);
       });
 }
 

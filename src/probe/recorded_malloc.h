@@ -36,10 +36,11 @@ TIDE_INLINE void* resizing(const Next& next, const void* frame, void* p, size_t 
   block_goes(*stream, number(p));
   write(*stream);
   set_busy(*stream, kInCall);
+  uint8_t& path = begin_path();
   void* const result = serve();
   const uint64_t slack = slack_of(next, result, bytes);
   leave_call(*stream, number(result));
-  record(*stream, frame, Call::kReallocDone, number(result), 0, slack);
+  record(*stream, frame, Call::kReallocDone, number(result), 0, slack, path);
   block_came(number(result), all);
   set_busy(*stream, kIdle);
   return result;
@@ -103,6 +104,7 @@ TIDE_INLINE int recorded_posix_memalign(const Next& next, const void* frame, voi
   ThreadStream* const stream = enter(frame, next.open);
   if (TIDE_UNLIKELY(stream == nullptr)) return next.posix_memalign(result, alignment, bytes);
   set_busy(*stream, kInCall);
+  uint8_t& path = begin_path();
   const int error = next.posix_memalign(result, alignment, bytes);
   void* const p = error == 0 ? *result : nullptr;
   const uint64_t slack = slack_of(next, p, bytes);
@@ -114,7 +116,8 @@ TIDE_INLINE int recorded_posix_memalign(const Next& next, const void* frame, voi
                slack,
                {alignment, static_cast<uint64_t>(error)},
                2,
-               false});
+               false,
+               path});
   block_came(number(p), bytes);
   set_busy(*stream, kIdle);
   return error;

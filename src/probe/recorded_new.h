@@ -7,33 +7,39 @@
 namespace tide::probe {
 
 // As giving(), for a call that may end by an exception: nobody resets `busy` then, and enter()
-// finds out by the frame.
+// finds out by the frame, and what failed by `attempt`.
 template <class Next, class Serve, class Write>
-TIDE_INLINE void* giving_or_throwing_by(const Next& next, const void* frame, size_t bytes,
+TIDE_INLINE void* giving_or_throwing_by(const Next& next, const void* frame, const Attempt& attempt,
                                         Serve serve, Write write) {
   const auto busy = reinterpret_cast<uintptr_t>(frame);
+  const auto try_it = [&](ThreadStream* stream) {
+    if (stream != nullptr) stream->attempt = attempt;
+    return serve();
+  };
   return giving_by(
-      next, frame, busy, bytes, bytes, serve, [](void*) {}, write);
+      next, frame, busy, attempt.size, attempt.size, try_it, [](void*) {}, write);
 }
 
 template <class Next, class Serve>
 TIDE_INLINE void* giving_or_throwing(const Next& next, const void* frame, Call call, size_t bytes,
                                      Serve serve) {
-  return giving_or_throwing_by(next, frame, bytes, serve,
-                               [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
-                                 record(stream, frame, call, block, bytes, slack);
-                               });
+  return giving_or_throwing_by(
+      next, frame, {call, false, 0, bytes, 0}, serve,
+      [=](ThreadStream& stream, uint64_t block, uint64_t slack, uint64_t path) {
+        record(stream, frame, call, block, bytes, slack, path);
+      });
 }
 
 // The other forms of new: `form` is of format::NewForm. `alignment` 0: without one.
 template <class Next, class Serve>
-TIDE_INLINE void* giving_form(const Next& next, const void* frame, size_t bytes, uint64_t form,
+TIDE_INLINE void* giving_form(const Next& next, const void* frame, size_t bytes, uint32_t form,
                               size_t alignment, Serve serve) {
   return giving_or_throwing_by(
-      next, frame, bytes, serve, [=](ThreadStream& stream, uint64_t block, uint64_t slack) {
+      next, frame, {Call::kNewForm, true, form, bytes, alignment}, serve,
+      [=](ThreadStream& stream, uint64_t block, uint64_t slack, uint64_t path) {
         const uint32_t extras = alignment != 0 ? 2 : 1;
         record_slow(stream, frame,
-                    {Call::kNewForm, block, bytes, slack, {form, alignment}, extras, false});
+                    {Call::kNewForm, block, bytes, slack, {form, alignment}, extras, false, path});
       });
 }
 

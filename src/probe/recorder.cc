@@ -178,8 +178,8 @@ void thread_ended(void* argument) {
 
 }  // namespace
 
-bool start_recording(format::TraceArena* arena, std::string_view allocator, int32_t slot_of,
-                     uint32_t slot) {
+bool start_recording(format::TraceArena* arena, std::string_view allocator, ptrdiff_t path_at,
+                     int32_t slot_of, uint32_t slot) {
   g_recording.by_processor = arena->clock == format::Clock::kTsc;
   g_recording.tick_shift = arena->tick_shift;
   g_recording.stacks = arena->stack_depth == 0 ? StackKind::kNone : arena->stacks;
@@ -187,6 +187,7 @@ bool start_recording(format::TraceArena* arena, std::string_view allocator, int3
   g_recording.stack_table_bytes = g_recording.stacks == StackKind::kNone ? 0 : kStackTableBytes;
   g_recording.has_usable_sizes = (arena->flags & format::kWithUsableSizes) != 0;
   g_recording.allocator = allocator;
+  g_recording.path_at = path_at;
   const bool is_first = g_recording.arena == nullptr;
   if (is_first && !prepare_module_notes()) return false;
   if (!is_first) forget_module_notes();
@@ -249,31 +250,30 @@ TIDE_NOINLINE void record_slow(ThreadStream& stream, const void* frame, const Ev
   const bool with_stack = g_recording.stacks != StackKind::kNone;
   if (!make_room(stream, with_stack ? kMostStackRecord + kEventBytes : kEventBytes)) return;
   const uint64_t tick = now();
-  const uint64_t detail =
-      with_stack && frame != nullptr ? stack_number(stream, frame, tick) << 3 : 0;
-  write(stream, event, tick, detail);
+  const uint64_t stack = with_stack && frame != nullptr ? stack_number(stream, frame, tick) : 0;
+  write(stream, event, tick, stack << 3 | event.path);
   publish(stream);
 }
 
 namespace detail {
 
 TIDE_NOINLINE void record_aside(ThreadStream& stream, const void* frame, Call call,
-                                uint64_t pointer, uint64_t size, uint64_t slack) {
+                                uint64_t pointer, uint64_t size, uint64_t slack, uint64_t path) {
   // The way of all events whose call stack is wanted.
   if (TIDE_LIKELY(frame != nullptr && g_recording.stacks != StackKind::kNone && is_recording() &&
                   has_room(stream, kMostStackRecord + kEventBytes))) {
     const uint64_t tick = now();
-    const uint64_t detail = stack_number(stream, frame, tick) << 3;
+    const uint64_t detail = stack_number(stream, frame, tick) << 3 | path;
     format::put_record(stream.cursor, call, tick, pointer, size, slack, detail);
     return publish(stream);
   }
-  record_slow(stream, frame, {call, pointer, size, slack, {}, 0, false});
+  record_slow(stream, frame, {call, pointer, size, slack, {}, 0, false, path});
 }
 
 TIDE_NOINLINE void record_aside_with(ThreadStream& stream, const void* frame, Call call,
                                      uint64_t pointer, uint64_t size, uint64_t slack,
-                                     uint64_t extra) {
-  record_slow(stream, frame, {call, pointer, size, slack, {extra}, 1, false});
+                                     uint64_t extra, uint64_t path) {
+  record_slow(stream, frame, {call, pointer, size, slack, {extra}, 1, false, path});
 }
 
 }  // namespace detail

@@ -17,6 +17,7 @@
 #include "layout/recording_root.h"
 #include "probe/thread_stream.h"
 #include "sys/clock.h"
+#include "sys/path_taken.h"
 #include "sys/ticks.h"
 
 namespace tide::probe {
@@ -33,6 +34,9 @@ struct Recording {
   uint32_t stack_table_bytes;
   bool has_usable_sizes;
   std::string_view allocator;  // the object that serves the calls
+  // Where an allocator says which path a call took: from the thread pointer on, a byte with
+  // format::Path. Of others one that nobody writes.
+  ptrdiff_t path_at;
 };
 
 extern constinit Recording g_recording;
@@ -46,7 +50,8 @@ extern constinit const std::atomic<format::Control>* g_control;
 // Before anything is recorded, and again with another arena when all threads' streams are closed.
 // False: no memory. `allocator` stays. If this is process `slot_of`, slot `slot` of the arena is
 // filled in for it; 0: of no process.
-bool start_recording(format::TraceArena* arena, std::string_view allocator, int32_t slot_of = 0,
+bool start_recording(format::TraceArena* arena, std::string_view allocator,
+                     ptrdiff_t path_at = sys::place_of_path(), int32_t slot_of = 0,
                      uint32_t slot = 0);
 
 // For a tool that looks at the recorder from outside.
@@ -64,6 +69,12 @@ ThreadStream* open_stream(bool (*start)() = nullptr);
 // For the thread that is about to make another one, and the first thing that one does.
 ThreadStream* prepare_thread(void* (*routine)(void*), void* argument);
 void begin_thread(ThreadStream* stream);
+
+// The byte for the path of the calling thread's call.
+TIDE_INLINE uint8_t& path_here() {
+  if (!sys::kKnowsThreadPointer) return sys::t_path_taken;
+  return *reinterpret_cast<uint8_t*>(sys::thread_pointer() + g_recording.path_at);
+}
 
 TIDE_INLINE uint64_t now() {
   const uint64_t raw =
@@ -85,7 +96,8 @@ struct Event {
   uint64_t slack;
   uint64_t extras[4];
   uint32_t extra_count;
-  bool is_sized;  // kDelete, kDeleteArray
+  bool is_sized;      // kDelete, kDeleteArray
+  uint64_t path = 0;  // format::Path
 };
 
 // Any event. `frame`: the frame of the call, for its stack; null: without one.
@@ -93,32 +105,32 @@ void record_slow(ThreadStream& stream, const void* frame, const Event& event);
 
 namespace detail {
 void record_aside(ThreadStream& stream, const void* frame, Call call, uint64_t pointer,
-                  uint64_t size, uint64_t slack);
+                  uint64_t size, uint64_t slack, uint64_t path);
 void record_aside_with(ThreadStream& stream, const void* frame, Call call, uint64_t pointer,
-                       uint64_t size, uint64_t slack, uint64_t extra);
+                       uint64_t size, uint64_t slack, uint64_t extra, uint64_t path);
 
 TIDE_INLINE bool is_quick(const ThreadStream& stream) {
   return stream.cursor.at < stream.limit && is_recording();
 }
 }  // namespace detail
 
-// An event without extras.
+// An event without extras. `path`: see Recording::path_at.
 TIDE_INLINE void record(ThreadStream& stream, const void* frame, Call call, uint64_t pointer,
-                        uint64_t size, uint64_t slack) {
+                        uint64_t size, uint64_t slack, uint64_t path = 0) {
   if (TIDE_UNLIKELY(!detail::is_quick(stream))) {
-    return detail::record_aside(stream, frame, call, pointer, size, slack);
+    return detail::record_aside(stream, frame, call, pointer, size, slack, path);
   }
-  format::put_record(stream.cursor, call, now(), pointer, size, slack, 0);
+  format::put_record(stream.cursor, call, now(), pointer, size, slack, path);
   publish(stream);
 }
 
 // An event with one.
 TIDE_INLINE void record_with(ThreadStream& stream, const void* frame, Call call, uint64_t pointer,
-                             uint64_t size, uint64_t slack, uint64_t extra) {
+                             uint64_t size, uint64_t slack, uint64_t extra, uint64_t path = 0) {
   if (TIDE_UNLIKELY(!detail::is_quick(stream))) {
-    return detail::record_aside_with(stream, frame, call, pointer, size, slack, extra);
+    return detail::record_aside_with(stream, frame, call, pointer, size, slack, extra, path);
   }
-  format::put_record(stream.cursor, call, now(), pointer, size, slack, 0);
+  format::put_record(stream.cursor, call, now(), pointer, size, slack, path);
   stream.cursor.at = format::put_varint(stream.cursor.at, extra);
   publish(stream);
 }

@@ -32,6 +32,15 @@ struct NestedBlock {
 };
 inline constexpr uint32_t kMostNested = 4;
 
+// An operator new.
+struct Attempt {
+  format::Call call;
+  bool has_form;
+  uint32_t form;  // of format::NewForm
+  uint64_t size;
+  uint64_t alignment;  // 0: without one
+};
+
 // What every event touches is one cache line, and no other thread's.
 struct alignas(64) ThreadStream {
   format::RecordCursor cursor;
@@ -61,6 +70,9 @@ struct alignas(64) ThreadStream {
   uint32_t table_bytes;  // of room for them
 
   NestedBlock nested[kMostNested];
+
+  // The operator new that the thread is in, should it end by an exception.
+  Attempt attempt;
 
   // What a thread that is being made will run.
   void* (*routine)(void*);

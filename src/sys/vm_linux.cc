@@ -6,6 +6,7 @@
 #include "base/mix.h"
 #include "base/racy.h"
 #include "sys/errno_keeper.h"
+#include "sys/path_taken.h"
 #include "sys/vm.h"
 
 namespace tide::sys {
@@ -31,6 +32,7 @@ constexpr uintptr_t kLowestAddress =
 #endif
 
 void* map_pages(uintptr_t address, size_t bytes, int protection, int flags) {
+  take_path(PathTaken::kSystem);
   return mmap(reinterpret_cast<void*>(address), bytes, protection,
               MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
@@ -110,6 +112,7 @@ bool LinuxVm::purge_lazily(void* address, size_t bytes) {
 
 void LinuxVm::populate(void* address, size_t bytes) {
   const ErrnoKeeper keeper;
+  take_path(PathTaken::kSystem);
   madvise(address, bytes, MADV_POPULATE_WRITE);  // older kernels say EINVAL, which costs little
 }
 
@@ -142,6 +145,7 @@ bool LinuxVm::is_sparse(void* address, size_t bytes) {
 
 void* LinuxVm::remap(void* address, size_t old_bytes, size_t new_bytes) {
   const ErrnoKeeper keeper;
+  take_path(PathTaken::kSystem);
   void* const result = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE);
   return result == MAP_FAILED ? nullptr : result;
 }

@@ -9,7 +9,6 @@
 #include "host/byte_text.h"
 #include "host/error.h"
 #include "trace/events_file.h"
-#include "trace/memory_samples.h"
 #include "trace/symbolizer.h"
 
 namespace tide::trace {
@@ -26,7 +25,6 @@ namespace {
 // What is packed at once: more packs little better.
 constexpr uint64_t kChunkBytes = 1 << 20;
 static_assert(kChunkBytes + format::kPacketBytes < format::kMostRecordBytes);
-constexpr std::chrono::milliseconds kLongestWait{1000};
 // Between two looks: when packets come all the time, and when none does.
 constexpr uint64_t kBusyNs = 10'000'000;
 constexpr uint64_t kQuietNs = 200'000'000;
@@ -235,7 +233,7 @@ void Collector::take_thread(LiveProcess& live, std::span<const Packet> packets, 
   thread.waits = true;
   constexpr size_t kAtOnce = kChunkBytes / format::kPacketBytes;
   const bool takes_all = is_end || haste == Haste::kAll || live.requests != 0 ||
-                         now - thread.waits_since >= kLongestWait;
+                         now - thread.waits_since >= kLongestStay;
   while (packets.size() >= kAtOnce || (takes_all && !packets.empty())) {
     const size_t part = std::min(packets.size(), kAtOnce);
     write_chunk(*live.process, packets.first(part));
@@ -313,72 +311,6 @@ void Collector::append(TracedProcess& process, format::ChunkHead& head, uint64_t
   figures_.record_bytes += head.record_bytes;
 }
 
-// A note about all goes into the stream of a thread 0 that every process has.
-void Collector::write_notes() {
-  std::vector<Note> notes;
-  {
-    const std::lock_guard lock(mutex_);
-    notes.swap(notes_);
-  }
-  if (notes.empty()) return;
-  for (auto& [number, live] : live_) {
-    write_samples(live, sampler_.take(number));
-    for (const Note& note : notes) {
-      note_records_.add(live.process->note_tick(arena_.read_clock().tick), note.kind, 0, 0,
-                        note.text);
-    }
-    write_note_records(*live.process, notes.size());
-  }
-}
-
-// So does what the process had. Programs that record nothing get no folder for it.
-void Collector::write_samples(LiveProcess& live,
-                              const std::vector<ProcessSampler::Sample>& samples) {
-  if (!live.process->has_folder()) return;
-  for (const ProcessSampler::Sample& sample : samples) {
-    note_records_.add(live.process->note_tick(sample.tick), format::Note::kMemory,
-                      sample.memory.rss, sample.memory.vm, sample_text(sample.memory));
-    if (note_records_.view().records.size() > format::kPacketBytes) {
-      write_note_records(*live.process, 0);
-    }
-  }
-  write_note_records(*live.process, 0);
-}
-
-// Once in a while.
-void Collector::write_all_samples(Haste haste) {
-  const auto now = SteadyClock::now();
-  if (haste == Haste::kNone && now - samples_written_ < kLongestWait) return;
-  samples_written_ = now;
-  for (auto& [number, live] : live_) {
-    if (live.process->has_folder()) write_samples(live, sampler_.take(number));
-  }
-}
-
-void Collector::write_note_records(TracedProcess& process, uint64_t events) {
-  if (note_records_.empty()) return;
-  const PacketView view = note_records_.view();
-  format::ChunkHead head{};
-  stored_.clear();
-  encoder_.encode({&view, 1}, stored_, head);
-  head.sequence = process.next_note();
-  if (!has_failed_) append(process, head, 0, events);
-  note_records_.clear();
-}
-
-void Collector::write_known_blocks(LiveProcess& live) {
-  const uint64_t tick = live.process->first_tick();
-  for (const KnownBlock& block : known_blocks_) {
-    note_records_.add(live.process->note_tick(tick), format::Note::kLive, block.address,
-                      block.bytes, {});
-    if (note_records_.view().records.size() > format::kPacketBytes) {
-      write_note_records(*live.process, 0);
-    }
-  }
-  write_note_records(*live.process, 0);
-  known_blocks_ = {};
-}
-
 void Collector::end_processes() {
   for (auto at = live_.begin(); at != live_.end();) {
     LiveProcess& live = at->second;
@@ -394,18 +326,6 @@ void Collector::end_processes() {
     over_.push_back(std::move(live.process));
     at = live_.erase(at);
   }
-}
-
-// Where another program runs in the process now, what is of that one is left out.
-std::vector<ProcessSampler::Sample> Collector::last_samples(const TracedProcess& process, End end) {
-  std::vector<ProcessSampler::Sample> samples = sampler_.finish(process.number());
-  if (end != End::kExecuted) return samples;
-  for (const auto& [number, live] : live_) {
-    if (number <= process.number() || live.process->pid() != process.pid()) continue;
-    std::erase_if(samples,
-                  [&](const auto& sample) { return sample.tick >= live.process->first_tick(); });
-  }
-  return samples;
 }
 
 void Collector::finish_process(LiveProcess& live) {

@@ -92,6 +92,8 @@ class Collector {
     std::string text;
   };
   enum class Haste { kNone, kAll };
+  // How long anything waits to be written.
+  static constexpr std::chrono::milliseconds kLongestStay{1000};
 
   bool pass(Haste haste);
   void look_for_processes();

@@ -13,32 +13,37 @@ constexpr CtfField kAlignment = {"alignment", CtfValue::kExtra0};
 constexpr CtfField kForm = {"form", CtfValue::kExtra0};
 constexpr CtfField kFormAlignment = {"alignment", CtfValue::kExtra1};
 constexpr CtfField kTextField = {"text", CtfValue::kText};
+// Viewers pass over it, and see a block that comes or goes.
+constexpr CtfField kCall = {"call", CtfValue::kCallName};
+constexpr const char* kMallocName = "lttng_ust_libc:malloc";
+constexpr const char* kFreeName = "lttng_ust_libc:free";
+constexpr const char* kMemalignName = "lttng_ust_libc:memalign";
 
 constexpr Events make_events() {
   Events events{};
   const auto set = [&](Call call, CtfEvent event) { events[static_cast<size_t>(call)] = event; };
-  set(Call::kMalloc, {"lttng_ust_libc:malloc", {kSizeField, kPtr}});
-  set(Call::kFree, {"lttng_ust_libc:free", {kPtr}});
+  set(Call::kMalloc, {kMallocName, {kSizeField, kPtr}});
+  set(Call::kFree, {kFreeName, {kPtr}});
   set(Call::kCalloc,
       {"lttng_ust_libc:calloc",
        {CtfField{"nmemb", CtfValue::kExtra0}, CtfField{"size", CtfValue::kElementSize}, kPtr}});
   set(Call::kReallocDone,
       {"lttng_ust_libc:realloc", {CtfField{"in_ptr", CtfValue::kOldPointer}, kSizeField, kPtr}});
-  set(Call::kMemalign, {"lttng_ust_libc:memalign", {kAlignment, kSizeField, kPtr}});
+  set(Call::kMemalign, {kMemalignName, {kAlignment, kSizeField, kPtr}});
   set(Call::kPosixMemalign, {"lttng_ust_libc:posix_memalign",
                              {CtfField{"out_ptr", CtfValue::kPointer}, kAlignment, kSizeField,
                               CtfField{"result", CtfValue::kExtra1}}});
-  set(Call::kAlignedAlloc, {"tide:aligned_alloc", {kAlignment, kSizeField, kPtr}});
-  set(Call::kValloc, {"tide:valloc", {kSizeField, kPtr}});
-  set(Call::kPvalloc, {"tide:pvalloc", {kSizeField, kPtr}});
-  set(Call::kFreeSized, {"tide:free_sized", {kPtr, kSizeField}});
-  set(Call::kFreeAlignedSized, {"tide:free_aligned_sized", {kPtr, kAlignment, kSizeField}});
-  set(Call::kNew, {"tide:new", {kSizeField, kPtr}});
-  set(Call::kNewArray, {"tide:new_array", {kSizeField, kPtr}});
-  set(Call::kNewForm, {"tide:new_form", {kForm, kFormAlignment, kSizeField, kPtr}});
-  set(Call::kDelete, {"tide:delete", {kPtr, kSizeField}});
-  set(Call::kDeleteArray, {"tide:delete_array", {kPtr, kSizeField}});
-  set(Call::kDeleteForm, {"tide:delete_form", {kForm, kFormAlignment, kPtr, kSizeField}});
+  set(Call::kAlignedAlloc, {kMemalignName, {kAlignment, kSizeField, kPtr, kCall}});
+  set(Call::kValloc, {kMallocName, {kSizeField, kPtr, kCall}});
+  set(Call::kPvalloc, {kMallocName, {kSizeField, kPtr, kCall}});
+  set(Call::kFreeSized, {kFreeName, {kPtr, kSizeField, kCall}});
+  set(Call::kFreeAlignedSized, {kFreeName, {kPtr, kAlignment, kSizeField, kCall}});
+  set(Call::kNew, {kMallocName, {kSizeField, kPtr, kCall}});
+  set(Call::kNewArray, {kMallocName, {kSizeField, kPtr, kCall}});
+  set(Call::kNewForm, {kMemalignName, {kFormAlignment, kSizeField, kPtr, kForm, kCall}});
+  set(Call::kDelete, {kFreeName, {kPtr, kSizeField, kCall}});
+  set(Call::kDeleteArray, {kFreeName, {kPtr, kSizeField, kCall}});
+  set(Call::kDeleteForm, {kFreeName, {kPtr, kForm, kFormAlignment, kSizeField, kCall}});
   set(Call::kMmap,
       {"tide:mmap",
        {kPtr, kSizeField, CtfField{"prot", CtfValue::kExtra0}, CtfField{"flags", CtfValue::kExtra1},
@@ -71,6 +76,7 @@ const char* type_of(CtfValue value) {
     case CtfValue::kOldPointer:
       return "hex64_t";
     case CtfValue::kText:
+    case CtfValue::kCallName:
       return "string";
     default:
       return "uint64_t";

@@ -22,6 +22,7 @@ enum class CtfValue : uint8_t {
   kExtra2,
   kExtra3,
   kText,
+  kCallName,  // a text: what the call is, of those that share a name with LTTng's
 };
 
 struct CtfField {
@@ -30,7 +31,7 @@ struct CtfField {
 };
 
 struct CtfEvent {
-  const char* name = nullptr;  // null: not in the trace
+  const char* name = nullptr;  // null: not in the trace; of several calls the same
   std::array<CtfField, 6> fields = {};
 };
 

@@ -7,7 +7,7 @@ namespace tide::trace {
 CsvExporter::CsvExporter(const std::string& path) : file_(path) {
   file_.write(
       "time_ns,thread,tid,call,pointer,old_pointer,size,usable,extra1,extra2,extra3,extra4,stack,"
-      "text\n");
+      "text,path\n");
 }
 
 void CsvExporter::number(uint64_t value) {
@@ -69,6 +69,8 @@ void CsvExporter::add(const Event& event) {
   for (const uint64_t extra : event.extras) number(extra);
   number(event.stack);
   text(event.text);
+  row_ += ',';
+  if (came(event)) row_ += format::path_name(event.path);
   row_ += '\n';
   file_.write(row_);
 }

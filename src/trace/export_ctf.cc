@@ -222,6 +222,12 @@ void CtfExporter::add(const Event& event) {
                    std::min({event.text.size(), kMostText, event.text.find('\0')}));
         stream.bytes.push_back(0);
         continue;
+      case CtfValue::kCallName: {
+        const std::string_view name = format::call_name(call);
+        stream.put(name.data(), name.size());
+        stream.bytes.push_back(0);
+        continue;
+      }
       default:
         value =
             event.extras[static_cast<size_t>(field.value) - static_cast<size_t>(CtfValue::kExtra0)];

@@ -1,6 +1,7 @@
 // A CTF 1.8 trace: a folder with `metadata` and a stream for each thread. Names and fields of the
-// malloc family are those of LTTng's libc wrapper, so that its viewers know them; other calls are
-// events of the provider `tide`.
+// malloc family are those of LTTng's libc wrapper, so that its viewers know them: operator new is a
+// malloc there, too, with a field more that says what it was. Other calls are events of the
+// provider `tide`.
 #pragma once
 
 #include <cstdint>

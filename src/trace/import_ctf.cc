@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -99,12 +100,31 @@ std::optional<uint64_t> field(std::string_view line, std::string_view name) {
   return {};
 }
 
+// The text behind "NAME = ", without its quotes; empty: there is none.
+std::string_view text_field(std::string_view line, std::string_view name) {
+  const std::string begin = fmt::format(" {} = \"", name);
+  const size_t at = line.rfind(begin);
+  if (at == std::string_view::npos) return {};
+  const std::string_view text = line.substr(at + begin.size());
+  return text.substr(0, text.find('"'));
+}
+
+// Of calls that share an event's name.
+std::string key(std::string_view event, std::string_view call) {
+  return fmt::format("{} {}", event, call);
+}
+
 class CtfImporter : public Importer {
  public:
   CtfImporter(const std::string& path, ImportContext& context) : source_(path), context_(context) {
     for (size_t i = 0; i < format::kCallCount; ++i) {
       const auto call = static_cast<Call>(i);
-      if (ctf_event(call).name != nullptr) calls_.emplace(ctf_event(call).name, call);
+      const CtfEvent& event = ctf_event(call);
+      if (event.name == nullptr) continue;
+      const bool shares_name =
+          std::any_of(event.fields.begin(), event.fields.end(),
+                      [](const CtfField& field) { return field.value == CtfValue::kCallName; });
+      calls_.emplace(shares_name ? key(event.name, format::call_name(call)) : event.name, call);
     }
   }
 
@@ -135,12 +155,14 @@ class CtfImporter : public Importer {
       return false;
     const size_t name_end = line.rfind(':', brace);
     const size_t name_begin = line.rfind(' ', name_end) + 1;
-    const auto known = calls_.find(std::string(line.substr(name_begin, name_end - name_begin)));
+    const std::string_view fields = line.substr(brace);
+    const std::string_view name = line.substr(name_begin, name_end - name_begin);
+    const std::string_view what = text_field(fields, "call");
+    const auto known = calls_.find(what.empty() ? std::string(name) : key(name, what));
     if (known == calls_.end()) return false;
     uint64_t cycles = 0;
     std::from_chars(line.data() + 1, line.data() + line.size(), cycles);
     if (!first_) first_ = cycles;
-    const std::string_view fields = line.substr(brace);
     const uint64_t tid = field(fields, "vtid").value_or(0);
     const auto [thread, is_new] =
         threads_.try_emplace(tid, static_cast<uint32_t>(threads_.size() + 1));
@@ -174,6 +196,7 @@ class CtfImporter : public Importer {
         old_pointer_ = value;
         break;
       case CtfValue::kText:
+      case CtfValue::kCallName:
         break;
       default:
         event.extras[static_cast<size_t>(wanted.value) - static_cast<size_t>(CtfValue::kExtra0)] =

@@ -13,16 +13,35 @@ namespace tide::trace {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// How far down LTTng puts a trace: SESSION/ust/uid/1000/64-bit, with a folder for each rotation.
+constexpr int kMostFolders = 7;
+
+bool is_ctf(const fs::path& folder) {
+  char first[10] = {};
+  std::ifstream(folder / "metadata", std::ios::binary).read(first, sizeof first);
+  // As text, or in packets.
+  return memcmp(first, "/* CTF 1.8", 10) == 0 || memcmp(first, "\x57\x1d\xd1\x75", 4) == 0;
+}
+
+// Whether the folder or one in it is a CTF trace: babeltrace2 looks as far.
+bool has_ctf(const std::string& path) {
+  if (is_ctf(path)) return true;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at.depth() >= kMostFolders) at.disable_recursion_pending();
+    if (at->is_directory(error) && is_ctf(at->path())) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::string_view import_format(const std::string& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) {
-    char first[10] = {};
-    std::ifstream(fs::path(path) / "metadata", std::ios::binary).read(first, sizeof first);
-    // As text, or in packets.
-    const bool is_ctf =
-        memcmp(first, "/* CTF 1.8", 10) == 0 || memcmp(first, "\x57\x1d\xd1\x75", 4) == 0;
-    return is_ctf ? "ctf" : "";
-  }
+  if (fs::is_directory(path, error)) return has_ctf(path) ? "ctf" : "";
   // A record of its own begins each file of glibc's: type 255, pointer 0x1234, the size of one.
   unsigned char first[64] = {};
   std::ifstream in(path, std::ios::binary);

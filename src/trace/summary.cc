@@ -22,6 +22,7 @@ void Totals::add(const Totals& other) {
   foreign_releases += other.foreign_releases;
   initial_blocks += other.initial_blocks;
   initial_bytes += other.initial_bytes;
+  for (size_t i = 0; i < format::kPathCount; ++i) paths[i] += other.paths[i];
   mapped_bytes += other.mapped_bytes;
   unmapped_bytes += other.unmapped_bytes;
   lost_events += other.lost_events;
@@ -85,6 +86,9 @@ void Summary::add(const Event& event) {
 void Summary::came(const Event& event, Thread& thread, uint64_t chain) {
   ++totals_.allocations;
   totals_.allocated_bytes += event.size;
+  if (const auto path = static_cast<size_t>(event.path); path < format::kPathCount) {
+    ++totals_.paths[path];
+  }
   totals_.sizes.add(event.size);
   ++thread.figures.allocations;
   thread.figures.allocated_bytes += event.size;

@@ -1,6 +1,7 @@
 // What `tide info` says of a process's events, counted in one pass.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -60,6 +61,7 @@ struct Totals {
   uint64_t foreign_releases = 0;
   uint64_t initial_blocks = 0;  // live at the start: see Note::kLive
   uint64_t initial_bytes = 0;
+  uint64_t paths[format::kPathCount] = {};  // of allocations; those not known are kFast
   uint64_t mapped_bytes = 0;
   uint64_t unmapped_bytes = 0;
   uint64_t lost_events = 0;
@@ -72,6 +74,12 @@ struct Totals {
 
   void add(const Totals& other);
 };
+
+// Whether the allocator said which path calls took: only Tide does.
+inline bool knows_paths(const Totals& totals) {
+  return std::any_of(totals.paths + 1, totals.paths + format::kPathCount,
+                     [](uint64_t count) { return count != 0; });
+}
 
 class Summary {
  public:

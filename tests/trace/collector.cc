@@ -239,6 +239,7 @@ void write_process(FILE* out, uint32_t number, Process& process) {
   };
   std::unordered_map<uint64_t, Address> addresses;
   uint64_t short_blocks = 0;
+  uint64_t paths[kPathCount] = {};
   const auto go = [&](uint64_t pointer) {
     if (pointer != 0) ++addresses[pointer].gone;
   };
@@ -247,6 +248,9 @@ void write_process(FILE* out, uint32_t number, Process& process) {
   };
   for (const Entry& e : entries) {
     const Record& r = e.record;
+    if (allocates(r.call) && r.pointer != 0) {
+      ++paths[static_cast<size_t>(r.path) % kPathCount];
+    }
     if (r.call == Call::kReallocDone) {
       if (r.pointer != 0 || e.wanted == 0) go(e.old_pointer);
       come(r.pointer, e.wanted);
@@ -272,10 +276,12 @@ void write_process(FILE* out, uint32_t number, Process& process) {
           "\"program\": \"%s\", \"threads\": %zu, \"bytes\": %lu, \"stacks\": %lu, "
           "\"with_stack\": %lu, \"longest\": %lu, \"gaps\": %lu, \"broken\": %lu, "
           "\"live_blocks\": %zu, \"live_bytes\": %lu, \"unknown_frees\": %lu, "
-          "\"double_blocks\": %lu, \"short_blocks\": %lu, \"notes\": [%s\"\"], \"calls\": {",
+          "\"double_blocks\": %lu, \"short_blocks\": %lu, \"paths\": [%lu, %lu, %lu, %lu], "
+          "\"notes\": [%s\"\"], \"calls\": {",
           number, process.pid, process.parent, process.lost, noted_lost, program.c_str(),
           process.threads.size(), bytes, stacks, with_stack, longest, gaps, broken, live,
-          live_bytes, unknown_frees, double_blocks, short_blocks, notes.c_str());
+          live_bytes, unknown_frees, double_blocks, short_blocks, paths[0], paths[1], paths[2],
+          paths[3], notes.c_str());
   const char* separator = "";
   for (const auto& [name, count] : calls) {
     fprintf(out, "%s\"%s\": %lu", separator, name.c_str(), count);

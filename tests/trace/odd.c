@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,77 @@ static void vfork_and_exec(void) {
   blocks(10);
 }
 
+/* What an allocator serves from near and from far. Nothing is freed, so that nothing is used again.
+ */
+static void paths(void) {
+  free(malloc(64));
+  for (int i = 0; i < 99; ++i) free(malloc(64));
+  for (int i = 0; i < 5000; ++i) {
+    if (malloc(200) == NULL) abort();
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (malloc(200000) == NULL) abort();
+  }
+  for (int i = 0; i < 2; ++i) {
+    if (malloc((size_t)200 << 20) == NULL) abort();
+  }
+}
+
+static void exec_by(int form) {
+  extern char** environ;
+  char* const arguments[] = {g_own_path, kOnlyBlocks, NULL};
+  switch (form) {
+    case 0:
+      execl(g_own_path, g_own_path, kOnlyBlocks, (char*)NULL);
+      break;
+    case 1:
+      execlp(g_own_path, g_own_path, kOnlyBlocks, (char*)NULL);
+      break;
+    case 2:
+      execle(g_own_path, g_own_path, kOnlyBlocks, (char*)NULL, environ);
+      break;
+    case 3:
+      execv(g_own_path, arguments);
+      break;
+    case 4:
+      execvp(g_own_path, arguments);
+      break;
+    case 5:
+      execve(g_own_path, arguments, environ);
+      break;
+    default:
+      execvpe(g_own_path, arguments, environ);
+  }
+  _exit(1);
+}
+
+/* Each form in a forked child, which runs the program again. */
+static void all_execs(void) {
+  for (int form = 0; form < 7; ++form) {
+    const pid_t child = fork();
+    if (child == 0) {
+      blocks(20);
+      exec_by(form);
+    }
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || status != 0) abort();
+  }
+  blocks(10);
+}
+
+static void spawns(void) {
+  extern char** environ;
+  char* const arguments[] = {g_own_path, kOnlyBlocks, NULL};
+  for (int i = 0; i < 4; ++i) {
+    pid_t child = 0;
+    const int error = i % 2 == 0 ? posix_spawn(&child, g_own_path, NULL, NULL, arguments, environ)
+                                 : posix_spawnp(&child, g_own_path, NULL, NULL, arguments, environ);
+    int status = 0;
+    if (error != 0 || waitpid(child, &status, 0) != child || status != 0) abort();
+  }
+  blocks(10);
+}
+
 static void mappings(void) {
   const size_t page = 4096;
   for (int i = 0; i < 100; ++i) {
@@ -260,6 +332,9 @@ static const struct {
               {"coroutines", coroutines},
               {"close_all_and_exec", close_all_and_exec},
               {"vfork_and_exec", vfork_and_exec},
+              {"all_execs", all_execs},
+              {"spawns", spawns},
+              {"paths", paths},
               {"mappings", mappings},
               {"controls", controls},
               {"exit_in_the_middle", exit_in_the_middle},

@@ -29,9 +29,8 @@ STACKS = ("none", "fp", "unwind")
 NOTHING_WRONG = ("lost", "noted_lost", "gaps", "broken", "double_blocks", "short_blocks")
 OPERATORS = {"new": 3, "new[]": 12, "new (form)": 4080, "delete": 3, "delete[]": 12,
              "delete (form)": 4080}
-# What `trace_operators failing` adds; a call that throws is not among them. Not on mimalloc, which ends
-# the process where operator new fails.
-FAILURES = {"new (form)": 1, "malloc": 1, "free": 1}
+# What `trace_operators failing` adds. Not on mimalloc, which ends the process where operator new fails.
+FAILURES = {"new": 1, "new (form)": 1, "malloc": 1, "free": 1}
 BLOCKS = {"malloc": 100, "free": 50}
 
 # name: exit status, and for each process in order the calls between its markers.
@@ -45,6 +44,8 @@ ODD = {
     "coroutines": (0, [{"malloc": 100, "free": 100, "mmap": 1}]),
     "close_all_and_exec": (0, [{}, BLOCKS]),
     "vfork_and_exec": (0, [{"malloc": 20, "free": 10}] + 5 * [BLOCKS]),
+    "all_execs": (0, [{"malloc": 10, "free": 5}] + 7 * [{"malloc": 20, "free": 10}, BLOCKS]),
+    "spawns": (0, [{"malloc": 10, "free": 5}] + 4 * [BLOCKS]),
     "mappings": (0, [{"mmap": 200, "munmap": 200, "madvise": 200, "failed": 200, "mremap": 100,
                       "mremap result": 100, "brk": 100}]),
     "controls": (0, [{"malloc": 30, "free": 15}]),
@@ -55,6 +56,11 @@ ODD = {
     "clear_environment": (0, [BLOCKS]),
     "realloc_to_nothing": (0, [{"malloc": 10, "realloc": 10, "realloc result": 10, "free": 10}]),
 }
+# What the processes say of each other, in all: children made by fork, programs executed, spawned.
+PROCESS_NOTES = {"all_execs": {"process 1": 7, "process 2": 7},
+                 "spawns": {"process 4": 4},
+                 "exec_in_the_middle": {"process 2": 1},
+                 "fork_loop": {"process 1": 50}}
 # Threads that end have the C library allocate a few things more.
 AT_LEAST = ("threads_end",)
 
@@ -126,6 +132,8 @@ def check_counts(allocator):
                 expect(process["live_bytes"] == own["live_bytes"],
                        f"{process['live_bytes']} live bytes, not {own['live_bytes']}")
                 expect(process["threads"] == 4, f"{process['threads']} threads")
+                expect((sum(process["paths"][1:]) > 0) == (allocator == "tide"),
+                       f"paths {process['paths']}")
                 expect((process["stacks"] > 0) == (stacks != "none"), f"{process['stacks']} stacks")
     fails = allocator != "mimalloc"
     status, processes = record(allocator, [], [BUILD / "bin/trace_operators"] + fails * ["failing"])
@@ -144,12 +152,25 @@ def check_odd(case):
                                        [BUILD / "bin/trace_odd", case])
             expect(status == expected_status, f"{allocator}, {stacks}: status {status}")
             expect(len(processes) == len(expected), f"{len(processes)} processes")
+            notes = [note for process in processes for note in process["notes"]]
+            for kind, count in PROCESS_NOTES.get(case, {}).items():
+                found = sum(note.startswith(kind + " ") for note in notes)
+                expect(found == count, f"{found} notes '{kind}', not {count}")
             for process, calls in zip(processes, expected):
                 if case in AT_LEAST:
                     calls = {name: max(count, min(process["calls"][name], count + 10))
                              for name, count in calls.items()}
                 expect_calls(process, calls)
                 expect(process["unknown_frees"] == 0, f"unknown frees: {process['unknown_frees']}")
+
+
+def check_paths():
+    """100 pairs from the thread's cache, 5,000 blocks that need refills, 3 spans, 2 huge blocks."""
+    for stacks in STACKS:
+        _, processes = record("tide", [f"stacks={stacks}"], [BUILD / "bin/trace_odd", "paths"])
+        cache, refill, span, system = processes[0]["paths"]
+        expect(cache >= 4500 and 20 <= refill <= 400 and 1 <= span <= 3 and 2 <= system <= 60,
+               f"paths {processes[0]['paths']}")
 
 
 def check_full():
@@ -161,7 +182,7 @@ def check_full():
 
 def cases():
     return ([f"counts.{name}" for name in ALLOCATORS] + [f"odd.{name}" for name in ODD] +
-            ["full.waits"])
+            ["full.waits", "path.tide"])
 
 
 def run(case):
@@ -171,6 +192,8 @@ def run(case):
             check_counts(name)
         elif kind == "odd":
             check_odd(name)
+        elif kind == "path":
+            check_paths()
         else:
             check_full()
     except Failure as failure:

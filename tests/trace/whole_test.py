@@ -59,8 +59,10 @@ class Whole(unittest.TestCase):
         calls = document["processes"][0]["calls"]
         # LTTng has no reallocarray.
         calls["realloc"] += calls.pop("reallocarray")
+        # Calls that it knows nothing of have a field that says what they are.
+        plain = "".join(line + "\n" for line in events.stdout.splitlines() if ", call = " not in line)
         for call in ("malloc", "calloc", "realloc", "free", "posix_memalign"):
-            self.assertEqual(events.stdout.count(f"lttng_ust_libc:{call}:"), calls[call], call)
+            self.assertEqual(plain.count(f"lttng_ust_libc:{call}:"), calls[call], call)
 
     def test_jemalloc(self):
         self.check("jemalloc")
