@@ -18,7 +18,9 @@ void* first_symbol(const char* name) {
   return found;
 }
 
-void forget_symbol_errors() { dlerror(); }
+// dlerror() would have the message translated, under the lock of setlocale(), which may be what
+// allocates. A search that succeeds forgets it, too.
+void forget_symbol_errors() { dlsym(RTLD_DEFAULT, "malloc"); }
 
 CodeRange object_of(const void* function, base::TextWriter& path) {
   Dl_info info;

@@ -173,6 +173,14 @@ def check_paths():
                f"paths {processes[0]['paths']}")
 
 
+def check_first_in_setlocale():
+    """The program's first malloc is setlocale's, which holds the lock that messages need."""
+    for allocator in ("glibc", "tide"):
+        status, processes = record(allocator, [], ["/usr/bin/env", "LC_ALL=C.UTF-8", "/bin/bash",
+                                                   "-c", "true"])
+        expect(status == 0 and processes, f"status {status}")
+
+
 def check_full():
     """An arena of two packets: nobody waits where it says so, everybody where not."""
     command = [BUILD / "bin/trace_odd", "blocks"]
@@ -182,7 +190,7 @@ def check_full():
 
 def cases():
     return ([f"counts.{name}" for name in ALLOCATORS] + [f"odd.{name}" for name in ODD] +
-            ["full.waits", "path.tide"])
+            ["full.waits", "path.tide", "setlocale.first"])
 
 
 def run(case):
@@ -192,6 +200,8 @@ def run(case):
             check_counts(name)
         elif kind == "odd":
             check_odd(name)
+        elif kind == "setlocale":
+            check_first_in_setlocale()
         elif kind == "path":
             check_paths()
         else:
