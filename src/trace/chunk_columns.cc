@@ -111,12 +111,13 @@ ColumnUnpacker::ColumnUnpacker() : context_(std::make_unique<Context>()) {
 }
 ColumnUnpacker::~ColumnUnpacker() = default;
 
-void ColumnUnpacker::unpack(std::span<const uint8_t> stored, uint64_t plain_bytes,
+void ColumnUnpacker::unpack(std::span<const uint8_t> stored, uint64_t plain_bytes, size_t count,
                             std::array<ColumnReader, kColumns>& columns) {
-  Table table;
-  if (stored.size() < sizeof table) throw host::Error("the chunk is shorter than its table");
-  memcpy(&table, stored.data(), sizeof table);
-  uint64_t plain_sum = 0, stored_sum = sizeof table;
+  Table table{};
+  const size_t table_bytes = count * sizeof(TableRow);
+  if (stored.size() < table_bytes) throw host::Error("the chunk is shorter than its table");
+  memcpy(&table, stored.data(), table_bytes);
+  uint64_t plain_sum = 0, stored_sum = table_bytes;
   for (const TableRow& row : table) {
     plain_sum += row.plain_bytes;
     stored_sum += row.stored_bytes;
@@ -126,7 +127,7 @@ void ColumnUnpacker::unpack(std::span<const uint8_t> stored, uint64_t plain_byte
   }
   std::vector<uint8_t>& plain = context_->plain;
   if (plain.size() < plain_sum) plain.resize(plain_sum);
-  const uint8_t* from = stored.data() + sizeof table;
+  const uint8_t* from = stored.data() + table_bytes;
   uint8_t* to = plain.data();
   for (size_t i = 0; i < kColumns; ++i) {
     const TableRow& row = table[i];

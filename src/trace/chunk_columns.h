@@ -25,8 +25,9 @@ enum Column : size_t {
   kDetails,
   kNumbers,
   kTexts,
+  kSlotsLong,
 };
-inline constexpr size_t kColumns = kTexts + 1;
+inline constexpr size_t kColumns = kSlotsLong + 1;
 
 // See split(): numbers below these take one byte, and two; longer ones are announced.
 inline constexpr uint64_t kOneByte = 192;
@@ -74,6 +75,7 @@ class ColumnReader {
       : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
   bool is_at_end() const { return at_ == end_; }
+  size_t left() const { return static_cast<size_t>(end_ - at_); }
   uint8_t byte() {
     if (at_ == end_) fail();
     return *at_++;
@@ -118,8 +120,9 @@ class ColumnUnpacker {
  public:
   ColumnUnpacker();
   ~ColumnUnpacker();
-  // Throws host::Error when `stored` is no such thing, or not one of `plain_bytes`.
-  void unpack(std::span<const uint8_t> stored, uint64_t plain_bytes,
+  // Throws host::Error when `stored` is no such thing, or not one of `plain_bytes`. `count`: of the
+  // columns in it; others are empty.
+  void unpack(std::span<const uint8_t> stored, uint64_t plain_bytes, size_t count,
               std::array<ColumnReader, kColumns>& columns);
 
  private:

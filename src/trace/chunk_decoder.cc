@@ -6,6 +6,7 @@
 #include "trace/chunk_codec.h"
 #include "trace/chunk_columns.h"
 #include "trace/chunk_model.h"
+#include "trace/known_slots.h"
 
 namespace tide::trace {
 
@@ -17,6 +18,8 @@ struct ChunkDecoder::State {
   ChunkModel model;
   std::array<ColumnReader, kColumns> columns;
   ColumnUnpacker unpacker;
+  KnownSlots known;
+  uint32_t codec = 0;
   uint64_t last_tick = 0;
   uint32_t left = 0;
 
@@ -93,6 +96,7 @@ uint32_t ChunkDecoder::State::request(Record& record) {
 }
 
 uint32_t ChunkDecoder::State::slot() {
+  if (codec != format::kFirstCodec) return existing(known.next(model));
   const uint64_t difference = columns[kSlots].split(columns[kSlotsLow], columns[kNumbers]);
   return existing(model.last_slot() + format::unzigzag(difference));
 }
@@ -257,16 +261,21 @@ ChunkDecoder::~ChunkDecoder() = default;
 void ChunkDecoder::open(const format::ChunkHead& head, std::span<const uint8_t> stored) {
   State& state = *state_;
   state.left = 0;
-  if (head.codec != format::kChunkCodec) {
-    throw host::Error(fmt::format("the chunk is of another kind ({}) than this version knows ({})",
-                                  head.codec, format::kChunkCodec));
+  if (head.codec < format::kFirstCodec || head.codec > format::kChunkCodec) {
+    throw host::Error(
+        fmt::format("the chunk is of another kind ({}) than this version knows ({} to {})",
+                    head.codec, format::kFirstCodec, format::kChunkCodec));
   }
   // No record takes more than so many times its own bytes.
   constexpr uint64_t kMostPlain = uint64_t{4} * format::kMostRecordBytes;
   if (head.plain_bytes > kMostPlain) {
     throw host::Error(fmt::format("the chunk says that it has {} bytes", head.plain_bytes));
   }
-  state.unpacker.unpack(stored, head.plain_bytes, state.columns);
+  const bool is_first = head.codec == format::kFirstCodec;
+  state.unpacker.unpack(stored, head.plain_bytes, is_first ? kSlotsLong : kColumns, state.columns);
+  state.codec = head.codec;
+  state.known.clear();
+  if (!is_first) state.known.read(state.columns);
   state.model.reset();
   state.last_tick = head.first_tick;
   state.left = head.records;
@@ -280,6 +289,7 @@ bool ChunkDecoder::next(Record& record) {
     for (const ColumnReader& column : state.columns) {
       if (!column.is_at_end()) throw host::Error("the chunk has more in it than its records");
     }
+    if (!state.known.is_at_end()) throw host::Error("the chunk has more in it than its records");
   }
   return true;
 }

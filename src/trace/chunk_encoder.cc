@@ -6,6 +6,7 @@
 #include "trace/chunk_columns.h"
 #include "trace/chunk_index.h"
 #include "trace/chunk_model.h"
+#include "trace/known_slots.h"
 
 namespace tide::trace {
 
@@ -25,6 +26,7 @@ uint64_t detail_of(const Record& record) {
 
 struct ChunkEncoder::State {
   ChunkModel model;
+  KnownSlots known;
   SlotIndex slot_index;
   RequestIndex request_index;
   std::array<ColumnWriter, kColumns> columns;
@@ -55,6 +57,7 @@ struct ChunkEncoder::State {
 
 void ChunkEncoder::State::reset(uint64_t first_tick) {
   model.reset();
+  known.clear();
   slot_index.reset();
   request_index.reset();
   for (ColumnWriter& column : columns) column.clear();
@@ -111,10 +114,7 @@ uint32_t ChunkEncoder::State::request(const Record& record) {
   return found;
 }
 
-void ChunkEncoder::State::slot(uint32_t found) {
-  columns[kSlots].split(format::zigzag(uint64_t{found} - model.last_slot()), columns[kSlotsLow],
-                        columns[kNumbers]);
-}
+void ChunkEncoder::State::slot(uint32_t found) { known.add(found); }
 
 // From `from` down to `wanted`; 0: too many, or it is not there.
 uint32_t ChunkEncoder::State::steps(uint32_t from, uint32_t wanted) {
@@ -288,6 +288,7 @@ void ChunkEncoder::encode(std::span<const PacketView> packets, std::vector<uint8
     }
     head.record_bytes += static_cast<uint32_t>(reader.offset());
   }
+  state.known.write(state.columns);
   const size_t start = stored.size();
   head.packets = static_cast<uint32_t>(packets.size());
   head.last_tick = state.last_tick;

@@ -37,7 +37,7 @@ enum PointerCode : uint8_t {
   kStride = 1,    // as far behind the class's last fresh block as that was behind the one before it
   kAdjacent = 2,  // behind the last fresh block of all
   kDepth = 3,     // further down in the class's freed blocks: column kDepths
-  kKnown = 4,     // a slot: columns kSlots, kSlotsLow
+  kKnown = 4,     // a slot: see known_slots.h
   kDistance = 5,  // a new address: column kAddresses
   kSpecial = 6,   // kResult: the old block; else the block freed last of those of no class
   kNull = 7,
@@ -203,6 +203,15 @@ class ChunkModel {
   // Of a call that says how large the block is that goes.
   uint64_t size_guess(uint32_t index) {
     return index == kNoSlot ? 0 : requests_[slots_[index].request].size;
+  }
+  // The slot will be asked for; and, when that has come, its neighbours.
+  void prefetch(uint32_t index) const {
+    if (index < slots_.size()) __builtin_prefetch(&slots_[index], 1);
+  }
+  void prefetch_neighbours(uint32_t index) const {
+    if (index >= slots_.size()) return;
+    prefetch(slots_[index].newer);
+    prefetch(slots_[index].older);
   }
   uint64_t& other_address() { return other_address_; }
   uint32_t moment() const { return moment_; }

@@ -7,7 +7,7 @@ namespace tide::trace {
 CsvExporter::CsvExporter(const std::string& path) : file_(path) {
   file_.write(
       "time_ns,thread,tid,call,pointer,old_pointer,size,usable,extra1,extra2,extra3,extra4,stack,"
-      "text,path\n");
+      "text,path,gone\n");
 }
 
 void CsvExporter::number(uint64_t value) {
@@ -71,6 +71,11 @@ void CsvExporter::add(const Event& event) {
   text(event.text);
   row_ += ',';
   if (came(event)) row_ += format::path_name(event.path);
+  row_ += ',';
+  // Of the block that went: with it the bytes live are a sum, and nobody needs a table of
+  // addresses.
+  const bool goes = event.gone.is_known && event.call != Call::kNote;
+  row_ += fmt::format_int(goes ? event.gone.size : 0).c_str();
   row_ += '\n';
   file_.write(row_);
 }
