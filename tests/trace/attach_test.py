@@ -139,6 +139,8 @@ class Attach(unittest.TestCase):
         self.assertEqual(len(found), 1)
         self.expect_calls(found[0], after)
         self.assertEqual((found[0]["unknown_releases"], found[0]["missed_releases"]), (0, 0))
+        # Not everything comes from the thread's cache, and Tide says so.
+        self.assertGreater(found[0]["paths"]["refill"], 0)
         # Others' blocks, as the C library's, are the same at the end.
         others = found[0]["initial_blocks"] - before["blocks"]
         self.assertTrue(0 <= others < 64, others)
