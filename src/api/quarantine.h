@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/random_step.h"
 #include "ds/lock.h"
 #include "layout/heap_root.h"
 
@@ -31,7 +32,7 @@ class Quarantine {
   Entry exchange(const Entry& in, uint64_t secret, Open open, Close close) {
     const ds::LockGuard guard(lock_);
     if (count_ == kQueue && !open(queue_[first_])) return in;
-    random_ = random_ * 6364136223846793005 + (secret | 1);
+    random_ = base::random_step(random_, secret | 1);
     Entry& place = places_[(random_ >> 32) % kPlaces];
     const Entry moved = place;
     place = in;

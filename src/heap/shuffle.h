@@ -7,14 +7,14 @@
 
 #include "base/compiler.h"
 #include "base/racy.h"
+#include "base/random_step.h"
 #include "heap/fast_path.h"
 #include "layout/thread_cache.h"
 
 namespace tide::heap {
 
-// Knuth's MMIX generator; its high bits are the good ones.
 TIDE_INLINE uint32_t random_bits(layout::ThreadCache& cache) {
-  cache.random = cache.random * 6364136223846793005 + 1442695040888963407;
+  cache.random = base::random_step(cache.random);
   return static_cast<uint32_t>(cache.random >> 32);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/align.h"
 #include "base/compiler.h"
+#include "base/random_step.h"
 #include "sys/protection.h"
 #include "sys/report.h"
 #include "sys/stack.h"
@@ -74,8 +75,8 @@ void* GuardPool::allocate(size_t bytes, size_t alignment) {
     if (newest_ == kNone) newest_ = number;
     return nullptr;
   }
-  // Against the guard page behind it, or every other time against the one before it.
-  random_ = random_ * 6364136223846793005 + 1442695040888963407;
+  // Against the guard page behind it, or one time in four against the one before it.
+  random_ = base::random_step(random_);
   const bool left = (random_ >> 62) == 0;
   const size_t least = alignment < 16 ? 16 : alignment;
   slot.block = left ? page : base::align_down(page + page_ - bytes, least);

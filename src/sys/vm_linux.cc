@@ -5,6 +5,7 @@
 
 #include "base/mix.h"
 #include "base/racy.h"
+#include "base/random_step.h"
 #include "sys/errno_keeper.h"
 #include "sys/path_taken.h"
 #include "sys/vm.h"
@@ -80,7 +81,7 @@ void* LinuxVm::map(size_t bytes) {
     if (result == MAP_FAILED) return nullptr;
     if (reinterpret_cast<uintptr_t>(result) >= kLowestAddress) return result;
     munmap(result, bytes);
-    random = random * 6364136223846793005 + 1442695040888963407;
+    random = base::random_step(random);
     hint = kLowestAddress + ((random >> 32) << 12);
   }
   return nullptr;
