@@ -14,6 +14,8 @@
 #include <string.h>
 #include <tide/tide.h>
 
+#include "tests/misuse/case_table.h"
+
 #pragma weak tide_heap_create
 #pragma weak tide_heap_destroy
 #pragma weak tide_heap_malloc
@@ -29,11 +31,6 @@ void _ZdaPv(void* p);
 void _ZdlPvm(void* p, size_t bytes);
 
 static volatile unsigned char g_sink;
-
-static void* opaque(void* p) {
-  __asm__ volatile("" : "+r"(p) : : "memory");
-  return p;
-}
 
 static size_t g_size;
 
@@ -320,12 +317,7 @@ static void free_in_guard(void) {
   free(opaque(p + malloc_usable_size(p) + 4096));
 }
 
-#define CASE(name) \
-  { #name, name }
-static const struct {
-  const char* name;
-  void (*run)(void);
-} kCases[] = {
+static const struct Case kCases[] = {
     CASE(overflow_by_1),
     CASE(overflow_by_8),
     CASE(overflow_with_zero),
@@ -368,16 +360,12 @@ static const struct {
 };
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fprintf(stderr, "usage: hardened CASE BYTES\n");
+  void (*run)(void) = argc == 3 ? FIND_CASE(kCases, argv[1]) : NULL;
+  if (run == NULL) {
+    fprintf(stderr, "usage: hardened CASE BYTES; run.py knows them\n");
     return 2;
   }
-  g_size = (size_t)atol(argv[2]);
-  for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
-    if (strcmp(argv[1], kCases[i].name) != 0) continue;
-    kCases[i].run();
-    return 3;
-  }
-  fprintf(stderr, "hardened: no case is called %s\n", argv[1]);
-  return 2;
+  g_size = strtoul(argv[2], NULL, 10);
+  run();
+  return 3;
 }

@@ -16,14 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/misuse/case_table.h"
+
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);
 void* __libc_memalign(size_t alignment, size_t bytes);
-
-static void* opaque(void* p) {
-  __asm__ volatile("" : "+r"(p) : : "memory");
-  return p;
-}
 
 // The sizes of the cases: 64 bytes, a page, above the size classes, and a mapping of its own.
 enum { kSmall = 64, kPage = 4096, kLarge = 100 << 10, kHuge = 64 << 20 };
@@ -358,12 +355,7 @@ static void libc_inside(void) {
   char* p = __libc_calloc(1, 200);
   g_call(opaque(p + 64));
 }
-struct Case {
-  const char* name;
-  void (*run)(void);
-};
-#define CASE(name) \
-  { #name, name }
+
 static const struct Case kCases[] = {
     CASE(at_once),
     CASE(after_other_frees),
@@ -435,10 +427,7 @@ static const struct {
 
 // misuse CASE CALL SIZE
 int main(int argc, char** argv) {
-  void (*run)(void) = NULL;
-  for (size_t i = 0; argc == 4 && i < sizeof(kCases) / sizeof(kCases[0]); ++i) {
-    if (strcmp(kCases[i].name, argv[1]) == 0) run = kCases[i].run;
-  }
+  void (*run)(void) = argc == 4 ? FIND_CASE(kCases, argv[1]) : NULL;
   if (run == NULL) {
     fprintf(stderr, "usage: misuse CASE CALL SIZE; run.py knows them\n");
     return 2;

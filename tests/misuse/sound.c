@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/misuse/case_table.h"
+
 enum { kBlocks = 2000, kMostBytes = 64 << 20 };
 
 static size_t g_size;
@@ -16,10 +18,6 @@ static size_t g_count;
 static unsigned char* g_blocks[kBlocks];
 static char g_not_heap[4096];
 
-static void* opaque(void* p) {
-  __asm__ volatile("" : "+r"(p) : : "memory");
-  return p;
-}
 static unsigned char* block(void) {
   unsigned char* p = malloc(g_size);
   if (p == NULL) exit(4);
@@ -158,12 +156,7 @@ static void before_start(void) {
   for (size_t i = 0; i < 3; ++i) free(few[i]);
 }
 
-#define CASE(name) \
-  { #name, name }
-static const struct {
-  const char* name;
-  void (*run)(void);
-} kCases[] = {
+static const struct Case kCases[] = {
     CASE(write_16),         CASE(write_zeros),      CASE(write_all),
     CASE(write_address),    CASE(write_many),       CASE(write_address_of_live),
     CASE(write_after_trim), CASE(write_by_another), CASE(write_after_realloc),
@@ -172,12 +165,12 @@ static const struct {
 };
 
 int main(int argc, char** argv) {
-  for (size_t i = 0; argc == 3 && i < sizeof kCases / sizeof *kCases; ++i) {
-    if (strcmp(kCases[i].name, argv[1]) != 0) continue;
-    g_size = strtoul(argv[2], NULL, 10);
-    kCases[i].run();
-    expect_sound();
+  void (*run)(void) = argc == 3 ? FIND_CASE(kCases, argv[1]) : NULL;
+  if (run == NULL) {
+    fprintf(stderr, "usage: sound CASE BYTES; run.py knows them\n");
+    return 2;
   }
-  fprintf(stderr, "usage: sound CASE BYTES; run.py knows them\n");
-  return 2;
+  g_size = strtoul(argv[2], NULL, 10);
+  run();
+  expect_sound();
 }
