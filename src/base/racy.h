@@ -53,6 +53,12 @@ inline void published_store(T& object, T value) {
   __atomic_store(&object, &value, __ATOMIC_RELEASE);
 }
 
+// What is stored after it is seen after what was stored before it, by readers in another process.
+// ThreadSanitizer knows no fences, and nothing of other processes.
+inline void fence_for_outsiders() {
+  if constexpr (!kThreadSanitizer) __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
 // racy_load() for a word that the compiler may read straight from memory into a compare, which it
 // does not do with atomics. Only for words where an old value is as good as the new one.
 template <class T>

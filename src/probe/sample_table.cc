@@ -57,7 +57,7 @@ struct SampleTable::Change {
   layout::ProfileTable& table;
   explicit Change(layout::ProfileTable& changed) : table(changed) {
     base::racy_store(table.changes, table.changes + 1);
-    std::atomic_thread_fence(std::memory_order_release);
+    base::fence_for_outsiders();
   }
   ~Change() { base::published_store(table.changes, table.changes + 1); }
   Change(const Change&) = delete;

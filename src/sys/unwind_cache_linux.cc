@@ -27,11 +27,11 @@ constexpr size_t kWord = sizeof(uintptr_t);
 constexpr size_t kMostLearned = 96;
 constexpr size_t kRules = 4096;
 
-// Where the caller's frame is.
-struct Rule {
+// Where the caller's frame is. One word, so that nobody reads half of it.
+struct alignas(8) Rule {
   uint16_t words;        // from one frame's place to the next; 0: the frame pointer says it
   uint16_t saved_words;  // below the next place: the caller's frame pointer; 0: it is the same
-  bool is_last;
+  uint32_t is_last;
 };
 
 struct Entry {
@@ -47,17 +47,16 @@ Entry& entry_of(uintptr_t address) { return g_rules[base::mix(address) % kRules]
 bool find(uintptr_t address, Rule& rule) {
   const Entry& entry = entry_of(address);
   if (base::published_load(entry.address) != address) return false;
-  rule = entry.rule;
-  std::atomic_thread_fence(std::memory_order_acquire);
+  rule = base::published_load(entry.rule);
   return base::racy_load(entry.address) == address;
 }
 
-// By one thread at a time.
+// By one thread at a time. Whoever reads the new rule sees afterwards that the old address has
+// gone.
 void keep(uintptr_t address, Rule rule) {
   Entry& entry = entry_of(address);
   base::racy_store(entry.address, uintptr_t{0});
-  std::atomic_thread_fence(std::memory_order_release);
-  entry.rule = rule;
+  base::published_store(entry.rule, rule);
   base::published_store(entry.address, address);
 }
 
@@ -101,10 +100,10 @@ bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule&
   const bool keeps_frame = here.frame + 2 * kWord == caller.stack &&
                            *reinterpret_cast<const uintptr_t*>(here.frame) == caller.frame;
   if (keeps_frame) {
-    rule = {0, 2, false};
+    rule = {0, 2, 0};
     return true;
   }
-  rule = {static_cast<uint16_t>(words), 0, false};
+  rule = {static_cast<uint16_t>(words), 0, 0};
   if (caller.frame == here.frame) return true;
   for (size_t saved = 2; saved <= words; ++saved) {
     if (*reinterpret_cast<const uintptr_t*>(caller.stack - saved * kWord) != caller.frame) continue;
@@ -130,7 +129,7 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
     if (!make_rule(found.places[at], found.places[at + 1], bounds, rule)) break;
     keep(found.places[at].address, rule);
   }
-  if (at + 1 == found.count && found.is_whole) keep(found.places[at].address, {0, 0, true});
+  if (at + 1 == found.count && found.is_whole) keep(found.places[at].address, {0, 0, 1});
   g_is_learning.store(false, std::memory_order_release);
 }
 
