@@ -5,6 +5,9 @@
 #include "api/audit.h"
 
 #include "api/hardened.h"
+#include "api/hardened_fast.h"
+#include "heap/block_bytes.h"
+#include "heap/waiting.h"
 #include "sys/clock.h"
 #include "sys/futex.h"
 #include "sys/thread.h"
@@ -65,6 +68,14 @@ bool check_one(const heap::BlockInfo& info, void* /*unused*/) {
   return true;
 }
 
+// Who waits has been cleared, and nobody writes to it.
+void check_waiting(heap::ThreadCache& cache, void* /*unused*/) {
+  heap::for_each_waiting(cache.waiting, [](uintptr_t block) {
+    auto* const p = reinterpret_cast<void*>(block);
+    check_untouched(p, heap::block_of_class(g_engine.space(), p).bytes());
+  });
+}
+
 void open_door() {
   g_audit_door.store(0);
   sys::futex_wake_all(&g_audit_door);
@@ -110,6 +121,22 @@ void audit_if_time() {
   if (all_are_out()) g_engine.visit_blocks(check_one, nullptr);
   const uint64_t end = sys::monotonic_ns();
   g_next_audit_ns.store(end + (kShare - 1) * (end - begin));
+  open_door();
+}
+
+void audit_at_exit() {
+  if (g_harden < 2 || g_forked_in_flight.load(std::memory_order_relaxed)) return;
+  if (!g_audits) {
+    // Another thread could be given a block while we look at it.
+    if (sys::is_single_threaded()) g_engine.for_each_cache(check_waiting, nullptr);
+    return;
+  }
+  uint32_t open = 0;
+  if (!g_audit_door.compare_exchange_strong(open, 1)) return;
+  if (all_are_out()) {
+    g_engine.visit_blocks(check_one, nullptr);
+    g_engine.for_each_cache(check_waiting, nullptr);
+  }
   open_door();
 }
 

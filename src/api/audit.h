@@ -61,6 +61,9 @@ TIDE_INLINE void audit_if_due(heap::ThreadCache* cache) {
   if (cache != nullptr && TIDE_UNLIKELY(++cache->frees % kFreesToAudit == 0)) audit_if_time();
 }
 
+// Once more when the process ends: blocks that wait, from level 2 on, and at level 3 live ones.
+void audit_at_exit();
+
 void repair_audit_in_child();
 
 }  // namespace tide::api

@@ -380,6 +380,18 @@ void clear_heap(heap::PrivateHeap<sys::LinuxVm>* heap) {
 
 namespace {
 
+// Below the first of our blocks is no memory.
+void explain_underflow(uintptr_t address) {
+  const uintptr_t start = (address | (page_bytes() - 1)) + 1;
+  const heap::PointerInfo info = g_engine.describe(reinterpret_cast<void*>(start));
+  if (info.kind != heap::PointerInfo::Kind::kLive) return;
+  base::TextBuffer<200> line;
+  line.text("underflow: access to ").hex(address).text(", ").decimal(start - address);
+  line.text(" bytes before the block at ");
+  put_block(line, reinterpret_cast<void*>(start), info.block_bytes);
+  sys::warn(line.view());
+}
+
 void explain_fault(uintptr_t address) {
   if (explain_guarded_fault(address) || g_harden < 2) return;
   base::TextBuffer<200> line;
@@ -391,6 +403,7 @@ void explain_fault(uintptr_t address) {
     return sys::warn(line.view());
   }
   const heap::PointerInfo info = g_engine.describe(p);
+  if (info.kind == heap::PointerInfo::Kind::kForeign) return explain_underflow(address);
   if (info.kind != heap::PointerInfo::Kind::kInside || !info.live || info.size_class != 0) return;
   if (address < info.block + info.block_bytes - page_bytes()) return;
   line.text("overflow: access to ").hex(address).text(", past the end of the block at ");

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "api/allocate.h"
+#include "api/audit.h"
 #include "api/exit_report.h"
 #include "api/hardened.h"
 #include "api/heap_root.h"
@@ -136,6 +137,7 @@ void follow_profile_options() {
 __attribute__((destructor)) void at_exit() {
   write_profile_at_exit();
   write_exit_report();
+  audit_at_exit();
 }
 
 }  // namespace

@@ -19,6 +19,9 @@ bool thread_is_gone(int32_t number);
 // Whether `number` is the thread's that the process began with.
 bool is_main_thread(int32_t number);
 
+// Whether the program has no second thread, as far as the C library knows; when in doubt, false.
+bool is_single_threaded();
+
 // Every running thread of the process has passed a full memory barrier when this returns; those
 // that do not run pass one before they do (membarrier(2)). The callers' threads need none of their
 // own. False: the system has no such thing (before Linux 4.14, or forbidden).

@@ -14,6 +14,8 @@
 extern "C" int __cxa_thread_atexit_impl(void (*callback)(void*), void* argument, void* library)
     __attribute__((weak));
 extern "C" void* __dso_handle;
+// The C library's, since glibc 2.32: false from the first thread on, at least while there are two.
+extern "C" char __libc_single_threaded __attribute__((weak));
 
 namespace tide::sys {
 
@@ -41,6 +43,10 @@ bool thread_is_gone(int32_t number) {
 }
 
 bool is_main_thread(int32_t number) { return number == getpid(); }
+
+bool is_single_threaded() {
+  return &__libc_single_threaded != nullptr && __libc_single_threaded != 0;
+}
 
 bool fence_all_threads() {
   // Linux 4.14; the numbers are the kernel's interface.

@@ -317,6 +317,33 @@ static void free_in_guard(void) {
   free(opaque(p + malloc_usable_size(p) + 4096));
 }
 
+// Nothing happens afterwards but the program's end.
+static void write_after_free_at_end(void) {
+  unsigned char* p = block();
+  free(opaque(p));
+  ((unsigned char*)opaque(p))[8] = 1;
+  exit(0);
+}
+static void* hold(void* p) {
+  free(p);
+  return NULL;
+}
+static void write_after_free_by_ended_thread(void) {
+  unsigned char* p = block();
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, hold, p) != 0) exit(4);
+  pthread_join(thread, NULL);
+  ((unsigned char*)opaque(p))[8] = 1;
+  exit(0);
+}
+// The first of its kind, with nothing below it.
+static void write_below_first(void) {
+  unsigned char* p = block();
+  for (uintptr_t page = (uintptr_t)p & ~(uintptr_t)4095;; page -= 4096) {
+    *(volatile unsigned char*)opaque((void*)(page - 8)) = 1;
+  }
+}
+
 static const struct Case kCases[] = {
     CASE(overflow_by_1),
     CASE(overflow_by_8),
@@ -333,6 +360,9 @@ static const struct Case kCases[] = {
     CASE(overflow_unfreed),
     CASE(write_after_free),
     CASE(write_last_after_free),
+    CASE(write_after_free_at_end),
+    CASE(write_after_free_by_ended_thread),
+    CASE(write_below_first),
     CASE(read_after_free),
     CASE(secret_after_free),
     CASE(not_reused_at_once),

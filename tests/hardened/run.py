@@ -76,8 +76,10 @@ def make_cases():
             continue
         hardened("not_reused_at_once", SMALL, "", EXIT_0)
         for size in SMALL, PAGE:
-            for misuse in "write_after_free", "write_last_after_free":
+            for misuse in "write_after_free", "write_last_after_free", "write_after_free_at_end":
                 hardened(misuse, size, rf"write after free to byte \d+ of {BLOCK}")
+        hardened("write_below_first", SMALL,
+                 rf"underflow: access to {A}, 8 bytes before the block at {BLOCK}", FAULT)
         for size in LARGE, HUGE:
             hardened("overflow_to_next_page", size,
                      rf"overflow: access to {A}, past the end of the block at {BLOCK}", FAULT)
@@ -90,6 +92,9 @@ def make_cases():
                 hardened(misuse, size,
                          rf"use after free: access to {A} in the freed block at {BLOCK}", FAULT)
     level3 = {"TIDE_HARDEN": "3"}
+    for size in SMALL, PAGE:
+        add("level3", level3, "write_after_free_by_ended_thread", size,
+            rf"write after free to byte \d+ of {BLOCK}")
     # Seals that are right to the byte.
     for misuse, size in (("overflow_by_1", 17), ("overflow_by_1", 4000), ("overflow_of_calloc", 41),
                          ("overflow_of_aligned", SMALL), ("overflow_of_shrunk", SMALL)):
