@@ -25,6 +25,8 @@ void* __libc_memalign(size_t alignment, size_t bytes);
 // The sizes of the cases: 64 bytes, a page, above the size classes, and a mapping of its own.
 enum { kSmall = 64, kPage = 4096, kLarge = 100 << 10, kHuge = 64 << 20 };
 static size_t g_size = kSmall;
+// What a case allocates before it gives up.
+static const size_t kMostBytes = (size_t)256 << 20;
 
 static void* block(void) {
   char* p = malloc(g_size);
@@ -121,7 +123,7 @@ static void freed_by_dead_thread(void) {
 // no allocator can know; the owner's own free is then the one too many.
 static void* run_reuse(void* stale) {
   void* mine = NULL;
-  for (int i = 0; i < 2000000 && mine != stale; ++i) mine = block();
+  for (size_t sum = 0; sum < kMostBytes && mine != stale; sum += g_size) mine = block();
   if (mine != stale) exit(77);
   free(stale);
   g_call(opaque(mine));
