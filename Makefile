@@ -42,6 +42,12 @@ test-programs: ## install the long list of foreign programs and run them on Tide
 	@$(call build,release)
 	@$(CTEST) --test-dir build/release -j $(JOBS) -L '^programs$$'
 
+.PHONY: test-programs-all
+test-programs-all: ## the same and those that take minutes
+	@tools/setup build test programs
+	@$(call build,release)
+	@$(CTEST) --test-dir build/release -j $(JOBS) -L '^programs(-long)?$$'
+
 .PHONY: test-programs-traced
 test-programs-traced: ## the same programs on the system's malloc, recorded by tide trace
 	@tools/setup build test programs
@@ -77,6 +83,8 @@ soak: ## stress, forks and fault injection in release, ASan and TSan for an hour
 	  cmake --build --preset $$preset -j $(JOBS) --target stress_engine faults_engine || exit 1; \
 	done
 	@tests/stress/soak --minutes $(or $(SOAK_MINUTES),60) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+	@$(call build,release)
+	@$(CTEST) --test-dir build/release -L '^soak$$'
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for a minute (FUZZ_SECONDS=60, FUZZ_SEED=)

@@ -86,6 +86,13 @@ static void work_in_child(int number) {
   }
 }
 
+// How many children, `usual` unless CONFORMANCE_FORKS says otherwise.
+static int fork_count(int usual) {
+  const char* const text = getenv("CONFORMANCE_FORKS");
+  const int count = text != NULL ? atoi(text) : 0;
+  return count > 0 ? count : usual;
+}
+
 static void fork_children(int count) {
   for (int i = 0; i < count; ++i) {
     const pid_t child = fork();
@@ -100,7 +107,7 @@ static void fork_children(int count) {
 static void fork_while_busy(void) {
   pthread_t threads[3];
   start(threads, COUNT_OF(threads), churn_thread);
-  fork_children(1000);
+  fork_children(fork_count(1000));
   stop(threads, COUNT_OF(threads));
 }
 
@@ -137,7 +144,7 @@ static void fork_with_stdio(void) {
   pthread_t threads[4];
   start(threads, 3, stdio_thread);
   start(threads + 3, 1, churn_thread);
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0, count = fork_count(1000); i < count; ++i) {
     alarm(3 * kChildSeconds);
     const pid_t child = fork();
     if (child == 0) {
@@ -190,9 +197,10 @@ static void atfork_handlers(void) {
   pthread_atfork(in_prepare, in_parent, in_child);
   start(threads, 1, churn_thread);
   start(threads + 1, 2, churn_large);
-  fork_children(400);
+  const int count = fork_count(400);
+  fork_children(count);
   stop(threads, COUNT_OF(threads));
-  CHECK(g_prepare_calls == 400 && g_parent_calls == 400, "handlers ran %d and %d times",
+  CHECK(g_prepare_calls == count && g_parent_calls == count, "handlers ran %d and %d times",
         g_prepare_calls, g_parent_calls);
 }
 

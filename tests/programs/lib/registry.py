@@ -12,13 +12,13 @@ import shutil
 
 from lib import paths
 
-GROUPS = ("dev", "full")
+GROUPS = ("dev", "full", "long")
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
     name: str
-    group: str  # dev: what a developer's machine has anyway; full: the long list
+    group: str  # dev: what a developer's machine has anyway; full: the long list; long: minutes
     function: object
     packages: tuple  # Debian packages that hold the programs
     programs: tuple  # programs that must be there, looked up in paths.SEARCH_PATH
