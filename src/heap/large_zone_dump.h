@@ -36,9 +36,13 @@ uint32_t LargeZone<Vm>::claim_clean_steps(uint32_t least_steps, DumpSteps::Range
 
 template <sys::VmSource Vm>
 void LargeZone<Vm>::leave_out_free(Vm& vm) {
-  if (!steps_.is_started() || zone_.end() < DumpSteps::kLeastZone ||
-      clean_bytes() < steps_.left_out_bytes() + DumpSteps::kStepBytes) {
-    return;
+  if (!steps_.is_started()) return;
+  {
+    const ds::LockGuard guard(lock_);
+    if (zone_.end() < DumpSteps::kLeastZone ||
+        clean_bytes() < steps_.left_out_bytes() + DumpSteps::kStepBytes) {
+      return;
+    }
   }
   for (const uint32_t least_steps : DumpSteps::kLeastSteps) {
     DumpSteps::Range range{};

@@ -47,9 +47,10 @@ bool Zone<Vm>::claim_free_steps(uint32_t& cursor, uint32_t least_steps, DumpStep
 
 template <sys::VmSource Vm>
 void Zone<Vm>::leave_out_free(Vm& vm) {
-  if (!steps_.is_started() || zone_.end() < DumpSteps::kLeastZone) return;
+  if (!steps_.is_started()) return;
   {
     const ds::LockGuard guard(lock_);
+    if (zone_.end() < DumpSteps::kLeastZone) return;
     // What is mapped ahead, as well.
     if (offset_of(slab_count() - untouched_) >= DumpSteps::kStepBytes) push_untouched();
     if (clean_.count() * slab_bytes() < steps_.left_out_bytes() + DumpSteps::kStepBytes) return;

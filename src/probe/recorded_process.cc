@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/racy.h"
 #include "ds/lock.h"
 #include "probe/module_notes.h"
 #include "probe/packets.h"
@@ -209,6 +210,8 @@ void reap_ended_threads() {
       continue;
     }
     *link = stream->next;
+    // Its thread's last word (thread_ended()).
+    static_cast<void>(base::published_load(stream->busy));
     hand_in(*g_recording.arena, *stream);
     push(g_process->idle, stream);
   }

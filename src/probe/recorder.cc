@@ -1,6 +1,7 @@
 #include "probe/recorder.h"
 
 #include "base/mix.h"
+#include "base/racy.h"
 #include "probe/module_notes.h"
 #include "probe/packets.h"
 #include "probe/recorded_process.h"
@@ -173,7 +174,7 @@ void thread_ended(void* argument) {
   }
   thread_ends(stream);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  stream.busy = kIdle;
+  base::published_store(stream.busy, uintptr_t{kIdle});
 }
 
 }  // namespace
