@@ -52,10 +52,6 @@ constexpr Dwfl_Callbacks kCallbacks = {
     .debuginfo_path = nullptr,
 };
 
-struct DwflEnd {
-  void operator()(Dwfl* dwfl) const { dwfl_end(dwfl); }
-};
-
 std::string hex(const unsigned char* bytes, int count) {
   std::string result;
   for (int i = 0; i < count; ++i) result += fmt::format("{:02x}", bytes[i]);
@@ -65,7 +61,10 @@ std::string hex(const unsigned char* bytes, int count) {
 }  // namespace
 
 struct SymbolCache::File {
-  std::unique_ptr<Dwfl, DwflEnd> dwfl;
+  struct End {
+    void operator()(Dwfl* dwfl) const { dwfl_end(dwfl); }
+  };
+  std::unique_ptr<Dwfl, End> dwfl;
   Dwfl_Module* module = nullptr;
   Dwarf_Addr start = 0;
   std::unordered_map<uint64_t, std::vector<SourcePlace>> known;

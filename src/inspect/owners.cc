@@ -12,7 +12,7 @@ namespace tide::inspect {
 namespace {
 
 constexpr uint64_t kPiece = 1 << 20;
-constexpr uint64_t kPage = 4096;
+constexpr uint64_t kPageBytes = 4096;
 
 bool is_scanned(const walk::Segment& segment) { return segment.is_readable && segment.is_writable; }
 
@@ -79,7 +79,7 @@ void Owners::scan(const walk::Target& target) {
         const uint64_t more = kWords * sizeof(uint64_t);
         const std::span<const std::byte> bytes = target.view(at, pieces[p].end - at + more, buffer);
         if (bytes.size() < sizeof(uint64_t)) {
-          at = (at | (kPage - 1)) + 1;
+          at = (at | (kPageBytes - 1)) + 1;
           continue;
         }
         scan_words(target, at, bytes, found);

@@ -104,7 +104,7 @@ Roots::Roots(const walk::Target& target, std::span<const std::unique_ptr<walk::H
   }
   for (const walk::Thread& thread : target.threads()) {
     if (!thread.registers.empty()) {
-      roots_.push_back({.kind = RootKind::kRegister, .thread = &thread});
+      roots_.push_back({RootKind::kRegister, 0, 0, &thread, {}, 0});
     }
   }
   add_segments(joined(std::move(excluded)));

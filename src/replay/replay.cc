@@ -10,10 +10,10 @@ namespace {
 // What is left when the player's own part is taken off.
 uint64_t without(uint64_t all, uint64_t part) { return all > part ? all - part : 0; }
 
-class Comparison {
+class ComparisonRun {
  public:
-  Comparison(const WorkloadReader& workload, const Survey& survey, const Plan& plan,
-             const std::function<void(const std::string&, double)>& progress)
+  ComparisonRun(const WorkloadReader& workload, const Survey& survey, const Plan& plan,
+                const std::function<void(const std::string&, double)>& progress)
       : workload_(workload),
         plan_(plan),
         progress_(progress),
@@ -224,7 +224,7 @@ class Comparison {
 
 ReplayResult replay(const WorkloadReader& workload, const Survey& survey, const Plan& plan,
                     const std::function<void(const std::string&, double)>& progress) {
-  return Comparison(workload, survey, plan, progress).run();
+  return ComparisonRun(workload, survey, plan, progress).run();
 }
 
 }  // namespace tide::replay

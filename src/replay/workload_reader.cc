@@ -1,11 +1,11 @@
 #include "replay/workload_reader.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include <cstring>
 
+#include "host/crc.h"
 #include "host/error.h"
 
 namespace tide::replay {
@@ -15,14 +15,7 @@ using format::WorkloadHead;
 using format::WorkloadOperation;
 using format::WorkloadThread;
 
-namespace {
-
-uint32_t crc_of(const void* data, size_t bytes) {
-  return static_cast<uint32_t>(
-      crc32(0, static_cast<const uint8_t*>(data), static_cast<uInt>(bytes)));
-}
-
-}  // namespace
+namespace {}  // namespace
 
 WorkloadReader::WorkloadReader(const std::string& path) : file_(path) {
   if (file_.bytes() < sizeof head_) {
@@ -40,7 +33,7 @@ WorkloadReader::WorkloadReader(const std::string& path) : file_(path) {
         path, head_.version, format::kWorkloadVersion));
   }
   if (head_.head_bytes != sizeof head_ ||
-      head_.head_crc != crc_of(&head_, offsetof(WorkloadHead, head_crc))) {
+      head_.head_crc != host::crc_of(&head_, offsetof(WorkloadHead, head_crc))) {
     file_.fail(0, "the checksum of the head is wrong");
   }
   read_index();
@@ -52,7 +45,7 @@ void WorkloadReader::read_index() {
   }
   std::vector<uint8_t> index(head_.index_bytes);
   file_.read(head_.index, index.data(), index.size());
-  if (crc_of(index.data(), index.size()) != head_.index_crc) {
+  if (host::crc_of(index.data(), index.size()) != head_.index_crc) {
     file_.fail(head_.index, "the checksum of the index is wrong");
   }
   size_t at = 0;
@@ -150,7 +143,7 @@ bool WorkloadReader::Operations::next_block() {
   std::vector<uint8_t>& plain = decompressor_->plain;
   stored.resize(block.stored_bytes);
   workload_.file_.read(block.offset, stored.data(), stored.size());
-  if (crc_of(stored.data(), stored.size()) != block.crc) {
+  if (host::crc_of(stored.data(), stored.size()) != block.crc) {
     workload_.file_.fail(block.offset, "the checksum of the block is wrong");
   }
   plain.resize(block.plain_bytes);

@@ -14,7 +14,7 @@
 namespace tide::report {
 namespace {
 
-constexpr size_t kMostRows = 100;
+constexpr size_t kMostDifferences = 100;
 constexpr double kWorthAWord = 0.02;
 
 Section begin(const std::string& before, const std::string& after) {
@@ -83,7 +83,7 @@ std::vector<Change> changes(const FlameTree& both) {
   std::stable_sort(order.begin(), order.end(), [](const Change& a, const Change& b) {
     return std::abs(a.after - a.before) > std::abs(b.after - b.before);
   });
-  order.resize(std::min(order.size(), kMostRows));
+  order.resize(std::min(order.size(), kMostDifferences));
   return order;
 }
 

@@ -12,8 +12,8 @@
 namespace tide::report {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 30;  // decompressed
-constexpr size_t kMostViews = 8;
+constexpr size_t kMostPlainBytes = size_t{1} << 30;  // decompressed
+constexpr size_t kMostTypes = 8;
 
 // Numbers of fields in profile.proto.
 enum ProfileField {
@@ -189,7 +189,7 @@ Tables read_tables(std::string_view bytes) {
     }
   }
   if (tables.types.empty()) throw Damaged("it has no kind of sample");
-  if (tables.types.size() > kMostViews) tables.types.resize(kMostViews);
+  if (tables.types.size() > kMostTypes) tables.types.resize(kMostTypes);
   return tables;
 }
 
@@ -248,10 +248,10 @@ bool is_profile(const std::string& path) {
 
 Profile read_profile(const std::string& path) {
   std::string bytes;
-  if (!plain_bytes(path, kMostBytes + 1, bytes)) {
+  if (!plain_bytes(path, kMostPlainBytes + 1, bytes)) {
     throw host::Error(fmt::format("'{}' is damaged: it cannot be decompressed", path));
   }
-  if (bytes.size() > kMostBytes) throw host::Error(fmt::format("'{}' is too large", path));
+  if (bytes.size() > kMostPlainBytes) throw host::Error(fmt::format("'{}' is too large", path));
   try {
     const Tables tables = read_tables(bytes);
     Profile profile{FlameTree(views_of(tables)), tables.time_ns, tables.duration_ns,

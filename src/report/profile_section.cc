@@ -11,7 +11,7 @@
 namespace tide::report {
 namespace {
 
-constexpr size_t kMostRows = 100;
+constexpr size_t kMostSites = 100;
 
 // The view that says most: bytes before counts, what is in use before what was allocated.
 size_t main_view(const FlameTree& tree) {
@@ -58,7 +58,7 @@ Json function_table(const Caption& caption, const FlameTree& tree) {
   for (const auto& function : functions) order.push_back(&function);
   std::stable_sort(order.begin(), order.end(),
                    [&](const auto* a, const auto* b) { return a->second[by] > b->second[by]; });
-  order.resize(std::min(order.size(), kMostRows));
+  order.resize(std::min(order.size(), kMostSites));
   std::vector<Column> columns = {{"function", "text", "", true}};
   for (const FlameView& view : tree.views()) columns.push_back({view.name, view.unit});
   Json rows = Json::array();

@@ -30,7 +30,7 @@ const Json* find(const Json& json, const char* key) {
   return at == json.end() ? nullptr : &*at;
 }
 
-std::string text_of(const Json& json, const char* key) {
+std::string string_of(const Json& json, const char* key) {
   const Json* const value = find(json, key);
   return value != nullptr && value->is_string() ? value->get<std::string>() : "";
 }
@@ -89,8 +89,8 @@ ReplayFile read_replay(const std::string& path) {
   if (runs->empty()) fail("it has no run");
   for (const Json& json : *runs) {
     if (!json.is_object()) fail("a run is no object");
-    ReplayRun run = {text_of(json, "label"), text_of(json, "allocator"), text_of(json, "library"),
-                     text_of(json, "status"), json};
+    ReplayRun run = {string_of(json, "label"), string_of(json, "allocator"),
+                     string_of(json, "library"), string_of(json, "status"), json};
     if (run.label.empty()) run.label = run.allocator;
     if (run.label.empty()) fail("a run has no \"allocator\"");
     if (run.status.empty()) run.status = "ok";
@@ -117,7 +117,7 @@ std::vector<Latency> ReplayRun::latencies() const {
   if (rows == nullptr || !rows->is_array()) return all;
   for (const Json& row : *rows) {
     if (!row.is_object()) continue;
-    all.push_back({text_of(row, "call"), number_of(row, "low"), number_of(row, "high"),
+    all.push_back({string_of(row, "call"), number_of(row, "low"), number_of(row, "high"),
                    number_of(row, "count"), number_or_null(row, "p50_ns"),
                    number_or_null(row, "p99_ns"), number_or_null(row, "p999_ns"),
                    number_or_null(row, "max_ns"), pairs(find(row, "histogram"), 1)});

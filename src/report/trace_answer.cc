@@ -17,7 +17,7 @@ using host::byte_text;
 constexpr double kManyTemporary = 0.3;
 constexpr double kManyForeign = 0.1;
 constexpr double kMuchOverLive = 1.3;
-constexpr uint64_t kWorthAWord = 1 << 20;  // bytes
+constexpr uint64_t kBytesWorthAWord = 1 << 20;  // bytes
 
 double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -51,11 +51,11 @@ void say_left(const TraceReading& process, std::vector<std::string>& lines) {
 void say_rss(const TraceReading& process, std::vector<std::string>& lines) {
   const uint64_t rss = process.summary.memory().rss_max();
   const uint64_t live = process.summary.peak().bytes();
-  if (rss < kWorthAWord || live == 0) return;
+  if (rss < kBytesWorthAWord || live == 0) return;
   const double ratio = share(rss, live);
   std::string line =
       fmt::format("RSS reached {}, {:.2f} times the live bytes of the peak", byte_text(rss), ratio);
-  if (ratio > kMuchOverLive && rss - live > 8 * kWorthAWord) {
+  if (ratio > kMuchOverLive && rss - live > 8 * kBytesWorthAWord) {
     line += ": try other allocators on it with tide convert and tide replay";
   }
   lines.push_back(line + ".");
@@ -94,7 +94,7 @@ std::vector<std::string> trace_answer(const TraceReading& process) {
         100 * share(totals.foreign_releases, totals.releases)));
   }
   const uint64_t copied = totals.reallocs.moved_bytes;
-  if (copied > kWorthAWord && share(copied, totals.allocated_bytes) > 0.1) {
+  if (copied > kBytesWorthAWord && share(copied, totals.allocated_bytes) > 0.1) {
     lines.push_back(fmt::format(
         "Reallocs moved {}: reserve the space beforehand where it is known.", byte_text(copied)));
   }

@@ -1,12 +1,12 @@
 #include "trace/events_file.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 
+#include "host/crc.h"
 #include "host/error.h"
 
 namespace tide::trace {
@@ -16,12 +16,9 @@ using format::FileHead;
 
 namespace {
 
-uint32_t crc_of(const void* data, size_t bytes) {
-  return static_cast<uint32_t>(
-      crc32(0, static_cast<const uint8_t*>(data), static_cast<uInt>(bytes)));
+uint32_t head_crc_of(const ChunkHead& head) {
+  return host::crc_of(&head, offsetof(ChunkHead, head_crc));
 }
-
-uint32_t crc_of(const ChunkHead& head) { return crc_of(&head, offsetof(ChunkHead, head_crc)); }
 
 }  // namespace
 
@@ -29,7 +26,7 @@ void seal(ChunkHead& head) {
   head.magic = format::kChunkMagic;
   head.head_bytes = sizeof head;
   head.reserved = 0;
-  head.head_crc = crc_of(head);
+  head.head_crc = head_crc_of(head);
 }
 
 EventsFile::EventsFile(const std::string& path, Mode mode) : file_(path) {
@@ -78,7 +75,7 @@ bool EventsFile::read_chunk_head(uint64_t offset, ChunkHead& head, std::string& 
   file_.read(offset, &head, sizeof head);
   if (head.magic != format::kChunkMagic || head.head_bytes != sizeof head) {
     fault = "no chunk begins here";
-  } else if (head.head_crc != crc_of(head)) {
+  } else if (head.head_crc != head_crc_of(head)) {
     fault = "the checksum of the chunk's head is wrong";
   } else if (head.stored_bytes > left - sizeof head) {
     fault = fmt::format("the chunk has {} bytes, and the file ends after {}", head.stored_bytes,
@@ -111,7 +108,7 @@ void EventsFile::read(const Chunk& chunk, std::vector<uint8_t>& stored) const {
   stored.resize(chunk.head.stored_bytes);
   const uint64_t start = chunk.offset + chunk.head.head_bytes;
   file_.read(start, stored.data(), stored.size());
-  if (crc_of(stored.data(), stored.size()) != chunk.head.payload_crc) {
+  if (host::crc_of(stored.data(), stored.size()) != chunk.head.payload_crc) {
     fail(start, "the checksum of the chunk's payload is wrong");
   }
 }

@@ -27,7 +27,7 @@ constexpr size_t kMostEventBytes = 12 + 4 + kProcnameBytes + 6 * 8 + kMostText +
 constexpr uint32_t kMagic = 0xC1FC1FC1;
 
 // packet.header and packet.context, as the metadata has them. No gaps: all is aligned to bytes.
-struct [[gnu::packed]] PacketHead {
+struct [[gnu::packed]] CtfPacketHead {
   uint32_t magic;
   uint8_t uuid[16];
   uint32_t stream_id;
@@ -191,7 +191,7 @@ void CtfExporter::add(const Event& event) {
   if (known.name == nullptr) return;
   if (stream.bytes.size() + kMostEventBytes > kPacketBytes) write_packet(stream);
   if (stream.bytes.empty()) {
-    stream.bytes.resize(sizeof(PacketHead));
+    stream.bytes.resize(sizeof(CtfPacketHead));
     stream.begin_ns = event.time_ns;
   }
   stream.end_ns = event.time_ns;
@@ -239,7 +239,7 @@ void CtfExporter::add(const Event& event) {
 
 void CtfExporter::write_packet(Stream& stream) {
   if (stream.bytes.empty()) return;
-  PacketHead head{};
+  CtfPacketHead head{};
   head.magic = kMagic;
   memcpy(head.uuid, uuid_, sizeof uuid_);
   head.stream_instance_id = stream.number;

@@ -16,7 +16,7 @@
 namespace tide::trace {
 namespace {
 
-struct Record {
+struct MtraceRecord {
   int32_t tid;
   uint32_t type_path;  // 8 bits of type, 24 of the path through malloc
   uint64_t first;      // that goes
@@ -26,7 +26,7 @@ struct Record {
   uint64_t usable;  // of the chunk that comes, with its header
   uint64_t padding[2];
 };
-static_assert(sizeof(Record) == 64);
+static_assert(sizeof(MtraceRecord) == 64);
 
 enum Type : uint32_t {
   kUnused = 0,
@@ -147,7 +147,7 @@ class MtraceImporter : public Importer {
   uint64_t bytes_ = 0;
   uint64_t offset_ = 0;
   uint64_t time_ns_ = 0;
-  Record record_{};
+  MtraceRecord record_{};
   bool has_result_ = false;
   std::unordered_map<int32_t, uint32_t> threads_;
 };

@@ -1,7 +1,6 @@
 #include "trace/workload_writer.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "format/trace_record.h"
 #include "format/workload_block.h"
+#include "host/crc.h"
 #include "host/error.h"
 
 namespace tide::trace {
@@ -24,16 +24,11 @@ namespace {
 constexpr uint32_t kBlockOperations = 1 << 15;
 constexpr uint32_t kBlockOperationsOfMany = 1 << 12;
 constexpr size_t kManyThreads = 256;
-constexpr int kLevel = 1;  // higher ones save little: what is alike stands together already
+constexpr int kBlockLevel = 1;  // higher ones save little: what is alike stands together already
 
 void put(std::vector<uint8_t>& column, uint64_t value) {
   uint8_t bytes[10];
   column.insert(column.end(), bytes, format::put_varint(bytes, value));
-}
-
-uint32_t crc_of(const void* data, size_t bytes) {
-  return static_cast<uint32_t>(
-      crc32(0, static_cast<const uint8_t*>(data), static_cast<uInt>(bytes)));
 }
 
 }  // namespace
@@ -280,13 +275,13 @@ void WorkloadWriter::write_block(Thread& thread) {
   std::vector<uint8_t>& stored = compressor_->stored;
   stored.resize(ZSTD_compressBound(plain.size()));
   const size_t bytes = ZSTD_compressCCtx(compressor_->context, stored.data(), stored.size(),
-                                         plain.data(), plain.size(), kLevel);
+                                         plain.data(), plain.size(), kBlockLevel);
   if (ZSTD_isError(bytes) != 0) {
     throw host::Error(fmt::format("zstd cannot compress: {}", ZSTD_getErrorName(bytes)));
   }
   thread.blocks.push_back({file_.offset(), static_cast<uint32_t>(bytes),
                            static_cast<uint32_t>(plain.size()), thread.in_block,
-                           crc_of(stored.data(), bytes)});
+                           host::crc_of(stored.data(), bytes)});
   file_.write(stored.data(), bytes);
   thread.in_block = 0;
   thread.last_slot = 0;
@@ -332,7 +327,7 @@ void WorkloadWriter::write_index() {
   }
   head_.index = file_.offset();
   head_.index_bytes = index.size();
-  head_.index_crc = crc_of(index.data(), index.size());
+  head_.index_crc = host::crc_of(index.data(), index.size());
   file_.write(index.data(), index.size());
 }
 
@@ -353,7 +348,7 @@ void WorkloadWriter::finish(const EventSource& source) {
   head_.allocator_bytes = static_cast<uint32_t>(allocator_.size());
   head_.program_bytes = static_cast<uint32_t>(program_.size());
   head_.lost_events = source.process().lost_events;
-  head_.head_crc = crc_of(&head_, offsetof(WorkloadHead, head_crc));
+  head_.head_crc = host::crc_of(&head_, offsetof(WorkloadHead, head_crc));
   file_.write_at(0, &head_, sizeof head_);
   file_.close();
 }

@@ -11,7 +11,6 @@
 namespace tide::walk::glibc {
 namespace {
 
-constexpr size_t kMostArenas = 1 << 16;
 // Of the 127 bins; a few may have been overwritten.
 constexpr int kMostBadBins = 3;
 

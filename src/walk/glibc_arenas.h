@@ -29,6 +29,9 @@ struct Region {
   uint64_t bytes() const { return range.end - (records != 0 ? records : range.start); }
 };
 
+// More than this are no arenas, but a list that leads in circles.
+inline constexpr size_t kMostArenas = 1 << 16;
+
 struct Arenas {
   std::vector<Arena> all;       // number 0 is the main one, then as they were made
   std::vector<Region> regions;  // ascending

@@ -10,16 +10,15 @@
 namespace tide::walk::glibc {
 namespace {
 
-constexpr size_t kMostArenas = 1 << 16;
 // The break may share a mapping with the program's zeroed data, which comes first.
 constexpr uint64_t kMostBefore = uint64_t{64} << 20;
 // So many in a row are no accident behind a head as the first chunk has.
-constexpr uint64_t kSomeInARow = 8;
+constexpr uint64_t kEnoughInARow = 8;
 
 // Whether chunks lead from `at` on, as far as there is anything.
 bool begins_row(const Memory& memory, uint64_t at, const Bounds& bounds) {
   auto head = memory.load<Head>(at);
-  for (uint64_t count = 0; count < kSomeInARow; ++count) {
+  for (uint64_t count = 0; count < kEnoughInARow; ++count) {
     if (!head.has_value() || !can_be_chunk(*head, at, bounds)) return false;
     const uint64_t bytes = head->bytes();
     at += bytes;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/align.h"
 #include "format/trace_arena.h"
 #include "host/error.h"
 #include "walk/heap_reader.h"
@@ -29,7 +30,7 @@ constexpr uint64_t kShortJump = 0xf9eb;
 constexpr uint64_t kShortJumpMask = 0xffff;
 constexpr uint64_t kUnused = 0x9090909090909090;  // nop
 
-uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
+using base::address_of;
 
 [[noreturn]] void fail_damaged(const LiveTarget& target) {
   throw host::Error(fmt::format("{}: the description of its recorder is damaged", target.name()));

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/align.h"
 #include "host/error.h"
 #include "walk/heap_reader.h"
 #include "walk/root_check.h"
@@ -14,18 +15,18 @@
 namespace tide::walk {
 namespace {
 
-uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
+using base::address_of;
 
-constexpr size_t kBatch = 4096;
+constexpr size_t kBlocksABatch = 4096;
 
 // Collects blocks and hands them on by the batch.
 class Batch {
  public:
-  explicit Batch(const Heap::Visit& visit) : visit_(visit) { blocks_.reserve(kBatch); }
+  explicit Batch(const Heap::Visit& visit) : visit_(visit) { blocks_.reserve(kBlocksABatch); }
 
   bool add(const Block& block) {
     blocks_.push_back(block);
-    return blocks_.size() < kBatch || flush();
+    return blocks_.size() < kBlocksABatch || flush();
   }
   bool flush() {
     goes_on_ = goes_on_ && (blocks_.empty() || visit_(blocks_));

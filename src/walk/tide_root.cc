@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/align.h"
 #include "walk/root_check.h"
 #include "walk/root_notes.h"
 
 namespace tide::walk {
 namespace {
 
-uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
+using base::address_of;
 
 void scan_segment(const Target& target, const Segment& segment, std::vector<uint64_t>& found) {
   constexpr size_t kStep = size_t{1} << 20;

@@ -3,6 +3,7 @@
 
 #include "heap/decay.h"
 #include "heap/low_water.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
@@ -33,7 +34,6 @@ TEST(LowWater, NeverSaysMoreThanThereIs) {
 }
 
 TEST(Patience, GrowsWithRegretAndSlowlyShrinks) {
-  constexpr size_t kMiB = size_t{1} << 20;
   Patience patience;
   EXPECT_EQ(patience.factor(), 1u);
   for (uint32_t factor = 2; factor <= 16; factor *= 2) {

@@ -4,13 +4,12 @@
 #include <set>
 
 #include "tests/unit/engine_client.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
 
 using heap::Released;
-constexpr size_t kMiB = size_t{1} << 20;
-
 class EngineBlocks : public testing::TestWithParam<bool> {
  protected:
   EngineBlocks() : client(*box.engine, GetParam()) {}

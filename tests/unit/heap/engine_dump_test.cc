@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "tests/unit/engine_client.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
 
 using heap::DumpSteps;
-
-constexpr size_t kMiB = size_t{1} << 20;
 
 class EngineDump : public testing::Test {
  protected:

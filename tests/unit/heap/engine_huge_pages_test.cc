@@ -5,11 +5,10 @@
 
 #include "heap/huge_pages.h"
 #include "tests/unit/engine_client.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
 
 class EngineHugePages : public testing::Test {
  protected:

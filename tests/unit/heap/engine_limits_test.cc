@@ -9,33 +9,17 @@
 #include <vector>
 
 #include "tests/unit/engine_client.h"
+#include "tests/unit/heap/held_blocks.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
 
 heap::Config limited(size_t soft, size_t hard) {
   heap::Config config = heap::Config::defaults();
   config.limit_soft_bytes = soft;
   config.limit_hard_bytes = hard;
   return config;
-}
-
-// Allocates and writes until there is no more, at most `most_bytes`.
-std::vector<void*> fill(Client& client, size_t bytes, size_t most_bytes = SIZE_MAX) {
-  std::vector<void*> blocks;
-  for (size_t sum = 0; sum < most_bytes; sum += bytes) {
-    void* const block = client.allocate(bytes);
-    if (block == nullptr) break;
-    memset(block, 0x5a, bytes);
-    blocks.push_back(block);
-  }
-  return blocks;
-}
-
-void release_all(Client& client, const std::vector<void*>& blocks) {
-  for (void* block : blocks) ASSERT_EQ(client.release(block), heap::Released::kDone);
 }
 
 void set_limits(StartedBox& box, size_t soft, size_t hard) {

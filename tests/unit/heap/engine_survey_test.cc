@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/unit/engine_client.h"
+#include "tests/unit/heap/held_blocks.h"
 
 namespace tide::tests {
 namespace {
@@ -20,12 +21,6 @@ Seen visit_all(FakeEngine& engine) {
       },
       &seen));
   return seen;
-}
-
-heap::Stats stats_of(FakeEngine& engine) {
-  heap::Stats stats;
-  engine.collect_stats(stats);
-  return stats;
 }
 
 class EngineSurvey : public testing::Test {

@@ -4,32 +4,11 @@
 #include <vector>
 
 #include "tests/unit/engine_client.h"
+#include "tests/unit/heap/held_blocks.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
-
-heap::Stats stats_of(FakeEngine& engine) {
-  heap::Stats stats;
-  engine.collect_stats(stats);
-  return stats;
-}
-
-std::vector<void*> fill(Client& client, size_t bytes, size_t total) {
-  std::vector<void*> blocks;
-  for (size_t sum = 0; sum < total; sum += bytes) {
-    void* const block = client.allocate(bytes);
-    EXPECT_NE(block, nullptr);
-    memset(block, 0x5a, bytes);
-    blocks.push_back(block);
-  }
-  return blocks;
-}
-
-void release_all(Client& client, const std::vector<void*>& blocks) {
-  for (void* block : blocks) ASSERT_EQ(client.release(block), heap::Released::kDone);
-}
 
 TEST(EngineTrade, AnotherZonesGrowthGivesEmptySlabsBack) {
   StartedBox box;

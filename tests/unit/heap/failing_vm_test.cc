@@ -6,11 +6,10 @@
 
 #include "tests/unit/crash_note.h"
 #include "tests/unit/engine_client.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
 
 // Sanitizers are slow: they get every third case of the long lists.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "tests/unit/heap/os_fixture.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
 
 class HugeBlocksTest : public OsFixture {
  protected:

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/unit/heap/os_fixture.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
@@ -141,7 +142,6 @@ TEST_F(LargeZoneTest, PurgedSpansReadAsZeroAndAreKnownTo) {
 // Blocks of 1, 2, 1 and 2 MiB between live ones, of which the second and the last were given back:
 // what no span fits is made of neighbours.
 TEST_F(LargeZoneTest, ALongRequestTakesFreeNeighboursOfBothKinds) {
-  constexpr size_t kMiB = size_t{1} << 20;
   for (const bool to_the_right : {true, false}) {
     char* const first = static_cast<char*>(allocate(2 * kMiB));
     char* const second = static_cast<char*>(allocate(2 * kMiB));
@@ -174,7 +174,6 @@ TEST_F(LargeZoneTest, ALongRequestTakesFreeNeighboursOfBothKinds) {
 }
 
 TEST_F(LargeZoneTest, NeighboursThatAreNearlyAllCleanAreNotTorn) {
-  constexpr size_t kMiB = size_t{1} << 20;
   char* const first = static_cast<char*>(allocate(8 * kMiB));
   void* const second = allocate(kMiB / 2);
   void* const last = allocate(kMiB);
@@ -187,7 +186,6 @@ TEST_F(LargeZoneTest, NeighboursThatAreNearlyAllCleanAreNotTorn) {
 }
 
 TEST_F(LargeZoneTest, NeighboursThatTheHardLimitForbidsStayAsTheyAre) {
-  constexpr size_t kMiB = size_t{1} << 20;
   void* const first = allocate(2 * kMiB);
   void* const second = allocate(2 * kMiB);
   void* const last = allocate(kMiB);

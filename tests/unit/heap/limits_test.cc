@@ -1,4 +1,5 @@
 #include "heap/limits.h"
+#include "tests/unit/sizes.h"
 
 #include <gtest/gtest.h>
 #include <thread>
@@ -6,8 +7,6 @@
 
 namespace tide::tests {
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
 
 TEST(Limits, NoneAtFirst) {
   heap::Limits limits;

@@ -20,13 +20,14 @@ using inspect::ReferenceGraph;
 using inspect::Retained;
 using Lists = std::vector<std::vector<uint32_t>>;
 
-constexpr uint64_t kStart = 0x7f0000000000;
+constexpr uint64_t kFirstBlock = 0x7f0000000000;
 constexpr uint64_t kStep = 256;
 
 inspect::BlockIndex index_of(const std::vector<uint64_t>& sizes) {
   std::vector<walk::Block> blocks;
-  for (size_t i = 0; i < sizes.size(); ++i) blocks.push_back({kStart + i * kStep, sizes[i], 0});
-  return inspect::BlockIndex(one_heap({{kStart, kStart + sizes.size() * kStep}}, blocks));
+  for (size_t i = 0; i < sizes.size(); ++i)
+    blocks.push_back({kFirstBlock + i * kStep, sizes[i], 0});
+  return inspect::BlockIndex(one_heap({{kFirstBlock, kFirstBlock + sizes.size() * kStep}}, blocks));
 }
 
 inspect::ShowReferences show(const Lists& out) {

@@ -14,7 +14,7 @@ using inspect::Anchor;
 using inspect::RootKind;
 using inspect::Roots;
 
-constexpr uint64_t kHeap = 0x10000;
+constexpr uint64_t kHeapStart = 0x10000;
 constexpr uint64_t kProgram = 0x400000;
 constexpr uint64_t kThreadStack = 0x7f0000001000;
 constexpr uint64_t kMainStack = 0x7ffff0000000;
@@ -23,7 +23,7 @@ constexpr uint64_t kPage = 4096;
 // A program with a heap, data and zeroed data, a thread's stack behind a guard page, and its own.
 struct MadeUpProcess {
   MadeUpProcess() {
-    target.add(kHeap, 16 * kPage);
+    target.add(kHeapStart, 16 * kPage);
     target.add(kProgram, kPage, "/bin/prog").is_writable = false;  // code or constants
     target.add(kProgram + kPage, kPage, "/bin/prog").is_writable = false;
     target.add(kProgram + 2 * kPage, kPage, "/bin/prog");
@@ -45,17 +45,18 @@ struct MadeUpProcess {
   }
   // What is told of a word that points to the block; empty: it is not found.
   std::string found_at(uint64_t address) {
-    target.put(address, kHeap);
+    target.put(address, kHeapStart);
     std::string text;
     const Roots roots(target, heaps);
-    roots.for_each(kHeap, kHeap + 15, [&](const Anchor& anchor) { text = roots.describe(anchor); });
+    roots.for_each(kHeapStart, kHeapStart + 15,
+                   [&](const Anchor& anchor) { text = roots.describe(anchor); });
     target.put(address, 0);
     return text;
   }
 
   MadeUpTarget target;
-  Heaps heaps = one_heap({{kHeap, kHeap + 8 * kPage}}, {{kHeap, 16, 0}},
-                         {{kHeap + 8 * kPage, kHeap + 9 * kPage}});
+  Heaps heaps = one_heap({{kHeapStart, kHeapStart + 8 * kPage}}, {{kHeapStart, 16, 0}},
+                         {{kHeapStart + 8 * kPage, kHeapStart + 9 * kPage}});
 };
 
 TEST(Roots, AreStacksAboveTheirPointers) {
@@ -79,10 +80,10 @@ TEST(Roots, AreDataAndRegistersAndNoHeap) {
   EXPECT_EQ(process.found_at(kProgram + kPage + 8), "data of /bin/prog + 0x1008") << "relocated";
   EXPECT_EQ(process.found_at(kProgram + 2 * kPage + 8), "data of /bin/prog + 0x2008");
   EXPECT_EQ(process.found_at(kProgram + 3 * kPage + 8), "data of /bin/prog + 0x3008") << "zeroed";
-  EXPECT_EQ(process.found_at(kHeap + 64), "") << "the heap";
-  EXPECT_EQ(process.found_at(kHeap + 8 * kPage + 8), "") << "the allocator's records";
-  EXPECT_EQ(process.found_at(kHeap + 9 * kPage), "mapping at 0x10000 + 0x9000");
-  process.target.change_threads()[1].registers[1] = kHeap + 4;
+  EXPECT_EQ(process.found_at(kHeapStart + 64), "") << "the heap";
+  EXPECT_EQ(process.found_at(kHeapStart + 8 * kPage + 8), "") << "the allocator's records";
+  EXPECT_EQ(process.found_at(kHeapStart + 9 * kPage), "mapping at 0x10000 + 0x9000");
+  process.target.change_threads()[1].registers[1] = kHeapStart + 4;
   EXPECT_EQ(process.found_at(kProgram), "register number 1 of thread 11");
 }
 
@@ -116,7 +117,7 @@ TEST(Roots, TwoStacksInOneMappingAreBothAlive) {
 TEST(Roots, WildRegistersAreNoHarm) {
   MadeUpProcess process;
   for (const uint64_t wild : {uint64_t{0}, uint64_t{1}, UINT64_MAX, kMainStack, kThreadStack + 3,
-                              kMainStack + 16 * kPage - 1, kHeap, uint64_t{kProgram}}) {
+                              kMainStack + 16 * kPage - 1, kHeapStart, uint64_t{kProgram}}) {
     SCOPED_TRACE(wild);
     process.target.change_threads()[0].stack_pointer = wild;
     process.target.change_threads()[1].thread_pointer = wild;
