@@ -12,7 +12,7 @@
 #   and TIDE_BIN (the tide command) in its environment.
 #
 # Every test has a label: unit, model, stress, api, cli, conformance, misuse, checks, programs-dev,
-# programs, soak, bench. `make test` leaves the last three out.
+# programs, programs-long, soak, bench. `make test` leaves the last four out.
 
 find_package(GTest REQUIRED)
 
@@ -38,7 +38,8 @@ function(tide_test name)
                                              ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE TIDE_CHECK=${TIDE_CHECK})
   # EXPECT_* under an if without braces is fine.
-  target_compile_options(${name} PRIVATE ${TIDE_WARNINGS} -Wno-dangling-else)
+  target_compile_options(${name} PRIVATE ${TIDE_WARNINGS} -Wno-dangling-else ${TIDE_LINES_ONLY})
+  tide_compile_together(${name})
   target_link_libraries(${name} PRIVATE tide_core Threads::Threads ${arg_LIBS})
   if(NOT arg_PLAIN)
     target_link_libraries(${name} PRIVATE GTest::gmock_main)
