@@ -20,7 +20,7 @@ Writers written(const std::vector<uint32_t>& slots) {
   return columns;
 }
 
-std::vector<uint32_t> read(const Writers& columns) {
+std::vector<uint32_t> slots_in(const Writers& columns) {
   std::array<ColumnReader, kColumns> readers;
   for (size_t i = 0; i < kColumns; ++i) readers[i] = ColumnReader(columns[i].bytes());
   KnownSlots known;
@@ -47,9 +47,9 @@ TEST(KnownSlots, AreReadAsWritten) {
     for (int i = 0; i < 1000; ++i) {
       slots.push_back(std::uniform_int_distribution<uint32_t>(0, most)(random));
     }
-    EXPECT_EQ(read(written(slots)), slots) << most;
+    EXPECT_EQ(slots_in(written(slots)), slots) << most;
   }
-  EXPECT_TRUE(read(written({})).empty());
+  EXPECT_TRUE(slots_in(written({})).empty());
   EXPECT_EQ(bytes(written({})), 0u);
 }
 
@@ -58,7 +58,7 @@ TEST(KnownSlots, InOrderTakeAByteEach) {
   for (uint32_t i = 0; i < 5000; ++i) slots.push_back(100'000 + 7 * i);
   const Writers columns = written(slots);
   EXPECT_LT(bytes(columns), slots.size() + 10);
-  EXPECT_EQ(read(columns), slots);
+  EXPECT_EQ(slots_in(columns), slots);
 }
 
 TEST(KnownSlots, OfAnyOrderTakeNoMoreThanTheyMust) {
@@ -72,12 +72,12 @@ TEST(KnownSlots, OfAnUnknownFormAreRefused) {
   Writers columns = written({1, 2, 3});
   columns[kSlotsLong].clear();
   columns[kSlotsLong].number(2);
-  EXPECT_THROW(read(columns), host::Error);
+  EXPECT_THROW(slots_in(columns), host::Error);
   columns[kSlotsLong].clear();
-  EXPECT_THROW(read(columns), host::Error);
+  EXPECT_THROW(slots_in(columns), host::Error);
   columns = written({20'000});
   columns[kSlotsLow].clear();
-  EXPECT_THROW(read(columns), host::Error);
+  EXPECT_THROW(slots_in(columns), host::Error);
 }
 
 TEST(KnownSlots, BeyondAllSlotsAreNone) {
@@ -87,7 +87,7 @@ TEST(KnownSlots, BeyondAllSlotsAreNone) {
   columns[kSlotsLow].byte(0);
   columns[kSlotsLong].number(static_cast<uint64_t>(SlotNumbers::kPlain));
   columns[kSlotsLong].number(uint64_t{1} << 40);
-  EXPECT_EQ(read(columns), std::vector<uint32_t>{kNoSlot});
+  EXPECT_EQ(slots_in(columns), std::vector<uint32_t>{kNoSlot});
 }
 
 }  // namespace
