@@ -78,8 +78,9 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   if (bytes == 0) bytes = 1;
   sys::take_path(sys::PathTaken::kSpan);
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
-    const bool is_kept =
-        owner == 0 && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes);
+    // In hardened mode a block's end is where its seal and guard page are.
+    const bool is_kept = owner == 0 && !config_.hardened && alignment <= layout::kSpanPageBytes &&
+                         SpanCache<Vm>::has_length(bytes);
     void* const block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes,
                                         alignment, owner, zeroed);
     large_.bring_back(space_.vm);

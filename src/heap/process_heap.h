@@ -53,6 +53,7 @@ class ProcessHeap {
     {
       const ds::LockGuard guard(lock(c));
       while ((taken += own.take_listed(zone, out, count - taken)) < count) {
+        if (grown != layout::kNoSlab && taken != 0) break;  // one slab at a time is made resident
         if (!zone.has_dirty() && adopt_from_others(zone, c, home, false)) continue;
         const uint32_t pooled = own.adopt_pooled(space.vm, zone, c, 0, home);
         if (pooled != layout::kNoSlab) {

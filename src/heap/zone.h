@@ -198,9 +198,7 @@ class Zone {
   // The zone grows by huge pages where it is longer than so many bytes; 0: never.
   void grow_by_huge_pages_from(size_t bytes) { huge_from_ = bytes; }
   // Whether slab `index` begins a huge page by which the zone grows.
-  bool begins_huge_page(uint32_t index) const {
-    return grows_by_huge_pages_at(index) && index % slabs_of_huge_page() == 0;
-  }
+  bool begins_huge_page(uint32_t index) const;
 
   // After acquire() gave out slab `index`: up to `most` slabs behind it that nobody has touched
   // yet; where the zone grows by huge pages all that lie in the same. Returns how many; they are
@@ -351,7 +349,7 @@ class Zone {
     return static_cast<uint32_t>(kHugePageBytes >> slab_shift());
   }
   bool grows_by_huge_pages_at(uint32_t index) const {
-    return huge_from_ != 0 && offset_of(index) >= huge_from_;
+    return huge_from_ != 0 && offset_of(index) >= huge_from_ && offset_of(index) >= kHugePageBytes;
   }
   uint32_t usual_growth() const;
 

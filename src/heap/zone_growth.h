@@ -22,6 +22,16 @@ uint32_t Zone<Vm>::usual_growth() const {
 }
 
 template <sys::VmSource Vm>
+bool Zone<Vm>::begins_huge_page(uint32_t index) const {
+  if (!grows_by_huge_pages_at(index) || index % slabs_of_huge_page() != 0) return false;
+  // populate_huge() asks for the one before.
+  for (uint32_t before = index - slabs_of_huge_page(); before != index; ++before) {
+    if (slabs_[before].slot != layout::Slot::kMapped) return false;
+  }
+  return true;
+}
+
+template <sys::VmSource Vm>
 uint32_t Zone<Vm>::acquire_behind(Vm& vm, uint32_t index, uint32_t most) {
   const ds::LockGuard guard(lock_);
   if (untouched_ != index + 1 || limits_->is_tight()) return 0;

@@ -41,7 +41,8 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   // Makes the pages resident, cheaper than one by one as they are touched. Only a hint.
   vm.populate(pointer, bytes);
   // The same of whole huge pages, by huge pages where the system has them; it is not to make any
-  // there later, where pages have been given back.
+  // there later, where pages have been given back. What lies a huge page before is ours as well,
+  // and may lose its huge pages to come.
   vm.populate_huge(pointer, bytes);
   // Whether few of the pages are resident; a guess.
   { vm.is_sparse(pointer, bytes) } -> std::same_as<bool>;

@@ -117,12 +117,16 @@ void LinuxVm::populate(void* address, size_t bytes) {
   madvise(address, bytes, MADV_POPULATE_WRITE);  // older kernels say EINVAL, which costs little
 }
 
-// Without the second advice khugepaged would take a page with holes for one that it should fill.
+// Without the last advice khugepaged would take a page with holes for one that it should fill. The
+// huge page before is in both, or the kernel would never join the two mappings again: what is first
+// touched in one of its own gets an anon_vma of its own.
 void LinuxVm::populate_huge(void* address, size_t bytes) {
   const ErrnoKeeper keeper;
-  madvise(address, bytes, MADV_HUGEPAGE);
+  constexpr size_t kBefore = size_t{2} << 20;
+  char* const from = static_cast<char*>(address) - kBefore;
+  madvise(from, kBefore + bytes, MADV_HUGEPAGE);
   madvise(address, bytes, MADV_POPULATE_WRITE);
-  madvise(address, bytes, MADV_NOHUGEPAGE);
+  madvise(from, kBefore + bytes, MADV_NOHUGEPAGE);
 }
 
 bool LinuxVm::is_sparse(void* address, size_t bytes) {
