@@ -81,6 +81,10 @@ class Engine {
   // Shorter ways for what a thread keeps of the large zone. Null or false: not this time.
   TIDE_INLINE void* take_span(CacheFront& front, size_t bytes) {
     if (!SpanCache<Vm>::has_length(bytes)) return nullptr;
+    if (bytes <= layout::kMidMaxBytes &&
+        front.mid_stack[(bytes + 127) / 128] != layout::kClosedStack) {
+      return nullptr;
+    }
     uint32_t* const list = SpanCache<Vm>::list_for(front.spans, bytes);
     if (list == nullptr) return nullptr;
     const CacheUse use(static_cast<ThreadCache*>(&front));

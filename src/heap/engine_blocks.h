@@ -97,7 +97,8 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment,
                                bool& zeroed) {
   void* block = nullptr;
-  if (cache != nullptr && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes)) {
+  if (c == 0 && cache != nullptr && alignment <= layout::kSpanPageBytes &&
+      SpanCache<Vm>::has_length(bytes)) {
     block = SpanCache<Vm>(large_, cache->spans).take(bytes);
   }
   if (block != nullptr) return block;

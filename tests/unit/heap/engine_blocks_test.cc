@@ -25,7 +25,7 @@ class EngineBlocks : public testing::TestWithParam<bool> {
 // With a thread cache, and as a thread that has none.
 INSTANTIATE_TEST_SUITE_P(Threads, EngineBlocks, testing::Bool());
 
-TEST_P(EngineBlocks, EverySizeUpTo64KiB) {
+TEST_P(EngineBlocks, EverySizeUpTo256KiB) {
   const size_t step = GetParam() ? 1 : 13;
   for (size_t bytes = 0; bytes <= layout::kMidMaxBytes + 4096; bytes += step) {
     void* const block = client.allocate(bytes);
@@ -33,9 +33,10 @@ TEST_P(EngineBlocks, EverySizeUpTo64KiB) {
     ASSERT_EQ(base::address_of(block) % 16, 0u);
     const size_t usable = engine().usable_bytes(block);
     ASSERT_GE(usable, bytes);
-    if (bytes <= layout::kMidMaxBytes) {
-      ASSERT_EQ(usable, layout::class_bytes(layout::class_of(bytes)));
+    if (const uint32_t c = layout::class_of(bytes)) {
+      ASSERT_EQ(usable, layout::class_bytes(c));
     }
+    ASSERT_LE(usable, bytes < 128 ? 128 : bytes + bytes / 8 + 4096);
     static_cast<char*>(block)[0] = 1;
     static_cast<char*>(block)[usable - 1] = 1;
     ASSERT_EQ(client.release(block), Released::kDone);

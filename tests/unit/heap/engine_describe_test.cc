@@ -32,7 +32,7 @@ TEST(EngineDescribe, LiveInsideAndFree) {
     if (bytes < 40'000'000) {
       EXPECT_EQ(info.kind, Kind::kFree) << bytes;
     }
-    if (bytes <= layout::kMidMaxBytes) {
+    if (layout::class_of(bytes) != 0) {
       EXPECT_EQ(info.block_bytes, usable);
       EXPECT_EQ(box.engine->describe(block + 1).kind, Kind::kInside);
       EXPECT_FALSE(box.engine->describe(block + 1).live);
