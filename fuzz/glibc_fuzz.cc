@@ -10,13 +10,11 @@
 
 #include "fuzz/input.h"
 #include "fuzz/patched_target.h"
-#include "host/error.h"
 #include "inspect/block_index.h"
 #include "walk/glibc_heap.h"
 
 namespace {
 
-using fuzz::Input;
 using fuzz::PatchedTarget;
 using namespace tide;
 
@@ -70,27 +68,25 @@ class World {
   std::vector<walk::Range> addresses_;
 };
 
+void ask_everything(const PatchedTarget& target, const World& world) {
+  std::vector<std::unique_ptr<walk::Heap>> heaps;
+  heaps.push_back(walk::find_glibc_heap(target));
+  if (heaps[0] == nullptr) return;
+  const walk::Heap& heap = *heaps[0];
+  heap.summary();
+  heap.threads();
+  heap.check(5);
+  heap.for_each_span([](const walk::Span&) { return true; });
+  for (const walk::Range& range : world.addresses()) heap.find(range.start + 4096);
+  const inspect::BlockIndex index(heaps);
+  fuzz::require(index.count() < 10'000'000);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const World world;
-  Input input(data, size);
-  PatchedTarget target(world.target());
-  fuzz::patch(target, input, [](size_t number) { return world.region(number); });
-  try {
-    std::vector<std::unique_ptr<walk::Heap>> heaps;
-    heaps.push_back(walk::find_glibc_heap(target));
-    if (heaps[0] == nullptr) return 0;
-    const walk::Heap& heap = *heaps[0];
-    heap.summary();
-    heap.threads();
-    heap.check(5);
-    heap.for_each_span([](const walk::Span&) { return true; });
-    for (const walk::Range& range : world.addresses()) heap.find(range.start + 4096);
-    const inspect::BlockIndex index(heaps);
-    fuzz::require(index.count() < 10'000'000);
-  } catch (const host::Error&) {
-    // One line for the user.
-  }
+  fuzz::ask_damaged(world, data, size,
+                    [](const PatchedTarget& target) { ask_everything(target, world); });
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fuzz/input.h"
+#include "host/error.h"
 #include "walk/heap.h"
 #include "walk/live_target.h"
 
@@ -58,6 +59,20 @@ void patch(PatchedTarget& target, Input& input, Region region) {
     for (unsigned bytes = input.byte() % 8 + 1, i = 0; i < bytes; ++i) {
       target.add(address + i, input.byte());
     }
+  }
+}
+
+// Lays the input's bytes over `world`, which has target() and region(number), and calls
+// ask(target).
+template <class World, class Ask>
+void ask_damaged(const World& world, const uint8_t* data, size_t size, Ask ask) {
+  Input input(data, size);
+  PatchedTarget target(world.target());
+  patch(target, input, [&](size_t number) { return world.region(number); });
+  try {
+    ask(target);
+  } catch (const tide::host::Error&) {
+    // One line for the user.
   }
 }
 

@@ -11,8 +11,6 @@
 #include "api/c_family.h"
 #include "fuzz/input.h"
 #include "fuzz/patched_target.h"
-#include "host/error.h"
-#include "inspect/block_index.h"
 #include "layout/heap_root.h"
 #include "walk/live_target.h"
 #include "walk/tide_heap.h"
@@ -21,7 +19,6 @@ extern "C" tide::layout::HeapRoot tide_heap_root;
 
 namespace {
 
-using fuzz::Input;
 using fuzz::PatchedTarget;
 using namespace tide;
 
@@ -75,13 +72,7 @@ void ask_everything(const PatchedTarget& target, const World& world) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const World world;
-  Input input(data, size);
-  PatchedTarget target(world.target());
-  fuzz::patch(target, input, [](size_t number) { return world.region(number); });
-  try {
-    ask_everything(target, world);
-  } catch (const host::Error&) {
-    // One line for the user.
-  }
+  fuzz::ask_damaged(world, data, size,
+                    [](const PatchedTarget& target) { ask_everything(target, world); });
   return 0;
 }

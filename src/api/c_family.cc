@@ -133,9 +133,8 @@ void print_malloc_stats() {
 
 size_t good_size(size_t bytes) {
   if (const uint32_t c = layout::class_of(bytes)) return layout::class_bytes(c);
-  if (bytes <= size_t{layout::kMostCachedPages} << layout::kSpanPageShift) {
-    return heap::SpanCache<sys::LinuxVm>::rounded(bytes);
-  }
+  using Spans = heap::SpanCache<sys::LinuxVm>;
+  if (Spans::has_length(bytes)) return Spans::rounded(bytes);
   if (bytes > static_cast<size_t>(PTRDIFF_MAX)) return 0;
   const size_t page = page_bytes();
   return base::align_up(bytes, page > layout::kSpanPageBytes ? page : layout::kSpanPageBytes);

@@ -114,7 +114,7 @@ def main():
     check = arguments[:1] == ["--check"]
     if check:
         arguments = arguments[1:]
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print(__doc__.strip(), file=sys.stderr)
         return 2
     output = pathlib.Path(arguments[0])

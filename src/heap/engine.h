@@ -3,7 +3,7 @@
 //   fast_path.h      malloc and free when the thread cache has it
 //   cache_pool.h     thread caches and their exchange with the process heap
 //   process_heap.h   depots and slabs per size class          class_slabs.h, zone.h
-//   large_zone.h     256 KiB to 32 MiB: spans                 span_lists.h
+//   large_zone.h     64 KiB to 32 MiB: spans                  span_lists.h
 //   huge_blocks.h    above: a mapping each
 //   private_heap.h   first-class heaps
 //   engine_purge.h   gives memory back; when: engine_decay.h, engine_trade.h, engine_limits.h

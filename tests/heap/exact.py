@@ -27,6 +27,15 @@ def fail(text):
     raise AssertionError(text)
 
 
+def end_with(main):
+    """Ends with the status of a test's main(); what does not hold is one line."""
+    try:
+        sys.exit(main())
+    except AssertionError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
 class Table:
     """What the program wrote of itself."""
 

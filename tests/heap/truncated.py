@@ -132,8 +132,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except AssertionError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    exact.end_with(main)
