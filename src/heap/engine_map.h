@@ -65,6 +65,12 @@ struct EngineMap {
     root.limits = {offsetof(Engine<Vm>, space_.limits.footprint_),
                    offsetof(Engine<Vm>, space_.limits.soft_),
                    offsetof(Engine<Vm>, space_.limits.hard_)};
+    root.held = {offsetof(Engine<Vm>, held_.count),
+                 offsetof(Engine<Vm>, held_.runs),
+                 HeldRuns::kMost,
+                 sizeof(HeldRun),
+                 offsetof(HeldRun, first),
+                 offsetof(HeldRun, end)};
     root.states = {layout::kDetects,
                    {layout::kNotLive, layout::kFreeZero, layout::kRetired},
                    layout::kLiveSpecial,

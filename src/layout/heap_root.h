@@ -249,6 +249,17 @@ struct HardeningAt {
   uint32_t entry_address;  // in an entry, word; 0: none
 };
 
+// Runs of free blocks whose pages are just going back to the system, counted as used meanwhile: in
+// the engine, the same for both zones.
+struct HeldAt {
+  uint32_t count;  // uint32: runs
+  uint32_t runs;
+  uint32_t most;   // a constant
+  uint32_t step;   // from a run to the next
+  uint32_t first;  // in a run, uint16: its first block
+  uint32_t end;    // in a run, uint16: the block behind its last
+};
+
 struct HeapRoot {
   uint64_t magic;
   uint32_t version;
@@ -283,6 +294,7 @@ struct HeapRoot {
   HardeningAt hardening;
   const void* recording;  // a RecordingRoot (recording_root.h); null: this Tide has no recorder
   const void* profile;    // ProfileTable, see profile_table.h
+  HeldAt held;
 };
 
 }  // namespace tide::layout

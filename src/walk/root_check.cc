@@ -88,6 +88,7 @@ void require_sane_root(const layout::HeapRoot& root) {
   require(root.caches.place_count <= 1 << 12 && root.caches.queue_slots <= 1 << 12);
   require(root.caches.queue_slots != 0);
   require(root.caches.span_list_count <= 1 << 12);
+  require(root.held.most <= 1 << 12);
 }
 
 void require_sane_tables(const std::vector<layout::ClassRow>& classes,

@@ -318,7 +318,7 @@ HeapSummary TideHeap::summary() const {
       const bool waits = block.list == Listed::List::kWaiting;
       if (block.size_class != 0 || waits) ++listed_in_classes;
     }
-    const uint64_t known = live_in_slabs + listed_in_classes;
+    const uint64_t known = live_in_slabs + listed_in_classes + held_blocks();
     summary.in_flight_blocks = used > known ? used - known : 0;
     const tide_stats totals = HeapReader(target_, address_of(root_.root.self)).figures().totals;
     summary.cached_bytes = totals.cached_bytes;
@@ -338,6 +338,19 @@ HeapSummary TideHeap::summary() const {
                    [](const SizeRow& a, const SizeRow& b) { return a.bytes < b.bytes; });
   for (const auto& [number, owner] : owners) summary.owners.push_back(owner);
   return summary;
+}
+
+uint64_t TideHeap::held_blocks() const {
+  const layout::HeldAt& at = root_.root.held;
+  const uint32_t count = std::min(load_from<uint32_t>(target_, root_.at(at.count)), at.most);
+  uint64_t blocks = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint64_t run = root_.at(at.runs) + uint64_t{i} * at.step;
+    const auto first = load_from<uint16_t>(target_, run + at.first);
+    const auto end = load_from<uint16_t>(target_, run + at.end);
+    if (end > first) blocks += end - first;
+  }
+  return blocks;
 }
 
 const std::vector<Listed>& TideHeap::listed() const {

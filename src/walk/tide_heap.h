@@ -66,6 +66,8 @@ class TideHeap : public Heap {
   std::optional<Place> find_large(uint64_t address) const;
   std::string where_listed(uint64_t block, BlockState& state) const;
   const std::vector<Listed>& listed() const;
+  // Free blocks that the slabs count as used while their pages go back to the system.
+  uint64_t held_blocks() const;
 
   // What a heap without the library's data lacks.
   static void lose_lists(Unknown& unknown);

@@ -260,6 +260,31 @@ TEST_F(HeapReaderTest, RefusesWhatItDoesNotKnow) {
   EXPECT_NO_THROW(reader()) << "newer, with fields at the end that we do not need";
 }
 
+// Whoever looks may come at any time: also while pages are on their way back, and blocks with them.
+TEST_F(HeapReaderTest, TheHeapIsSoundInTheMiddleOfAPurge) {
+  ASSERT_TRUE(box_.start());
+  Client thread(*box_.engine);
+  std::vector<void*> dead;
+  for (int i = 0; i < 200'000; ++i) {
+    void* const block = thread.allocate(64);
+    if (i / 2000 % 2 == 0) dead.push_back(block);
+  }
+  for (void* const block : dead) ASSERT_EQ(thread.release(block), heap::Released::kDone);
+  uint64_t held = 0;
+  int looks = 0;
+  box_.os.set_hook([&](const FakeOs::Event& event) {
+    if (event.call != VmCall::kPurge) return;
+    ++looks;
+    const walk::TideHeap heap(memory_, reinterpret_cast<uint64_t>(&root_));
+    for (const walk::Problem& problem : heap.check(10)) ADD_FAILURE() << problem.text;
+    held = std::max(held, heap.summary().in_flight_blocks);
+  });
+  thread.purge();
+  box_.os.set_hook(nullptr);
+  EXPECT_GT(looks, 0);
+  EXPECT_EQ(held, 0u);
+}
+
 // What a process says of itself leads nowhere outside of the reader's own arrays.
 TEST_F(HeapReaderTest, RefusesWhatIsDamaged) {
   ASSERT_TRUE(box_.start());
