@@ -50,7 +50,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             .huge_threshold_bytes = size_t{32} << 20,
             .huge_cache_bytes = size_t{128} << 20,
             .remap_threshold_bytes = size_t{1} << 20,
-            .huge_growth_bytes = size_t{32} << 20,
+            .huge_growth_bytes = size_t{512} << 20,
             .purge = true,
             .purge_lazily = false,
             .purge_least_bytes = size_t{4} << 10,
