@@ -21,7 +21,7 @@ namespace tide::heap {
 
 class Depot {
  public:
-  static constexpr uint32_t kSlots = 8;
+  static constexpr uint32_t kSlots = 4;
   // Caches that have to be small bring few blocks at once: these share a slot.
   static constexpr uint32_t kShortBatch = layout::kMaxBatch / 4;
 
