@@ -108,7 +108,8 @@ void apply(RealEngine& started) {
 
 sys::CgroupLimits group_if_asked(const OptionSet& set) {
   if (!has_auto_limit(set)) return {};
-  return sys::cgroup_limits();
+  sys::GroupRoom room;
+  return sys::cgroup_limits(room);
 }
 
 bool is_limit(std::string_view name) {
@@ -192,12 +193,13 @@ OptionFault set_limits(uint64_t soft, uint64_t hard) {
   return OptionFault::kNone;
 }
 
-bool refresh_limits() {
+bool refresh_limits(sys::GroupRoom& room) {
   RealEngine& started = engine();
   const bool watches = options().is_on(OptionId::pressure);
-  started.limits().set_pressure(watches && sys::memory_pressure() != sys::MemoryPressure::kNone);
+  started.limits().set_pressure(watches &&
+                                sys::memory_pressure(room) != sys::MemoryPressure::kNone);
   if (!has_auto_limit(g_options)) return false;
-  const sys::CgroupLimits group = sys::cgroup_limits();
+  const sys::CgroupLimits group = sys::cgroup_limits(room);
   const ds::LockGuard guard(g_lock);  // the options may have changed meanwhile
   return take_over(g_options, group, started.limits());
 }

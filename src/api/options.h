@@ -24,7 +24,7 @@ OptionFault set_limits(uint64_t soft, uint64_t hard);
 // know: reads some small files if the options ask for it. True: the limits have changed. Where
 // nothing can be read, because there is no descriptor left or the process has shut itself in, they
 // stay as they are.
-bool refresh_limits();
+bool refresh_limits(sys::GroupRoom& room);
 
 // Lets the engine know whether the system makes huge pages by itself; reads a file the first time.
 void notice_huge_pages();

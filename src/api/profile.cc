@@ -140,7 +140,8 @@ int profile_write(int descriptor) {
   if (!Output::write(&output, &header, sizeof header) || !g_samples.write(Output::write, &output)) {
     return EIO;
   }
-  sys::LineReader reader("/proc/self/maps");
+  char lines[2048];
+  sys::LineReader reader("/proc/self/maps", lines);
   std::string_view line;
   while (reader.next(line)) {
     if (!sys::write_all(descriptor, line) || !sys::write_all(descriptor, "\n")) return EIO;

@@ -10,11 +10,12 @@ namespace tide::api {
 namespace {
 
 constinit Pace g_pace{250 * kMillisecond};
+sys::GroupRoom g_room;  // for who g_pace lets in
 
 bool refresh_if_due() {
   const uint64_t now = sys::monotonic_ns();
   if (!g_pace.begin(now)) return false;
-  const bool changed = refresh_limits();
+  const bool changed = refresh_limits(g_room);
   g_pace.end(now, sys::monotonic_ns());
   if (changed) enforce_limits();
   return changed;

@@ -33,8 +33,7 @@ void right(heap::CacheFront& closed) {
 heap::CacheFront* front_of(heap::ThreadCache& cache) {
   if (TIDE_LIKELY(!g_sees_every_call)) return &cache;
   if (cache.closed.cache == nullptr) {
-    static_cast<heap::CacheFront&>(cache.closed) =
-        layout::closed_front(&cache.closed.null_slots[1]);
+    layout::close_front(cache.closed, &cache.closed.null_slots[1]);
     cache.closed.cache = &cache;
   }
   return &cache.closed;

@@ -22,9 +22,20 @@ struct CgroupLimits {
   bool seen = false;
 };
 
-CgroupLimits cgroup_limits(const char* root = "");
+// Memory to read in, for one caller at a time. Too much for the stacks of some threads: who asks
+// from within somebody's malloc has it elsewhere.
+struct GroupRoom {
+  // Longer paths than this are not followed.
+  static constexpr size_t kPathBytes = 1024;
+  char folder[kPathBytes];
+  char group[kPathBytes];
+  char file[kPathBytes];
+  char lines[2 * kPathBytes];
+};
 
-// Appends the folder of the version-2 group. False: there is none.
-bool cgroup_folder(const char* root, base::TextWriter& folder);
+CgroupLimits cgroup_limits(GroupRoom& room, const char* root = "");
+
+// Appends the folder of the version-2 group. False: there is none. `folder` may be in room.folder.
+bool cgroup_folder(GroupRoom& room, const char* root, base::TextWriter& folder);
 
 }  // namespace tide::sys

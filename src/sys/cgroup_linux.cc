@@ -8,9 +8,7 @@ namespace tide::sys {
 
 namespace {
 
-// Longer paths than this are not followed.
-constexpr size_t kPathBytes = 1024;
-using Path = base::TextBuffer<kPathBytes>;
+using base::TextWriter;
 
 enum class Version : uint8_t { kOne, kTwo };
 
@@ -47,17 +45,17 @@ void append_unescaped(std::string_view text, base::TextWriter& out) {
   }
 }
 
-// A path of text and name, as the kernel wants it.
-const char* terminated(Path& path) {
+// As the kernel wants it.
+const char* terminated(TextWriter& path) {
   path.put('\0');
   return path.truncated() ? "" : path.view().data();
 }
 
 // The group's path inside its hierarchy, from /proc/self/cgroup: "7:cpu,memory:/a/b" or "0::/a/b".
-bool find_group(const char* root, Version version, Path& group) {
-  Path file;
+bool find_group(GroupRoom& room, const char* root, Version version, TextWriter& group) {
+  TextWriter file(room.file, sizeof room.file);
   file.text(root).text("/proc/self/cgroup");
-  LineReader reader(terminated(file));
+  LineReader reader(terminated(file), room.lines);
   std::string_view line;
   while (reader.next(line)) {
     const std::string_view number = take_until(line, ':');
@@ -71,20 +69,15 @@ bool find_group(const char* root, Version version, Path& group) {
   return false;
 }
 
-// A folder of groups, of which the first `top` bytes are where the hierarchy is mounted.
-struct Folder {
-  Path path;
-  size_t top = 0;
-};
-
 // From /proc/self/mountinfo: "30 23 0:26 ROOT MOUNTPOINT options [tags] - TYPE source
-// superoptions".
-bool find_folder(const char* root, Version version, Folder& folder) {
-  Path group;
-  if (!find_group(root, version, group)) return false;
-  Path file;
+// superoptions". The first `top` bytes of the folder are where the hierarchy is mounted.
+bool find_folder(GroupRoom& room, const char* root, Version version, TextWriter& folder,
+                 size_t& top) {
+  TextWriter group(room.group, sizeof room.group);
+  if (!find_group(room, root, version, group)) return false;
+  TextWriter file(room.file, sizeof room.file);
   file.text(root).text("/proc/self/mountinfo");
-  LineReader reader(terminated(file));
+  LineReader reader(terminated(file), room.lines);
   std::string_view line;
   while (reader.next(line)) {
     for (int skipped = 0; skipped < 3; ++skipped) take_until(line, ' ');
@@ -97,17 +90,17 @@ bool find_folder(const char* root, Version version, Folder& folder) {
     const bool found =
         version == Version::kTwo ? type == "cgroup2" : type == "cgroup" && has_word(line, "memory");
     if (!found) continue;
-    folder.path.text(root);
-    append_unescaped(point, folder.path);
-    folder.top = folder.path.length();
+    folder.text(root);
+    append_unescaped(point, folder);
+    top = folder.length();
     // What is mounted may be a group itself, and ours be somewhere else altogether: then the
     // mounted one is all that can be seen.
     std::string_view inside = group.view();
     if (mounted != "/") {
       inside.remove_prefix(starts_with(inside, mounted) ? mounted.size() : inside.size());
     }
-    if (inside != "/" && inside.find("/..") == std::string_view::npos) folder.path.text(inside);
-    return !folder.path.truncated();
+    if (inside != "/" && inside.find("/..") == std::string_view::npos) folder.text(inside);
+    return !folder.truncated();
   }
   return false;
 }
@@ -115,11 +108,11 @@ bool find_folder(const char* root, Version version, Folder& folder) {
 // The number in `name` inside of the folder. No such file, "max" and what stands for it in version
 // 1 (the largest number of pages) are no limit. Clears `seen` when there is a file, but it can't be
 // read.
-uint64_t read_limit(std::string_view folder, std::string_view name, bool& seen) {
+uint64_t read_limit(GroupRoom& room, std::string_view folder, std::string_view name, bool& seen) {
   constexpr uint64_t kLeastUnlimited = uint64_t{1} << 62;
-  Path file;
+  TextWriter file(room.file, sizeof room.file);
   file.text(folder).put('/').text(name);
-  LineReader reader(terminated(file));
+  LineReader reader(terminated(file), room.lines);
   if (!reader.is_open() && !reader.is_missing()) seen = false;
   std::string_view line;
   if (!reader.next(line) || line.empty()) return kUnlimited;
@@ -131,10 +124,10 @@ uint64_t read_limit(std::string_view folder, std::string_view name, bool& seen) 
   return value >= kLeastUnlimited ? kUnlimited : value;
 }
 
-bool can_be_read(const char* root, std::string_view name) {
-  Path file;
+bool can_be_read(GroupRoom& room, const char* root, std::string_view name) {
+  TextWriter file(room.file, sizeof room.file);
   file.text(root).text(name);
-  return LineReader(terminated(file)).is_open();
+  return LineReader(terminated(file), room.lines).is_open();
 }
 
 void lower(uint64_t& limit, uint64_t other) {
@@ -143,28 +136,28 @@ void lower(uint64_t& limit, uint64_t other) {
 
 }  // namespace
 
-bool cgroup_folder(const char* root, base::TextWriter& folder) {
-  Folder found;
-  if (!find_folder(root, Version::kTwo, found)) return false;
-  folder.text(found.path.view());
-  return !folder.truncated();
+bool cgroup_folder(GroupRoom& room, const char* root, TextWriter& folder) {
+  size_t top = 0;
+  return find_folder(room, root, Version::kTwo, folder, top);
 }
 
-CgroupLimits cgroup_limits(const char* root) {
+CgroupLimits cgroup_limits(GroupRoom& room, const char* root) {
   CgroupLimits limits;
-  limits.seen = can_be_read(root, "/proc/self/cgroup") && can_be_read(root, "/proc/self/mountinfo");
+  limits.seen = can_be_read(room, root, "/proc/self/cgroup") &&
+                can_be_read(room, root, "/proc/self/mountinfo");
   for (const Version version : {Version::kTwo, Version::kOne}) {
-    Folder folder;
-    if (!find_folder(root, version, folder)) continue;
-    for (std::string_view path = folder.path.view();;) {
+    TextWriter folder(room.folder, sizeof room.folder);
+    size_t top = 0;
+    if (!find_folder(room, root, version, folder, top)) continue;
+    for (std::string_view path = folder.view();;) {
       if (version == Version::kTwo) {
-        lower(limits.high, read_limit(path, "memory.high", limits.seen));
-        lower(limits.max, read_limit(path, "memory.max", limits.seen));
+        lower(limits.high, read_limit(room, path, "memory.high", limits.seen));
+        lower(limits.max, read_limit(room, path, "memory.max", limits.seen));
       } else {
-        lower(limits.max, read_limit(path, "memory.limit_in_bytes", limits.seen));
+        lower(limits.max, read_limit(room, path, "memory.limit_in_bytes", limits.seen));
       }
       const size_t slash = path.rfind('/');
-      if (path.size() <= folder.top || slash == std::string_view::npos || slash < folder.top) break;
+      if (path.size() <= top || slash == std::string_view::npos || slash < top) break;
       path = {path.data(), slash};
     }
   }

@@ -15,7 +15,8 @@ constexpr uintptr_t kMainStackBytes = uintptr_t{128} << 20;
 }  // namespace
 
 StackBounds stack_bounds(uintptr_t inside) {
-  LineReader reader("/proc/self/maps");
+  char lines[2048];
+  LineReader reader("/proc/self/maps", lines);
   std::string_view line;
   MappingLine mapping;
   while (reader.next(line)) {

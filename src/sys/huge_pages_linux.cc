@@ -11,9 +11,10 @@ namespace tide::sys {
 bool gives_huge_pages(const char* root) {
   // "always [madvise] never": the one in brackets holds. We never ask by madvise.
   base::TextBuffer<512> file;
+  char lines[64];
   file.text(root).text("/sys/kernel/mm/transparent_hugepage/enabled").put('\0');
   if (file.truncated()) return false;
-  LineReader reader(file.view().data());
+  LineReader reader(file.view().data(), lines);
   std::string_view line;
   if (!reader.next(line) || line.find("[always]") == std::string_view::npos) return false;
   const ErrnoKeeper keeper;

@@ -104,7 +104,8 @@ struct Run {
 
 void visit_object_files(void (*visit)(void* argument, const ObjectFile& file), void* argument) {
   const OwnMemory memory;
-  LineReader reader("/proc/self/maps");
+  char lines[2048];
+  LineReader reader("/proc/self/maps", lines);
   std::string_view line;
   MappingLine mapping;
   Run run;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "sys/cgroup.h"
+
 namespace tide::sys {
 
 enum class MemoryPressure : uint8_t {
@@ -14,6 +16,6 @@ enum class MemoryPressure : uint8_t {
 
 // Of the process's control group, or of the whole system where the group has no figures. Costs a
 // handful of files: ask now and then. `root` stands before every path: empty but in tests.
-MemoryPressure memory_pressure(const char* root = "");
+MemoryPressure memory_pressure(GroupRoom& room, const char* root = "");
 
 }  // namespace tide::sys

@@ -3,21 +3,18 @@
 #include <string_view>
 
 #include "base/text.h"
-#include "sys/cgroup.h"
 #include "sys/line_reader.h"
 
 namespace tide::sys {
 
 namespace {
 
-using Path = base::TextBuffer<1024>;
-
 // "some avg10=12.34 avg60=..." gives 1234. False: no such file, or not in this form.
-bool read_hundredths(Path& file, uint32_t& hundredths) {
+bool read_hundredths(GroupRoom& room, base::TextWriter& file, uint32_t& hundredths) {
   constexpr std::string_view kLine = "some avg10=";
   file.put('\0');
   if (file.truncated()) return false;
-  LineReader reader(file.view().data());
+  LineReader reader(file.view().data(), room.lines);
   std::string_view line;
   if (!reader.next(line) || line.size() < kLine.size() ||
       std::string_view(line.data(), kLine.size()) != kLine) {
@@ -43,17 +40,17 @@ bool read_hundredths(Path& file, uint32_t& hundredths) {
 
 }  // namespace
 
-MemoryPressure memory_pressure(const char* root) {
+MemoryPressure memory_pressure(GroupRoom& room, const char* root) {
   constexpr uint32_t kSome = 100;
   constexpr uint32_t kHigh = 1000;
   uint32_t hundredths = 0;
-  Path group;
-  const bool has_group = cgroup_folder(root, group);
+  base::TextWriter group(room.folder, sizeof room.folder);
+  const bool has_group = cgroup_folder(room, root, group);
   group.text("/memory.pressure");
-  if (!has_group || !read_hundredths(group, hundredths)) {
-    Path system;
+  if (!has_group || !read_hundredths(room, group, hundredths)) {
+    base::TextWriter system(room.file, sizeof room.file);
     system.text(root).text("/proc/pressure/memory");
-    if (!read_hundredths(system, hundredths)) return MemoryPressure::kNone;
+    if (!read_hundredths(room, system, hundredths)) return MemoryPressure::kNone;
   }
   return hundredths >= kHigh   ? MemoryPressure::kHigh
          : hundredths >= kSome ? MemoryPressure::kSome

@@ -34,68 +34,50 @@ TickScale::TickScale(const EventsFile& file)
 
 ThreadEvents::ThreadEvents(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
                            const TickScale& scale, StackTable& stacks, const LiveTable& live,
-                           uint64_t* damaged)
+                           ReadAhead* ahead, uint64_t* damaged)
     : file_(file),
-      chunks_(std::move(chunks)),
       scale_(scale),
       stacks_(stacks),
       live_(live),
-      damaged_(damaged) {}
+      damaged_(damaged),
+      blocks_(file, std::move(chunks), ahead == nullptr ? kAtOnce : kBlock, ahead) {}
 
-uint64_t ThreadEvents::first_time_ns() const {
-  return chunks_.empty() ? 0 : scale_.ns(chunks_.front()->head.first_tick);
-}
-
-bool ThreadEvents::open_next() {
-  while (next_chunk_ < chunks_.size()) {
-    chunk_ = chunks_[next_chunk_++];
-    // After a gap the numbers of call stacks are no longer known.
-    if (chunk_->head.sequence != next_sequence_) has_all_stacks_ = false;
-    next_sequence_ = chunk_->head.sequence + chunk_->head.packets;
-    try {
-      file_.read(*chunk_, stored_);
-      if (!decoder_) decoder_ = std::make_unique<ChunkDecoder>();
-      records_.resize(kAtOnce);
-      decoder_->open(chunk_->head, stored_);
-      return true;
-    } catch (const host::Error& error) {
-      damage(error);
-    }
-  }
-  chunk_ = nullptr;
-  decoder_.reset();
-  stored_ = {};
-  records_ = {};
-  return false;
-}
+uint64_t ThreadEvents::first_time_ns() const { return scale_.ns(blocks_.first_tick()); }
 
 void ThreadEvents::damage(const host::Error& error) {
-  if (damaged_ == nullptr) file_.fail(chunk_->offset, error.what());
+  if (damaged_ == nullptr) file_.fail(block_.chunk->offset, error.what());
   ++*damaged_;
   has_all_stacks_ = false;
 }
 
 // False: there are no more.
 bool ThreadEvents::read_more() {
-  at_ = count_ = 0;
-  while (count_ == 0) {
-    if (fault_) {
-      damage(*fault_);
-      fault_.reset();
-      chunk_ = nullptr;
+  do {
+    if (block_.fault) damage(*block_.fault);
+    blocks_.next(block_);
+    if (block_.chunk == nullptr) return false;
+    if (block_.begins_chunk) {
+      const format::ChunkHead& head = block_.chunk->head;
+      // After a gap the numbers of call stacks are no longer known.
+      if (head.sequence != next_sequence_) has_all_stacks_ = false;
+      next_sequence_ = head.sequence + head.packets;
     }
-    if (chunk_ == nullptr && !open_next()) return false;
-    try {
-      for (; count_ < kAtOnce && decoder_->next(records_[count_]); ++count_) {
-        live_.prefetch(records_[count_].pointer);
-      }
-      if (count_ == 0) chunk_ = nullptr;
-    } catch (const host::Error& error) {
-      fault_ = error;
-    }
+  } while (block_.count == 0);
+  at_ = 0;
+  for (size_t i = 0; i < std::min(kAtOnce, block_.count); ++i) {
+    live_.prefetch(block_.records[i].pointer);
   }
-  for (size_t i = 0; i < count_; ++i) live_.prefetch_block(records_[i].pointer);
   return true;
+}
+
+// The entries of the next records' blocks were asked for a while ago; now for the blocks
+// themselves, and for the entries of those behind them.
+void ThreadEvents::look_ahead() {
+  const size_t end = std::min(at_ + kAtOnce, block_.count);
+  for (size_t i = at_; i < end; ++i) live_.prefetch_block(block_.records[i].pointer);
+  for (size_t i = end; i < std::min(end + kAtOnce, block_.count); ++i) {
+    live_.prefetch(block_.records[i].pointer);
+  }
 }
 
 void ThreadEvents::define_stack(const Record& record) {
@@ -122,17 +104,18 @@ void ThreadEvents::take_note(Event& event) {
 
 bool ThreadEvents::next(Event& event) {
   do {
-    if (at_ == count_ && !read_more()) return false;
-    if (records_[at_].call == Call::kStack) define_stack(records_[at_]);
+    if (at_ == block_.count && !read_more()) return false;
+    if (at_ % kAtOnce == 0) look_ahead();
+    if (block_.records[at_].call == Call::kStack) define_stack(block_.records[at_]);
     ++at_;
-  } while (records_[at_ - 1].call == Call::kStack || records_[at_ - 1].call == Call::kNone);
-  const Record& record = records_[at_ - 1];
-  ++records_read_;
+  } while (block_.records[at_ - 1].call == Call::kStack ||
+           block_.records[at_ - 1].call == Call::kNone);
+  const Record& record = block_.records[at_ - 1];
   event.call = record.call;
   event.path = record.path;
   event.has_size = record.has_size;
-  event.thread = chunk_->head.thread;
-  event.tid = chunk_->head.tid;
+  event.thread = block_.chunk->head.thread;
+  event.tid = block_.chunk->head.tid;
   event.stack =
       has_all_stacks_ && record.stack < stack_numbers_.size() ? stack_numbers_[record.stack] : 0;
   event.time_ns = scale_.ns(record.tick);

@@ -1,18 +1,15 @@
-// The events of one thread of a recorded process, in its own order: a chunk at a time is in memory.
+// The events of one thread of a recorded process, in its own order.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
-#include "host/error.h"
-
-#include "trace/chunk_codec.h"
 #include "trace/event.h"
 #include "trace/events_file.h"
 #include "trace/live_table.h"
 #include "trace/merge.h"
+#include "trace/record_blocks.h"
 #include "trace/stack_table.h"
 
 namespace tide::trace {
@@ -36,46 +33,38 @@ class TickScale {
 
 class ThreadEvents : public ThreadStream {
  public:
-  // `chunks` of that thread, in the order of the file. In salvage mode chunks that can't be read
-  // are left out, and counted in `*damaged`. `live`: whoever gets the events will look their blocks
-  // up there.
+  // `chunks` of that thread, in the order of the file; `ahead`: null if there are many threads,
+  // which then have little memory each. In salvage mode chunks that can't be read are left out, and
+  // counted in `*damaged`. `live`: whoever gets the events will look their blocks up there.
   ThreadEvents(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
-               const TickScale& scale, StackTable& stacks, const LiveTable& live,
+               const TickScale& scale, StackTable& stacks, const LiveTable& live, ReadAhead* ahead,
                uint64_t* damaged);
 
   bool next(Event& event) override;
   uint64_t first_time_ns() const override;
 
-  uint64_t records_read() const { return records_read_; }
-
  private:
-  // How many records are read at once: meanwhile the memory that holds their blocks comes.
+  // How far ahead the memory that holds the records' blocks is asked for.
   static constexpr size_t kAtOnce = 32;
+  static constexpr size_t kBlock = 512;
 
-  bool open_next();
   bool read_more();
+  void look_ahead();
   void damage(const host::Error& error);
   static void take_product(Event& event);
   static void take_note(Event& event);
   void define_stack(const format::Record& record);
 
   const EventsFile& file_;
-  std::vector<const EventsFile::Chunk*> chunks_;
   const TickScale& scale_;
   StackTable& stacks_;
   const LiveTable& live_;
   uint64_t* damaged_;  // null: errors are thrown
-  size_t next_chunk_ = 0;
-  const EventsFile::Chunk* chunk_ = nullptr;
-  std::unique_ptr<ChunkDecoder> decoder_;
-  std::vector<uint8_t> stored_;
+  RecordBlocks blocks_;
+  RecordBlock block_;
+  size_t at_ = 0;  // in the block
   uint32_t next_sequence_ = 0;
   bool has_all_stacks_ = true;
-  uint64_t records_read_ = 0;
-  std::vector<format::Record> records_;  // while there is a chunk
-  size_t at_ = 0;
-  size_t count_ = 0;
-  std::optional<host::Error> fault_;        // behind these records
   std::vector<uint32_t> stack_numbers_{0};  // by the thread's own numbers
   std::vector<uint64_t> frames_;
 };

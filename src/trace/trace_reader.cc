@@ -101,9 +101,10 @@ TraceReader::TraceReader(const TraceProcess& process, EventsFile::Mode mode)
     process_.lost_events = std::max(process_.lost_events, chunk.head.lost);
   }
   const bool salvage = mode == EventsFile::Mode::kSalvage;
+  ReadAhead* const ahead = threads.size() <= kFewThreads ? &ahead_ : nullptr;
   for (auto& [number, chunks] : threads) {
     merge_.add(std::make_unique<ThreadEvents>(file_, std::move(chunks), scale_, stacks_,
-                                              merge_.live(), salvage ? &damaged_ : nullptr));
+                                              merge_.live(), ahead, salvage ? &damaged_ : nullptr));
   }
   const fs::path symbols = fs::path(process.events_path).replace_filename(format::kSymbolsFile);
   std::error_code error;

@@ -10,6 +10,7 @@
 #include "trace/event_source.h"
 #include "trace/events_file.h"
 #include "trace/merge.h"
+#include "trace/read_ahead.h"
 #include "trace/stack_table.h"
 #include "trace/symbol_table.h"
 #include "trace/thread_events.h"
@@ -26,7 +27,8 @@ struct TraceProcess {
 // can't be read.
 std::vector<TraceProcess> find_processes(const std::string& path);
 
-// The events of one of them. Memory: its live blocks, and a chunk for each thread that runs.
+// The events of one of them. Memory: its live blocks, and a chunk for each thread that runs. Chunks
+// are unpacked ahead, on other processors.
 class TraceReader : public EventSource {
  public:
   TraceReader(const TraceProcess& process, EventsFile::Mode mode);
@@ -43,11 +45,15 @@ class TraceReader : public EventSource {
   double progress() const override;
 
  private:
+  // More threads than these have a little memory each, and nobody reads ahead.
+  static constexpr size_t kFewThreads = 64;
+
   EventsFile file_;
   TickScale scale_;
   ProcessIdentity process_;
   StackTable stacks_;
   SymbolTable symbols_;
+  ReadAhead ahead_{ReadAhead::usual_threads()};
   Merge merge_;
   uint64_t damaged_ = 0;
   uint64_t records_ = 0;

@@ -40,7 +40,7 @@ class TakeOver : public tests::CgroupFixture {
     ASSERT_EQ(options.set("limit_soft", "auto"), OptionFault::kNone);
     ASSERT_EQ(options.set("limit_hard", "auto"), OptionFault::kNone);
   }
-  bool look_again() { return take_over(options, sys::cgroup_limits(root()), limits); }
+  bool look_again() { return take_over(options, sys::cgroup_limits(room, root()), limits); }
 
   OptionSet options;
   heap::Limits limits;

@@ -57,7 +57,8 @@ def make_cases():
                 "fork_in_signal_handler fork_in_signal_handler_threads inherited_blocks "
                 "fork_from_thread spawn_and_vfork exit_while_busy", timeout=240)
     add("threads", "short_threads tsd_destructors tsd_destructors_only tsd_destructors_busy "
-                   "blocks_outlive_threads blocks_change_hands one_way huge_reallocs_race smallest_stack keys_left_alone "
+                   "blocks_outlive_threads blocks_change_hands one_way huge_reallocs_race smallest_stack "
+                   "little_stack keys_left_alone "
                    "stays_single_threaded cancellation stats_are_no_cancellation_point "
                    "main_ends_first", timeout=120)
     add("loader", "constructors no_cxx_runtime plugins_come_and_go opened_at_run_time "

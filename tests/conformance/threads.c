@@ -308,12 +308,38 @@ static void* all_sizes(void* argument) {
   return argument;
 }
 
+static void* nothing(void* argument) { return argument; }
+
 static void smallest_stack(void) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   CHECK(pthread_attr_setstacksize(&attributes, (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0,
         "setstacksize");
   for (int i = 0; i < 10; ++i) run_threads(8, all_sizes, &attributes);
+}
+
+// How much of its stack a thread needs that allocates, also when all is due that seldom is, such as
+// a look at the limits of the control group. The first one pays for the dynamic linker, too.
+static void little_stack(void) {
+  enum { kStack = 128 * 1024, kMost = 5 * 1024, kUntouched = 0x5a };
+  unsigned char* const stack =
+      mmap(NULL, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(stack != MAP_FAILED, "mmap failed");
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  CHECK(pthread_attr_setstack(&attributes, stack, kStack) == 0, "setstack");
+  run_threads(1, all_sizes, &attributes);
+  size_t without = 0;
+  for (int round = 0; round < 4; ++round) {
+    memset(stack, kUntouched, kStack);
+    if (round != 0) usleep(300 * 1000);
+    run_threads(1, round == 0 ? nothing : all_sizes, &attributes);
+    size_t used = kStack;
+    while (used > 0 && stack[kStack - used] == kUntouched) --used;
+    if (round == 0) without = used;
+    CHECK(used <= without + kMost, "malloc and free take %zu bytes of stack", used - without);
+  }
+  munmap(stack, kStack);
 }
 
 // A program may use every key there is.
@@ -415,6 +441,7 @@ static const struct Case kCases[] = {
     {"one_way", one_way},
     {"huge_reallocs_race", huge_reallocs_race},
     {"smallest_stack", smallest_stack},
+    {"little_stack", little_stack},
     {"keys_left_alone", keys_left_alone},
     {"stays_single_threaded", stays_single_threaded},
     {"cancellation", cancellation},

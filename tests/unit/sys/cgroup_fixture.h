@@ -6,6 +6,8 @@
 #include <fstream>
 #include <string>
 
+#include "sys/cgroup.h"
+
 namespace tide::tests {
 
 class CgroupFixture : public testing::Test {
@@ -32,6 +34,8 @@ class CgroupFixture : public testing::Test {
   }
 
   const char* root() const { return root_.c_str(); }
+
+  sys::GroupRoom room;
 
  private:
   std::string root_;

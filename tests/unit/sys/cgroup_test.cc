@@ -16,7 +16,7 @@ class CgroupTest : public CgroupFixture {
  protected:
   void expect(uint64_t high, uint64_t max) {
     errno = 7777;
-    const sys::CgroupLimits limits = cgroup_limits(root());
+    const sys::CgroupLimits limits = cgroup_limits(room, root());
     EXPECT_EQ(limits.high, high);
     EXPECT_EQ(limits.max, max);
     EXPECT_EQ(errno, 7777);
@@ -105,27 +105,28 @@ TEST_F(CgroupTest, LongLinesAndWeirdNumbers) {
 }
 
 TEST_F(CgroupTest, SaysWhetherItCouldSee) {
-  EXPECT_FALSE(cgroup_limits(root()).seen) << "another root, or no descriptor left";
+  EXPECT_FALSE(cgroup_limits(room, root()).seen) << "another root, or no descriptor left";
   version_two("/a");
-  EXPECT_TRUE(cgroup_limits(root()).seen) << "no limit is no file";
+  EXPECT_TRUE(cgroup_limits(room, root()).seen) << "no limit is no file";
   write("/sys/fs/cgroup/a/memory.max", "4096");
-  EXPECT_TRUE(cgroup_limits(root()).seen);
+  EXPECT_TRUE(cgroup_limits(room, root()).seen);
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   rlimit none = before;
   none.rlim_cur = 0;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-  const bool seen = cgroup_limits(root()).seen;
+  const bool seen = cgroup_limits(room, root()).seen;
   setrlimit(RLIMIT_NOFILE, &before);
   EXPECT_FALSE(seen);
   // A file that is none: a folder can be opened, a loop of links can't.
   const std::string link = std::string(root()) + "/sys/fs/cgroup/a/memory.high";
   ASSERT_EQ(symlink("memory.high", link.c_str()), 0);
-  EXPECT_FALSE(cgroup_limits(root()).seen);
+  EXPECT_FALSE(cgroup_limits(room, root()).seen);
 }
 
 TEST(Cgroup, OfThisProcessIsReadWithoutHarm) {
-  const sys::CgroupLimits limits = sys::cgroup_limits();
+  sys::GroupRoom room;
+  const sys::CgroupLimits limits = sys::cgroup_limits(room);
   EXPECT_GT(limits.max, 0u);
 }
 

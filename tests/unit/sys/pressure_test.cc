@@ -13,14 +13,14 @@ class PressureTest : public CgroupFixture {
     write(path, "some avg10=" + average +
                     " avg60=90.00 avg300=90.00 total=5\n"
                     "full avg10=99.00 avg60=0.00 avg300=0.00 total=3\n");
-    return sys::memory_pressure(root());
+    return sys::memory_pressure(room, root());
   }
 };
 
 TEST_F(PressureTest, WhereTheKernelDoesNotSay) {
-  EXPECT_EQ(sys::memory_pressure(root()), MemoryPressure::kNone);
+  EXPECT_EQ(sys::memory_pressure(room, root()), MemoryPressure::kNone);
   write("/proc/pressure/memory", "full avg10=50.00\n");
-  EXPECT_EQ(sys::memory_pressure(root()), MemoryPressure::kNone);
+  EXPECT_EQ(sys::memory_pressure(room, root()), MemoryPressure::kNone);
 }
 
 TEST_F(PressureTest, OfTheSystem) {
