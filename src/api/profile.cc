@@ -5,6 +5,7 @@
 #include "api/allocate.h"
 #include "api/exit_report.h"
 #include "api/options.h"
+#include "api/profile_pages.h"
 #include "base/exponential.h"
 #include "heap/sample_points.h"
 #include "sys/clock.h"
@@ -14,6 +15,7 @@
 #include "sys/report.h"
 #include "sys/stack.h"
 #include "sys/unwind_cache.h"
+#include "sys/vm.h"
 
 namespace tide::api {
 
@@ -75,9 +77,15 @@ bool is_large(size_t bytes, size_t alignment) {
 
 struct Output {
   int descriptor;
+  size_t page_bytes;
   static bool write(void* argument, const void* bytes, size_t count) {
     return sys::write_all(static_cast<Output*>(argument)->descriptor,
                           {static_cast<const char*>(bytes), count});
+  }
+  static bool write_pages(void* argument, const layout::SampledBlock& sample) {
+    const layout::SampledPages pages =
+        pages_of_sample(sample, static_cast<Output*>(argument)->page_bytes);
+    return pages.address == 0 || write(argument, &pages, sizeof pages);
   }
 };
 
@@ -130,14 +138,17 @@ size_t profile_gap() { return g_samples.is_on() ? static_cast<size_t>(g_samples.
 
 int profile_write(int descriptor) {
   const layout::ProfileFileHeader header{.magic = layout::kProfileFileMagic,
-                                         .version = layout::kProfileVersion,
+                                         .version = layout::kProfileFileVersion,
                                          .table_bytes = sizeof(layout::ProfileTable),
                                          .now_ns = sys::monotonic_ns(),
                                          .real_now_ns = sys::real_ns(),
                                          .process = sys::process_id(),
                                          .unused = 0};
-  Output output{descriptor};
-  if (!Output::write(&output, &header, sizeof header) || !g_samples.write(Output::write, &output)) {
+  Output output{descriptor, sys::LinuxVm().page_size()};
+  constexpr layout::SampledPages kLast{};
+  if (!Output::write(&output, &header, sizeof header) || !g_samples.write(Output::write, &output) ||
+      !g_samples.visit_live(Output::write_pages, &output) ||
+      !Output::write(&output, &kLast, sizeof kLast)) {
     return EIO;
   }
   char lines[2048];

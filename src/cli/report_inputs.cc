@@ -9,6 +9,7 @@
 
 #include "cli/text_charts.h"
 #include "host/error.h"
+#include "profile/export.h"
 #include "report/allocator_colors.h"
 #include "report/core_section.h"
 #include "report/difference_section.h"
@@ -50,7 +51,9 @@ class Reader {
       case InputKind::kCore:
         return read_core(id, path);
       case InputKind::kUnknown:
-        if (!is_folder && report::is_profile(path)) return read_profile(id, path);
+        if (!is_folder && (profile::is_profile_file(path) || report::is_profile(path))) {
+          return read_profile(id, path);
+        }
         throw host::Error(fmt::format(
             "'{}' is no trace, replay, workload, profile or core; see: tide report --help", path));
     }
@@ -124,8 +127,16 @@ class Reader {
     note("core", path);
   }
 
+  // Of the option profile_file.
+  static report::Profile own_profile(const std::string& path) {
+    const profile::Profile read = profile::load_profile(path);
+    profile::Names names(read);
+    return report::parse_profile(path, profile::whole_pprof_of(read, names));
+  }
+
   void read_profile(const std::string& id, const std::string& path) {
-    profiles_.push_back(report::read_profile(path));
+    profiles_.push_back(profile::is_profile_file(path) ? own_profile(path)
+                                                       : report::read_profile(path));
     sections_.push_back(report::profile_section(id, base_name(path), profiles_.back()));
     note("profile", path, profiles_.back().time_ns);
   }

@@ -12,9 +12,9 @@ constexpr uint64_t kPresent = uint64_t{1} << 63;
 constexpr uint64_t kSwapped = uint64_t{1} << 62;
 constexpr uint64_t kAtOnce = 32768;
 
-uint64_t page_bytes() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
-
 }  // namespace
+
+uint64_t Pagemap::page_bytes() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
 Pagemap::Pagemap(const Proc& proc, int pid)
     : file_(open(proc.path(pid, "pagemap").c_str(), O_RDONLY | O_CLOEXEC)) {}
@@ -39,6 +39,22 @@ std::optional<uint64_t> Pagemap::resident_bytes(uint64_t start, uint64_t end) co
     for (const uint64_t entry : entries) resident += (entry & kPresent) != 0 ? page : 0;
   }
   return file_.get() < 0 ? std::nullopt : std::optional(resident);
+}
+
+std::optional<std::vector<Pagemap::State>> Pagemap::states(uint64_t start, uint64_t end) const {
+  const uint64_t page = page_bytes();
+  const uint64_t last = (end + page - 1) / page;
+  std::vector<State> states;
+  std::vector<uint64_t> entries;
+  for (uint64_t first = start / page; first < last; first += entries.size()) {
+    if (!read(first, last - first, entries)) return std::nullopt;
+    for (const uint64_t entry : entries) {
+      states.push_back((entry & kPresent) != 0   ? State::kResident
+                       : (entry & kSwapped) != 0 ? State::kSwapped
+                                                 : State::kAbsent);
+    }
+  }
+  return states;
 }
 
 uint64_t Pagemap::first_touched(uint64_t start, uint64_t end) const {

@@ -17,6 +17,12 @@ class Pagemap {
   // Bytes of resident pages in [start, end), or nothing where that is not to be had.
   std::optional<uint64_t> resident_bytes(uint64_t start, uint64_t end) const;
 
+  // Of every page that [start, end) touches, in order; nothing where that is not to be had.
+  enum class State : uint8_t { kAbsent, kResident, kSwapped };
+  std::optional<std::vector<State>> states(uint64_t start, uint64_t end) const;
+  // How long pages are.
+  static uint64_t page_bytes();
+
   // The first address in [start, end) whose page is resident or swapped out; `end`: none is. Where
   // that is not to be had it is `start`. Of pages of files it says nothing.
   uint64_t first_touched(uint64_t start, uint64_t end) const;

@@ -11,6 +11,7 @@
 namespace tide::layout {
 
 inline constexpr uint32_t kProfileVersion = 1;
+inline constexpr uint32_t kProfileFileVersion = 2;
 inline constexpr uint64_t kProfileFileMagic = 0x656c69666f727074;  // "tprofile"
 
 struct SampledSum {
@@ -46,6 +47,14 @@ struct SampledBlock {
   int32_t thread;
 };
 
+// What is known of the pages that a sampled block lies on.
+struct SampledPages {
+  uint64_t address;   // the block's
+  double pinned;      // its part of the bytes that are not live on pages with live blocks
+  uint64_t resident;  // of its bytes
+  uint64_t swapped;   // of its bytes; in a file of a process's own: 0
+};
+
 struct ProfileTable {
   uint32_t version = kProfileVersion;
   uint32_t is_on;      // may be set from outside, `gap_bytes` before it
@@ -66,8 +75,8 @@ struct ProfileTable {
   uint32_t live_count;
 };
 
-// A file: this, the table, its stacks, frames and slots of blocks, then `maps_bytes` of
-// /proc/PID/maps to the end of the file.
+// A file: this, the table, its stacks, frames and slots of blocks; from version 2 on a SampledPages
+// for each sampled block, and one with the address 0; then /proc/PID/maps to the end of the file.
 struct ProfileFileHeader {
   uint64_t magic;
   uint32_t version;

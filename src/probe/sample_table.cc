@@ -315,4 +315,13 @@ bool SampleTable::write(Write out, void* argument) {
              table_.block_slots * sizeof(SampledBlock));
 }
 
+bool SampleTable::visit_live(Visit visit, void* argument) const {
+  const Blocks* const blocks = blocks_.load(std::memory_order_acquire);
+  for (uint64_t i = 0; blocks != nullptr && i <= blocks->mask; ++i) {
+    const SampledBlock& slot = blocks->slots[i];
+    if (base::racy_load(slot.address) > kGone && !visit(argument, slot)) return false;
+  }
+  return true;
+}
+
 }  // namespace tide::probe

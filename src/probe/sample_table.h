@@ -52,6 +52,9 @@ class SampleTable {
   // moment. False: out() said so.
   using Write = bool (*)(void* argument, const void* bytes, size_t count);
   bool write(Write out, void* argument);
+  // Every live sample, without the lock: `visit` may call what takes others. False: it said so.
+  using Visit = bool (*)(void* argument, const layout::SampledBlock& block);
+  bool visit_live(Visit visit, void* argument) const;
 
  private:
   static constexpr uint64_t kGone = 1;

@@ -22,6 +22,8 @@ constexpr uint64_t kGone = 1;
 // More than any process has: what is above it was read in the middle of a change, or is made up.
 constexpr uint32_t kMostEntries = uint32_t{1} << 26;
 constexpr int kTries = 100;
+// By one block: as much as a slab has is more than enough.
+constexpr double kMostPinned = double{1 << 30};
 
 void require_known(const ProfileTable& table) {
   if (table.version == layout::kProfileVersion) return;
@@ -48,22 +50,15 @@ void clean_up(Profile& profile) {
   }
 }
 
-double deviation(double variance) { return variance > 0 ? std::sqrt(variance) : 0; }
-
-Cost cost_of_sum(const layout::SampledSum& sum, uint64_t samples) {
-  return {sum.count, sum.bytes, deviation(sum.count_variance), deviation(sum.bytes_variance),
-          samples,   0};
-}
-
 }  // namespace
 
-Profile read_profile(const ReadMemory& read, uint64_t address) {
+Profile read_profile(const ReadMemory& read, uint64_t address, bool stands_still) {
   Profile profile;
   for (int i = 0; i < kTries; ++i) {
     read(address, &profile.table, sizeof profile.table);
     const ProfileTable& table = profile.table;
     require_known(table);
-    if (table.changes % 2 != 0 || !is_sane(table)) continue;
+    if ((table.changes % 2 != 0 && !stands_still) || !is_sane(table)) continue;
     profile.stacks.resize(table.stack_count);
     profile.frames.resize(table.frame_count);
     profile.blocks.resize(table.block_slots);
@@ -96,6 +91,22 @@ bool is_profile_file(const std::string& path) {
          magic == layout::kProfileFileMagic;
 }
 
+void set_pages(Profile& profile, const std::vector<layout::SampledPages>& pages) {
+  std::unordered_map<uint64_t, const layout::SampledPages*> by_address;
+  for (const layout::SampledPages& one : pages) by_address[one.address] = &one;
+  std::erase_if(profile.blocks,
+                [&](const SampledBlock& block) { return !by_address.contains(block.address); });
+  profile.pages.clear();
+  for (const SampledBlock& block : profile.blocks) {
+    layout::SampledPages one = *by_address.at(block.address);
+    one.resident = std::min(one.resident, block.bytes);
+    one.swapped = std::min(one.swapped, block.bytes - one.resident);
+    if (!(one.pinned >= 0 && one.pinned < kMostPinned)) one.pinned = 0;
+    profile.pages.push_back(one);
+  }
+  profile.has_pages = true;
+}
+
 Profile load_profile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw host::Error(fmt::format("can't open '{}': {}", path, std::strerror(errno)));
@@ -116,6 +127,12 @@ Profile load_profile(const std::string& path) {
         path));
   }
   take(&header, sizeof header);
+  if (header.version == 0 || header.version > layout::kProfileFileVersion) {
+    throw host::Error(
+        fmt::format("'{}' is a profile of version {}, this command reads up to {}; "
+                    "use the tide that came with the program's libtide.so",
+                    path, header.version, layout::kProfileFileVersion));
+  }
   Profile profile;
   take(&profile.table, sizeof profile.table);
   require_known(profile.table);
@@ -131,101 +148,19 @@ Profile load_profile(const std::string& path) {
   take_all(profile.stacks, profile.table.stack_count);
   take_all(profile.frames, profile.table.frame_count);
   take_all(profile.blocks, profile.table.block_slots);
+  std::vector<layout::SampledPages> pages;
+  for (layout::SampledPages one{}; header.version >= layout::kProfileFileVersion;) {
+    take(&one, sizeof one);
+    if (one.address == 0) break;
+    pages.push_back(one);
+  }
   profile.maps = host::parse_maps(std::string_view(bytes).substr(at));
   profile.now_ns = header.now_ns;
   profile.real_now_ns = header.real_now_ns;
   profile.pid = header.process;
   clean_up(profile);
+  if (header.version >= layout::kProfileFileVersion) set_pages(profile, pages);
   return profile;
-}
-
-Cost cost_of(const SampledStack& stack, Kind kind) {
-  switch (kind) {
-    case Kind::kAllocated:
-      return cost_of_sum(stack.allocated, stack.samples);
-    case Kind::kPeak:
-      return cost_of_sum(stack.peak, stack.samples);
-    case Kind::kLifetime: {
-      Cost cost = cost_of_sum(stack.freed, stack.samples - stack.live_samples);
-      if (cost.count > 0) cost.mean_lifetime_ns = stack.lifetime_ns / cost.count;
-      return cost;
-    }
-    default:
-      return cost_of_sum(stack.live, stack.live_samples);
-  }
-}
-
-Cost total_cost(const Profile& profile, Kind kind) {
-  Cost total;
-  double lifetime = 0;
-  for (const SampledStack& stack : profile.stacks) {
-    const Cost cost = cost_of(stack, kind);
-    total.count += cost.count;
-    total.bytes += cost.bytes;
-    total.count_error += cost.count_error * cost.count_error;
-    total.bytes_error += cost.bytes_error * cost.bytes_error;
-    total.samples += cost.samples;
-    lifetime += cost.mean_lifetime_ns * cost.count;
-  }
-  total.count_error = std::sqrt(total.count_error);
-  total.bytes_error = std::sqrt(total.bytes_error);
-  if (total.count > 0) total.mean_lifetime_ns = lifetime / total.count;
-  return total;
-}
-
-Profile growth(const Profile& before, Profile after) {
-  // A stack keeps its number as long as nobody resets the profile.
-  const size_t known = std::min(before.stacks.size(), after.stacks.size());
-  for (size_t i = 0; i < known; ++i) {
-    SampledStack& stack = after.stacks[i];
-    const SampledStack& old = before.stacks[i];
-    if (stack.hash != old.hash) continue;
-    stack.live.count -= old.live.count;
-    stack.live.bytes -= old.live.bytes;
-    // What is in both cancels out; what came and what went is uncertain.
-    stack.live.count_variance = std::abs(stack.live.count_variance - old.live.count_variance);
-    stack.live.bytes_variance = std::abs(stack.live.bytes_variance - old.live.bytes_variance);
-    stack.live_samples -= std::min(stack.live_samples, old.live_samples);
-  }
-  return after;
-}
-
-Names::Names(const Profile& profile) {
-  for (const host::Mapping& mapping : profile.maps) {
-    if (!mapping.is_file()) continue;
-    if (!modules_.empty() && modules_.back().path == mapping.name && mapping.offset != 0) {
-      modules_.back().end = mapping.end;
-    } else if (mapping.offset == 0) {
-      modules_.push_back({mapping.start, mapping.end, mapping.name, ""});
-    }
-  }
-  for (Module& module : modules_) module.build_id = cache_.build_id(module.path);
-}
-
-const Names::Module* Names::module(uint64_t address) const {
-  const auto after =
-      std::upper_bound(modules_.begin(), modules_.end(), address,
-                       [](uint64_t wanted, const Module& module) { return wanted < module.start; });
-  if (after == modules_.begin()) return nullptr;
-  const Module& found = *std::prev(after);
-  return address < found.end ? &found : nullptr;
-}
-
-const std::vector<host::SourcePlace>& Names::places(uint64_t address) {
-  const auto [at, is_new] = known_.try_emplace(address);
-  if (!is_new) return at->second;
-  // What a call returns to may be the next function already.
-  const Module* const in = module(address - 1);
-  if (in != nullptr) at->second = cache_.places(in->path, in->build_id, address - 1 - in->start);
-  std::erase_if(at->second, [](const host::SourcePlace& place) { return place.function.empty(); });
-  if (at->second.empty()) {
-    const size_t slash = in == nullptr ? 0 : in->path.rfind('/') + 1;
-    at->second.push_back(
-        {in == nullptr ? fmt::format("{:#x}", address)
-                       : fmt::format("{}+{:#x}", in->path.substr(slash), address - in->start),
-         "", 0});
-  }
-  return at->second;
 }
 
 }  // namespace tide::profile

@@ -13,7 +13,7 @@ namespace tide::report {
 namespace {
 
 constexpr size_t kMostPlainBytes = size_t{1} << 30;  // decompressed
-constexpr size_t kMostTypes = 8;
+constexpr size_t kMostTypes = 16;
 
 // Numbers of fields in profile.proto.
 enum ProfileField {
@@ -24,7 +24,8 @@ enum ProfileField {
   kFunction,
   kStrings,
   kTime = 9,
-  kDuration
+  kDuration,
+  kDefaultType = 14
 };
 
 class Damaged : public std::runtime_error {
@@ -130,6 +131,7 @@ struct Tables {
   std::vector<std::string_view> samples;
   uint64_t time_ns = 0;
   uint64_t duration_ns = 0;
+  uint64_t default_type = 0;  // an index of a text
 
   std::string_view text(uint64_t index) const {
     return index < strings.size() ? strings[index] : std::string_view();
@@ -184,6 +186,9 @@ Tables read_tables(std::string_view bytes) {
       case kDuration:
         tables.duration_ns = fields.value();
         break;
+      case kDefaultType:
+        tables.default_type = fields.value();
+        break;
       default:
         break;
     }
@@ -204,6 +209,15 @@ std::vector<FlameView> views_of(const Tables& tables) {
                                                                               : "count"});
   }
   return views;
+}
+
+// SIZE_MAX: it names none.
+size_t shown_type(const Tables& tables) {
+  const std::string_view wanted = tables.text(tables.default_type);
+  for (size_t i = 0; i < tables.types.size() && !wanted.empty(); ++i) {
+    if (tables.text(tables.types[i].first) == wanted) return i;
+  }
+  return SIZE_MAX;
 }
 
 uint32_t node_of(const std::vector<uint64_t>& stack, const Tables& tables, FlameTree& tree) {
@@ -252,10 +266,14 @@ Profile read_profile(const std::string& path) {
     throw host::Error(fmt::format("'{}' is damaged: it cannot be decompressed", path));
   }
   if (bytes.size() > kMostPlainBytes) throw host::Error(fmt::format("'{}' is too large", path));
+  return parse_profile(path, bytes);
+}
+
+Profile parse_profile(const std::string& name, std::string_view bytes) {
   try {
     const Tables tables = read_tables(bytes);
-    Profile profile{FlameTree(views_of(tables)), tables.time_ns, tables.duration_ns,
-                    tables.samples.size()};
+    Profile profile{FlameTree(views_of(tables)), shown_type(tables), tables.time_ns,
+                    tables.duration_ns, tables.samples.size()};
     std::vector<uint64_t> stack;
     std::vector<uint64_t> values;
     for (const std::string_view sample : tables.samples) {
@@ -273,7 +291,7 @@ Profile read_profile(const std::string& path) {
     profile.tree.sum_up();
     return profile;
   } catch (const Damaged& error) {
-    throw host::Error(fmt::format("'{}' is damaged: {}", path, error.what()));
+    throw host::Error(fmt::format("'{}' is damaged: {}", name, error.what()));
   }
 }
 

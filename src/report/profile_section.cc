@@ -41,7 +41,7 @@ std::vector<double> own_values(const FlameTree& tree, size_t view) {
 
 }  // namespace
 
-Json function_table(const Caption& caption, const FlameTree& tree) {
+Json function_table(const Caption& caption, const FlameTree& tree, size_t shown) {
   const size_t views = tree.views().size();
   std::map<std::string, std::vector<double>> functions;
   for (size_t view = 0; view < views; ++view) {
@@ -53,7 +53,7 @@ Json function_table(const Caption& caption, const FlameTree& tree) {
       values[view] += own[node];
     }
   }
-  const size_t by = main_view(tree);
+  const size_t by = shown < views ? shown : main_view(tree);
   std::vector<const std::pair<const std::string, std::vector<double>>*> order;
   for (const auto& function : functions) order.push_back(&function);
   std::stable_sort(order.begin(), order.end(),
@@ -82,7 +82,9 @@ Section profile_section(const std::string& id, const std::string& name, const Pr
     section.fact(tree.views()[view].name, tree.value(FlameTree::kRoot, view),
                  tree.views()[view].unit);
   }
-  const size_t view = main_view(tree);
+  const bool is_told =
+      profile.shown < tree.views().size() && tree.value(FlameTree::kRoot, profile.shown) > 0;
+  const size_t view = is_told ? profile.shown : main_view(tree);
   uint32_t most = FlameTree::kRoot;
   const std::vector<double> own = own_values(tree, view);
   for (uint32_t node = 1; node < tree.size(); ++node) {
@@ -104,7 +106,8 @@ Section profile_section(const std::string& id, const std::string& name, const Pr
   flame["first"] = view;
   section.items.push_back(std::move(flame));
   section.items.push_back(function_table(
-      {id + "-functions", "Functions", "What each has by itself, without what it calls."}, tree));
+      {id + "-functions", "Functions", "What each has by itself, without what it calls."}, tree,
+      view));
   return section;
 }
 

@@ -1,6 +1,8 @@
 // Profiles as sections of the page.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "report/parts.h"
@@ -10,7 +12,8 @@ namespace tide::report {
 
 Section profile_section(const std::string& id, const std::string& name, const Profile& profile);
 
-// The functions with most of a view by themselves, as a table.
-Json function_table(const Caption& caption, const FlameTree& tree);
+// The functions with most of a view by themselves, as a table; `shown`: SIZE_MAX is the view that
+// says most.
+Json function_table(const Caption& caption, const FlameTree& tree, size_t shown = SIZE_MAX);
 
 }  // namespace tide::report

@@ -1,0 +1,170 @@
+#include "cli/profile_view.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "host/byte_text.h"
+#include "host/terminal.h"
+#include "host/text_table.h"
+
+namespace tide::cli {
+namespace {
+
+using profile::Cost;
+using profile::Costs;
+using profile::Kind;
+using profile::Profile;
+
+std::string bytes_text(double bytes) {
+  return host::short_byte_text(static_cast<uint64_t>(std::llround(std::abs(bytes))));
+}
+
+std::string with_error(double bytes, double error) {
+  return fmt::format("{}{} +- {}", bytes < 0 ? "-" : "", bytes_text(bytes), bytes_text(error));
+}
+
+std::string duration_text(double ns) {
+  if (ns < 1e3) return fmt::format("{:.0f}ns", ns);
+  if (ns < 1e6) return fmt::format("{:.1f}us", ns / 1e3);
+  if (ns < 1e9) return fmt::format("{:.1f}ms", ns / 1e6);
+  return fmt::format("{:.1f}s", ns / 1e9);
+}
+
+// A function that memory passes through says little: the first one is shown, and who called it.
+std::string stack_text(const Profile& profile, const layout::SampledStack& stack,
+                       profile::Names& names, size_t most) {
+  std::string text;
+  size_t shown = 0;
+  for (uint32_t i = 0; i < stack.frame_count && shown < most; ++i) {
+    for (const host::SourcePlace& place : names.places(profile.frames[stack.first_frame + i])) {
+      if (shown++ == most) break;
+      if (!text.empty()) text += " < ";
+      text += place.function;
+      if (place.line == 0 || shown != 1) continue;
+      text += fmt::format(" ({}:{})", std::filesystem::path(place.file).filename().string(),
+                          place.line);
+    }
+  }
+  return text.empty() ? "(unknown)" : text;
+}
+
+// What the figures are, behind "process 4711: ".
+std::string headline(const Profile& profile, Kind kind, const Cost& total) {
+  const std::string bytes = with_error(total.bytes, total.bytes_error);
+  if (kind == Kind::kFragmentation) {
+    const std::string all =
+        profile.pinned_bytes
+            ? fmt::format(", {} by all blocks", host::short_byte_text(*profile.pinned_bytes))
+            : "";
+    return fmt::format("{} pinned on sparse pages by {:.0f} blocks{}", bytes, total.count, all);
+  }
+  if (kind == Kind::kResidency) {
+    return fmt::format("{} resident, {} swapped out, {} absent of {:.0f} blocks", bytes,
+                       bytes_text(total.swapped), bytes_text(total.absent), total.count);
+  }
+  return fmt::format("{} {} in {:.0f} blocks", profile::kind_name(kind), bytes, total.count);
+}
+
+host::TextTable table_of(Kind kind) {
+  using host::Align;
+  const char* const bytes = kind == Kind::kFragmentation ? "PINNED"
+                            : kind == Kind::kResidency   ? "RESIDENT"
+                                                         : "BYTES";
+  std::vector<host::TextTable::Column> columns = {{bytes, Align::kRight}, {"%", Align::kRight}};
+  if (kind == Kind::kResidency) {
+    columns.push_back({"SWAPPED", Align::kRight});
+    columns.push_back({"ABSENT", Align::kRight});
+  }
+  columns.push_back({"BLOCKS", Align::kRight});
+  columns.push_back({"SAMPLES", Align::kRight});
+  if (kind == Kind::kLifetime) columns.push_back({"LIVED", Align::kRight});
+  columns.push_back({"ALLOCATED BY"});
+  return host::TextTable(columns);
+}
+
+bool says_something(const Cost& cost) {
+  return std::llround(cost.bytes) != 0 || std::llround(cost.swapped + cost.absent) != 0;
+}
+
+}  // namespace
+
+std::string profile_text(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
+  const Costs costs(profile, kind);
+  const Cost& total = costs.total();
+  std::string text = fmt::format(
+      "process {}: {}, from {} samples, one in {} on average{}\n", profile.pid,
+      headline(profile, kind, total), total.samples, host::short_byte_text(profile.table.gap_bytes),
+      profile.table.missed == 0 ? "" : fmt::format("; {} could not be kept", profile.table.missed));
+  if (total.samples == 0) return text;
+  host::TextTable table = table_of(kind);
+  constexpr size_t kShownFrames = 6;
+  size_t rows = 0;
+  for (const size_t i : costs.order()) {
+    const Cost& cost = costs[i];
+    if (rows == top) break;
+    if (!says_something(cost)) continue;
+    ++rows;
+    std::vector<host::TextTable::Cell> cells = {
+        {with_error(cost.bytes, cost.bytes_error), {}},
+        {total.bytes > 0 ? fmt::format("{:.1f}", 100 * cost.bytes / total.bytes) : "-", {}}};
+    if (kind == Kind::kResidency) {
+      cells.push_back({bytes_text(cost.swapped), {}});
+      cells.push_back({bytes_text(cost.absent), {}});
+    }
+    cells.push_back({fmt::format("{:.0f}", cost.count), {}});
+    cells.push_back({fmt::format("{}", cost.samples), {}});
+    if (kind == Kind::kLifetime) cells.push_back({duration_text(cost.mean_lifetime_ns), {}});
+    cells.push_back({stack_text(profile, profile.stacks[i], names, kShownFrames), {}});
+    table.add_row(std::move(cells));
+  }
+  return text + table.render(host::Terminal(STDOUT_FILENO));
+}
+
+std::string profile_json(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
+  using Json = nlohmann::ordered_json;
+  const Costs costs(profile, kind);
+  const auto add_cost = [&](Json& json, const Cost& cost) {
+    json["bytes"] = cost.bytes;
+    json["bytes_error"] = cost.bytes_error;
+    json["blocks"] = cost.count;
+    json["blocks_error"] = cost.count_error;
+    json["samples"] = cost.samples;
+    if (kind == Kind::kLifetime) json["mean_lifetime_ns"] = cost.mean_lifetime_ns;
+    if (kind != Kind::kResidency) return;
+    json["swapped_bytes"] = cost.swapped;
+    json["absent_bytes"] = cost.absent;
+  };
+  Json json = {{"tide_profile", 1},
+               {"process", profile.pid},
+               {"kind", profile::kind_name(kind)},
+               {"rate_bytes", profile.table.gap_bytes},
+               {"duration_ns", profile.now_ns - profile.table.start_ns},
+               {"missed", profile.table.missed}};
+  if (kind == Kind::kFragmentation && profile.pinned_bytes) {
+    json["pinned_by_all_bytes"] = *profile.pinned_bytes;
+  }
+  add_cost(json["total"], costs.total());
+  Json& stacks = json["stacks"] = Json::array();
+  for (const size_t i : costs.order()) {
+    if (stacks.size() == top) break;
+    if (!says_something(costs[i])) continue;
+    const layout::SampledStack& stack = profile.stacks[i];
+    Json row;
+    add_cost(row, costs[i]);
+    Json& frames = row["frames"] = Json::array();
+    for (uint32_t f = 0; f < stack.frame_count; ++f) {
+      for (const host::SourcePlace& place : names.places(profile.frames[stack.first_frame + f])) {
+        frames.push_back(
+            {{"function", place.function}, {"file", place.file}, {"line", place.line}});
+      }
+    }
+    stacks.push_back(std::move(row));
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace tide::cli

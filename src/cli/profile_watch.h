@@ -1,0 +1,32 @@
+// A process that is profiled for a while: read again and again, so that nothing is lost when it
+// ends.
+#pragma once
+
+#include "cli/profile_source.h"
+
+namespace tide::cli {
+
+class ProfileWatch {
+ public:
+  ProfileWatch(const LiveProfile& live, profile::Kind kind, bool may_stop);
+
+  // False: Ctrl-C, or the process has ended.
+  bool wait(double seconds);
+  bool has_ended() const { return has_ended_; }
+
+  // As it is now, or was when it was last seen. Throws host::Error when it has ended and its
+  // pages are asked for. What is taken next grows from here.
+  profile::Profile take();
+
+ private:
+  void look();
+
+  const LiveProfile& live_;
+  profile::Kind kind_;
+  bool may_stop_;
+  bool has_ended_ = false;
+  profile::Profile before_;
+  profile::Profile last_;
+};
+
+}  // namespace tide::cli

@@ -1,0 +1,36 @@
+// Names of the code in a profile's call stacks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "host/symbol_cache.h"
+#include "profile/profile.h"
+
+namespace tide::profile {
+
+class Names {
+ public:
+  explicit Names(const Profile& profile);
+
+  // Of a return address: functions, inlined ones first; at least one, if need be "libx.so+0x12".
+  const std::vector<host::SourcePlace>& places(uint64_t address);
+  // The file that is mapped there, as it begins in memory; null: none.
+  struct Module {
+    uint64_t start;
+    uint64_t end;
+    std::string path;
+    std::string build_id;
+  };
+  const std::vector<Module>& modules() const { return modules_; }
+  const Module* module(uint64_t address) const;
+
+ private:
+  host::SymbolCache cache_;
+  std::vector<Module> modules_;  // ascending
+  std::map<uint64_t, std::vector<host::SourcePlace>> known_;
+};
+
+}  // namespace tide::profile
