@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/option_table.h"
 #include "cli/process_number.h"
+#include "cli/profile_push.h"
 #include "cli/profile_source.h"
 #include "cli/profile_view.h"
 #include "cli/profile_watch.h"
@@ -28,7 +30,8 @@ constexpr HelpText kHelp = {
     "  tide profile 4711\n"
     "  tide profile 4711 --for 30s --kind growth\n"
     "  tide profile 4711 --kind fragmentation\n"
-    "  tide profile 4711 -o heap.pb.gz && pprof -http=: heap.pb.gz\n",
+    "  tide profile 4711 -o heap.pb.gz && pprof -http=: heap.pb.gz\n"
+    "  tide profile 4711 --push http://localhost:4040 --every 10s\n",
     "tide profile [OPTIONS] PID|FILE|CORE",
     "Shows where the memory of a process on Tide was allocated, from a sample of its allocations.\n"
     "Switches sampling on in PID, which goes on; it stays on until --stop. Blocks that were\n"
@@ -40,7 +43,12 @@ constexpr HelpText kHelp = {
     "pages, shared by who is on them; PID is stopped for a moment), residency (which part of what\n"
     "is live is resident, swapped out, or absent: never touched, or given back).\n"
     "Each figure is an estimate; +- is its standard error. A thread that allocates and frees in a\n"
-    "short cycle is seen by chance: for it, 'allocated' is less certain than that says.\n"};
+    "short cycle is seen by chance: for it, 'allocated' is less certain than that says.\n"
+    "\n"
+    "--push sends it to Pyroscope (http://, or pyroscope-push+http:// for its newer interface) or\n"
+    "to Parca (parca+http://, or parca-json+http:// for a gateway), each with https, too. A token\n"
+    "comes from --token-file or TIDE_PUSH_TOKEN, with TIDE_PUSH_USER as this user's password;\n"
+    "TIDE_PUSH_TENANT is the tenant.\n"};
 
 struct Wishes {
   std::string target;
@@ -48,6 +56,8 @@ struct Wishes {
   std::string duration;
   std::string rate;
   std::string output;
+  std::string every;
+  PushWishes push;
   size_t top = 20;
   bool stop = false;
   bool no_stop = false;
@@ -55,13 +65,13 @@ struct Wishes {
   bool folded = false;
 };
 
-[[noreturn]] void fail_usage(const std::string& message) {
+[[noreturn]] void refuse_wish(const std::string& message) {
   throw host::Error(fmt::format("{}; see: tide profile --help", message), host::kExitUsage);
 }
 
 Kind kind_of(const std::string& name) {
   const auto kind = profile::find_kind(name);
-  if (!kind) fail_usage(fmt::format("--kind: '{}' is not {}", name, profile::kind_list()));
+  if (!kind) refuse_wish(fmt::format("--kind: '{}' is not {}", name, profile::kind_list()));
   return *kind;
 }
 
@@ -79,7 +89,7 @@ double seconds_of(const char* option, const std::string& text) {
                         : unit == "m"               ? 60
                                                     : 0;
   if (!(value > 0) || factor == 0 || value * factor > 7 * 86400) {
-    fail_usage(fmt::format("{}: '{}' is not a duration such as 30s", option, text));
+    refuse_wish(fmt::format("{}: '{}' is not a duration such as 30s", option, text));
   }
   return value * factor;
 }
@@ -88,29 +98,64 @@ uint64_t rate_of(const std::string& text) {
   if (text.empty()) return 0;
   uint64_t number = 0;
   if (const auto fault = option_fault("profile_rate", text)) {
-    fail_usage(fmt::format("--rate: {}", *fault));
+    refuse_wish(fmt::format("--rate: {}", *fault));
   }
   api::check_value(api::kOptionRows[api::find_option("profile_rate")], text, number);
   return number;
 }
 
+void check_push(const Wishes& wishes) {
+  if (!wishes.every.empty() && (wishes.as_json || wishes.folded || !wishes.output.empty())) {
+    refuse_wish("--every: is for --push alone, without --json, --folded and -o");
+  }
+  if (!wishes.push.target.empty()) return;
+  const std::pair<const char*, bool> of_pushes[] = {
+      {"--every", !wishes.every.empty()},
+      {"--name", !wishes.push.name.empty()},
+      {"--label", !wishes.push.labels.empty()},
+      {"--token-file", !wishes.push.token_file.empty()}};
+  for (const auto& [option, is_given] : of_pushes) {
+    if (is_given) refuse_wish(fmt::format("{}: needs --push", option));
+  }
+}
+
 // Of a file: what needs a process that runs is refused.
 void check_file(const Wishes& wishes, Kind kind) {
   if (!std::filesystem::exists(wishes.target)) {
-    fail_usage(fmt::format("'{}' is neither the number of a process nor a file that is there",
-                           wishes.target));
+    refuse_wish(fmt::format("'{}' is neither the number of a process nor a file that is there",
+                            wishes.target));
   }
   if (kind == Kind::kGrowth) {
-    fail_usage("--kind growth: needs a process, a file has one point in time only");
+    refuse_wish("--kind growth: needs a process, a file has one point in time only");
   }
   const std::pair<const char*, bool> of_processes[] = {{"--for", !wishes.duration.empty()},
                                                        {"--rate", !wishes.rate.empty()},
                                                        {"--stop", wishes.stop},
+                                                       {"--every", !wishes.every.empty()},
                                                        {"--no-stop", wishes.no_stop}};
   for (const auto& [option, is_given] : of_processes) {
     if (is_given)
-      fail_usage(fmt::format("{}: needs a process, '{}' is a file", option, wishes.target));
+      refuse_wish(fmt::format("{}: needs a process, '{}' is a file", option, wishes.target));
   }
+}
+
+void say_pushed(const ProfilePusher& pusher) {
+  fmt::print(stderr, "tide profile: {} profile{} pushed to {}\n", pusher.pushed(),
+             pusher.pushed() == 1 ? "" : "s", pusher.url());
+}
+
+void push_every(const Wishes& wishes, Kind kind) {
+  const uint64_t rate = rate_of(wishes.rate);
+  const double every = seconds_of("--every", wishes.every);
+  const double seconds = wishes.duration.empty() ? 0 : seconds_of("--for", wishes.duration);
+  const int pid = parse_process_number("profile", wishes.target);
+  ProfilePusher pusher(wishes.push, kind, pid);
+  const LiveProfile live(pid);
+  live.start(rate);
+  ProfileWatch watch(live, kind, !wishes.no_stop);
+  pusher.push_all(watch, every, seconds);
+  if (wishes.stop && !watch.has_ended()) live.stop();
+  say_pushed(pusher);
 }
 
 Profile profile_of_process(const Wishes& wishes, Kind kind) {
@@ -147,16 +192,43 @@ int run(const Arguments& arguments) {
   parser.add_option("--top", wishes.top, "Stacks to show, 20 by default")->type_name("N");
   parser.add_option("-o,--output", wishes.output, "Write a profile for pprof to FILE")
       ->type_name("FILE");
+  parser.add_option("--push", wishes.push.target, "Send the profile to a server")->type_name("URL");
+  parser.add_option("--every", wishes.every, "Push again and again, until PID ends or Ctrl-C")
+      ->type_name("DURATION");
+  parser.add_option("--name", wishes.push.name, "What --push calls the program")->type_name("NAME");
+  parser
+      .add_option("--label", wishes.push.labels,
+                  "A label of what is pushed, beside hostname and pid")
+      ->type_name("KEY=VALUE")
+      ->take_all();
+  parser
+      .add_option("--token-file", wishes.push.token_file, "The token for --push is its first line")
+      ->type_name("FILE");
   parser.add_flag("--folded", wishes.folded, "Print a line per stack, for flame graphs");
   parser.add_flag("--json", wishes.as_json, "Print JSON");
   if (!parser.accept(arguments)) return host::kExitOk;
   const Kind kind = kind_of(wishes.kind);
-  if (wishes.folded && wishes.as_json) fail_usage("--folded and --json exclude each other");
+  if (wishes.folded && wishes.as_json) refuse_wish("--folded and --json exclude each other");
+
+  check_push(wishes);
 
   const bool is_file = wishes.target.find_first_not_of("0123456789") != std::string::npos;
   if (is_file) check_file(wishes, kind);
+  if (!wishes.every.empty()) {
+    push_every(wishes, kind);
+    return host::kExitOk;
+  }
+  std::optional<ProfilePusher> pusher;
+  if (!wishes.push.target.empty()) {
+    pusher.emplace(wishes.push, kind, is_file ? 0 : parse_process_number("profile", wishes.target));
+  }
   const Profile profile =
       is_file ? load_profile_or_core(wishes.target, kind) : profile_of_process(wishes, kind);
+  if (pusher) {
+    pusher->push(profile);
+    say_pushed(*pusher);
+    if (wishes.output.empty() && !wishes.as_json && !wishes.folded) return host::kExitOk;
+  }
   profile::Names names(profile);
   if (!wishes.output.empty()) {
     host::OutputFile file(wishes.output);

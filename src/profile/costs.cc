@@ -130,21 +130,42 @@ std::vector<size_t> Costs::order() const {
   return order;
 }
 
-Profile growth(const Profile& before, Profile after) {
-  // A stack keeps its number as long as nobody resets the profile.
+namespace {
+
+// What `sum` has beyond `old`, which is part of it. What is in both cancels out; what came and what
+// went is uncertain.
+void take_away(SampledSum& sum, const SampledSum& old) {
+  sum.count -= old.count;
+  sum.bytes -= old.bytes;
+  sum.count_variance = std::abs(sum.count_variance - old.count_variance);
+  sum.bytes_variance = std::abs(sum.bytes_variance - old.bytes_variance);
+}
+
+// change(stack, old) for stacks that are in both. One keeps its number as long as nobody resets the
+// profile.
+template <class Change>
+Profile changed(const Profile& before, Profile after, Change change) {
   const size_t known = std::min(before.stacks.size(), after.stacks.size());
   for (size_t i = 0; i < known; ++i) {
-    SampledStack& stack = after.stacks[i];
-    const SampledStack& old = before.stacks[i];
-    if (stack.hash != old.hash) continue;
-    stack.live.count -= old.live.count;
-    stack.live.bytes -= old.live.bytes;
-    // What is in both cancels out; what came and what went is uncertain.
-    stack.live.count_variance = std::abs(stack.live.count_variance - old.live.count_variance);
-    stack.live.bytes_variance = std::abs(stack.live.bytes_variance - old.live.bytes_variance);
-    stack.live_samples -= std::min(stack.live_samples, old.live_samples);
+    if (after.stacks[i].hash == before.stacks[i].hash) change(after.stacks[i], before.stacks[i]);
   }
   return after;
+}
+
+}  // namespace
+
+Profile growth(const Profile& before, Profile after) {
+  return changed(before, std::move(after), [](SampledStack& stack, const SampledStack& old) {
+    take_away(stack.live, old.live);
+    stack.live_samples -= std::min(stack.live_samples, old.live_samples);
+  });
+}
+
+Profile allocated_since(const Profile& before, Profile after) {
+  return changed(before, std::move(after), [](SampledStack& stack, const SampledStack& old) {
+    take_away(stack.allocated, old.allocated);
+    stack.samples -= std::min(stack.samples, old.samples);
+  });
 }
 
 }  // namespace tide::profile

@@ -60,6 +60,9 @@ class Costs {
   Cost total_;
 };
 
+// With what was allocated after `before` was read, of the same process.
+Profile allocated_since(const Profile& before, Profile after);
+
 // What became live after `before` was read, of the same process: its live sums less those of
 // `before`, which may be negative.
 Profile growth(const Profile& before, Profile after);

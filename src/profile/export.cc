@@ -13,12 +13,6 @@ namespace {
 // As protocol buffers write numbers that may be negative.
 uint64_t whole(double value) { return static_cast<uint64_t>(std::llround(value)); }
 
-std::vector<const char*> types_of_pages(Kind kind) {
-  if (kind == Kind::kFragmentation) return {"pinned_space"};
-  if (kind == Kind::kResidency) return {"resident_space", "swapped_space", "absent_space"};
-  return {};
-}
-
 // `pages`: of which of these kinds there are values, too.
 std::string plain_pprof(const Profile& profile, Names& names, Kind kind,
                         const std::vector<Kind>& pages) {
@@ -30,7 +24,7 @@ std::string plain_pprof(const Profile& profile, Names& names, Kind kind,
   }
   std::vector<Costs> of_pages;
   for (const Kind one : pages) {
-    for (const char* const type : types_of_pages(one)) writer.add_type(type, "bytes");
+    for (const std::string& type : page_types(one)) writer.add_type(type.c_str(), "bytes");
     of_pages.emplace_back(profile, one);
   }
   std::map<uint64_t, uint64_t> mappings;
@@ -60,13 +54,20 @@ std::string plain_pprof(const Profile& profile, Names& names, Kind kind,
     writer.add_sample(locations, values);
   }
   const uint64_t duration = profile.now_ns - profile.table.start_ns;
-  const char* const shown = kind == Kind::kAllocated ? "alloc_space"
-                            : is_of_pages(kind)      ? types_of_pages(kind).front()
+  const std::string shown = kind == Kind::kAllocated ? "alloc_space"
+                            : is_of_pages(kind)      ? page_types(kind).front()
                                                      : "inuse_space";
-  return writer.finish(profile.table.gap_bytes, profile.real_now_ns - duration, duration, shown);
+  return writer.finish(profile.table.gap_bytes, profile.real_now_ns - duration, duration,
+                       shown.c_str());
 }
 
 }  // namespace
+
+std::vector<std::string> page_types(Kind kind) {
+  if (kind == Kind::kFragmentation) return {"pinned_space"};
+  if (kind == Kind::kResidency) return {"resident_space", "swapped_space", "absent_space"};
+  return {};
+}
 
 std::string pprof_of(const Profile& profile, Names& names, Kind kind) {
   return host::gzip(plain_pprof(profile, names, kind,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "profile/costs.h"
 #include "profile/names.h"
@@ -12,6 +13,9 @@ namespace tide::profile {
 // kGrowth the values in use are those; with kFragmentation there is pinned_space too, with
 // kResidency resident_space, swapped_space and absent_space.
 std::string pprof_of(const Profile& profile, Names& names, Kind kind);
+
+// Its types beyond Go's.
+std::vector<std::string> page_types(Kind kind);
 
 // The same with all that is known, not compressed: for who reads it at once.
 std::string whole_pprof_of(const Profile& profile, Names& names);

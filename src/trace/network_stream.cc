@@ -5,11 +5,10 @@
 #include <sys/time.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
 
 #include "host/error.h"
+#include "host/secret.h"
 
 namespace tide::trace {
 
@@ -61,18 +60,7 @@ void NetworkStream::set_patience(int seconds) {
 }
 
 std::string read_token(const std::string& file) {
-  std::string token;
-  if (file.empty()) {
-    const char* const variable = std::getenv("TIDE_TRACE_TOKEN");
-    token = variable == nullptr ? "" : variable;
-  } else {
-    std::ifstream stream(file);
-    if (!stream) {
-      throw host::Error(fmt::format("cannot read '{}': {}", file, std::strerror(errno)));
-    }
-    std::getline(stream, token);
-    if (token.empty()) throw host::Error(fmt::format("there is no token in '{}'", file));
-  }
+  std::string token = host::read_secret(file, "TIDE_TRACE_TOKEN");
   if (token.size() > kMostToken) {
     throw host::Error(fmt::format("the token is longer than {} bytes", kMostToken));
   }

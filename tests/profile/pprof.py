@@ -76,6 +76,7 @@ class Profile:
         self.period_type = (texts[period_type[1]], texts[period_type[2]])
         self.period = parts[12][0]
         self.time_ns = parts[9][0]
+        self.duration_ns = parts[10][0]
         self.default_type = texts[parts[14][0]]
 
     def total(self, kind, function=None):

@@ -1,0 +1,47 @@
+// Requests over HTTP and HTTPS, by libcurl.
+//
+// The library is loaded by the first client: it and what it needs would cost every other command
+// several milliseconds.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tide::host {
+
+struct HttpRequest {
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;  // posted
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;                            // at most 1 MiB of it
+};
+
+// Whether a request says so that anybody on the way can read it: http, and not to this machine.
+bool is_readable_on_the_way(const std::string& url);
+
+class HttpClient {
+ public:
+  // Throws Error when there is no libcurl.
+  HttpClient();
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // Throws Error when there is no answer: not reachable, too slow, no valid certificate.
+  // Redirections are not followed.
+  HttpResponse post(const HttpRequest& request);
+
+ private:
+  struct Library;
+  std::unique_ptr<Library> library_;
+};
+
+}  // namespace tide::host
