@@ -9,6 +9,7 @@ class Recorder(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests = []  # (path, headers, body)
+        self.statuses = []  # what they were answered with
         self.answers = []  # (status, headers, body) for the next ones
         self.usual = (200, {}, b"")
         self.arrived = threading.Condition()
@@ -31,15 +32,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server = self.server
         with server.arrived:
             status, headers, answer = server.answers.pop(0) if server.answers else server.usual
+            server.requests.append((self.path, self.headers, body))
+            server.statuses.append(status)
+            server.arrived.notify_all()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-        with server.arrived:
-            server.requests.append((self.path, self.headers, body))
-            server.arrived.notify_all()
 
     def log_message(self, *_):
         pass
