@@ -11,7 +11,7 @@
 #   A ctest entry that runs a command. It finds TIDE_BUILD (build directory), TIDE_LIB (libtide.so)
 #   and TIDE_BIN (the tide command) in its environment.
 #
-# Every test has a label: unit, model, stress, api, cli, conformance, misuse, profile, checks,
+# Every test has a label: unit, model, stress, api, cli, conformance, misuse, profile, stat, checks,
 # programs-dev, programs, programs-long, soak, bench. `make test` leaves the last four out.
 
 find_package(GTest REQUIRED)

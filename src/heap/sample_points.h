@@ -91,10 +91,15 @@ class MarkRange {
     return kNone;
   }
   void clear() {
+    keep([] { return uint64_t{0}; });
+  }
+  // Of each word of marks those that are in the next mask.
+  template <class NextMask>
+  void keep(NextMask next_mask) {
     for (size_t at = from_; at <= to_; at = (at | 63) + 1) {
       const uint64_t from_at = UINT64_MAX << (at % 64);
       const uint64_t up_to = (at | 63) <= to_ ? UINT64_MAX : UINT64_MAX >> (63 - to_ % 64);
-      bits_[at / 64] &= ~(from_at & up_to);
+      bits_[at / 64] &= next_mask() | ~(from_at & up_to);
     }
   }
   void set(size_t at) { bits_[at / 64] |= uint64_t{1} << (at % 64); }
@@ -169,7 +174,7 @@ class SamplePoints {
       if (stack.is_stale || stack.drawn != cache_.limit[number]) {
         draw(c, layout::stack_bottom(cache_, number), cache_.limit[number]);
       }
-      if (!MarkRange(marks_, 0, 0).test(index(taken)) || !survives(c)) return;
+      if (!MarkRange(marks_, 0, 0).test(index(taken)) || !survives(c, index(taken))) return;
     }
     const auto bytes = static_cast<uint64_t>(layout::kClassInfo[c].bytes);
     if (next_random(marks_) % static_cast<uint64_t>(mark_bytes(stack.gap_bytes, c)) >= bytes)
@@ -241,17 +246,17 @@ class SamplePoints {
     }
   }
 
-  bool survives(uint32_t c) {
+  // Each mark by itself: were all of a stack to go or to stay at once, what is found would be so
+  // much further off.
+  bool survives(uint32_t c, size_t taken) {
     StackMarks& stack = marks_.stacks[c];
     if (++stack.hits < kFreeHits || !std::has_single_bit(stack.hits)) return true;
-    if ((next_random(marks_) >> 63) != 0) {
-      ++stack.halvings;
-      return true;
-    }
+    ++stack.halvings;
     const uint32_t number = layout::own_stack(cache_, c);
-    MarkRange(marks_, index(layout::stack_bottom(cache_, number) + 1), index(cache_.limit[number]))
-        .clear();
-    return false;
+    MarkRange range(marks_, index(layout::stack_bottom(cache_, number) + 1),
+                    index(cache_.limit[number]));
+    range.keep([&] { return next_random(marks_); });
+    return range.test(taken);
   }
 
   ThreadCache& cache_;
