@@ -14,17 +14,10 @@ struct ClassMetric {
 };
 
 constexpr ClassMetric kClassMetrics[] = {
-    {"class_live_bytes",
-     [](const heap::ClassStats& entry) { return entry.live_blocks * entry.block_bytes; },
-     "live blocks of a size class"},
-    {"class_cached_bytes",
-     [](const heap::ClassStats& entry) { return entry.cached_blocks * entry.block_bytes; },
-     "free blocks of a size class at hand for the threads"},
-    {"class_free_bytes",
-     [](const heap::ClassStats& entry) { return entry.free_blocks * entry.block_bytes; },
-     "free blocks in a size class's slabs, resident or not"},
-    {"class_slabs", [](const heap::ClassStats& entry) { return uint64_t{entry.slabs}; },
-     "slabs of a size class"},
+#define TIDE_CLASS_FIGURE(metric, value, meaning) \
+  {metric, [](const heap::ClassStats& entry) -> uint64_t { return value; }, meaning},
+#include "layout/class_figures.def"
+#undef TIDE_CLASS_FIGURE
 };
 
 // A meaning has no backslash or line end, so nothing needs an escape.

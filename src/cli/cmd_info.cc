@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,17 +30,18 @@ constexpr HelpText kHelp = {
     "FILE is the folder that tide trace wrote, the folder of one process in it, an events.tide, a\n"
     "workload, or a file that tide convert imports.\n"};
 
-TraceFigures count(const TraceInput& input, size_t index) {
-  TraceFigures figures{input.open(index), {}};
+TraceTables count(const TraceInput& input, size_t index, size_t most) {
+  const std::unique_ptr<trace::EventSource> source = input.open(index);
+  trace::Summary summary;
   host::Progress progress{host::Terminal(STDERR_FILENO)};
   progress.begin_share("reading");
   uint64_t events = 0;
-  while (const trace::Event* event = figures.source->next()) {
-    figures.summary.add(*event);
-    if ((++events & 0xfffff) == 0) progress.reach(figures.source->progress());
+  while (const trace::Event* event = source->next()) {
+    summary.add(*event);
+    if ((++events & 0xfffff) == 0) progress.reach(source->progress());
   }
-  figures.summary.finish(*figures.source);
-  return figures;
+  summary.finish(*source);
+  return tables_of(*source, summary, most);
 }
 
 int run(const Arguments& arguments) {
@@ -75,9 +77,9 @@ int run(const Arguments& arguments) {
         fmt::format("'{}' is a core or a program; a core's heap: tide heap {}", path, path));
   }
   const TraceInput input(path, options);
-  std::vector<TraceFigures> processes;
-  for (size_t i = 0; i < input.processes(); ++i) processes.push_back(count(input, i));
-  print(as_json ? trace_json(processes, most)
+  std::vector<TraceTables> processes;
+  for (size_t i = 0; i < input.processes(); ++i) processes.push_back(count(input, i, most));
+  print(as_json ? trace_json(processes)
                 : trace_text(processes, most, host::Terminal(STDOUT_FILENO)));
   return host::kExitOk;
 }

@@ -9,30 +9,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::pair<std::string_view, uint64_t tide_stats::*> kTotals[] = {
-    {"live_bytes", &tide_stats::live_bytes},
-    {"live_blocks", &tide_stats::live_blocks},
-    {"large_live_bytes", &tide_stats::large_live_bytes},
-    {"large_live_blocks", &tide_stats::large_live_blocks},
-    {"huge_live_bytes", &tide_stats::huge_live_bytes},
-    {"huge_live_blocks", &tide_stats::huge_live_blocks},
-    {"cached_bytes", &tide_stats::cached_bytes},
-    {"free_dirty_bytes", &tide_stats::free_dirty_bytes},
-    {"huge_cached_bytes", &tide_stats::huge_cached_bytes},
-    {"returned_bytes", &tide_stats::returned_bytes},
-    {"metadata_bytes", &tide_stats::metadata_bytes},
-    {"mapped_bytes", &tide_stats::mapped_bytes},
-    {"thread_caches", &tide_stats::thread_caches},
-    {"heaps", &tide_stats::heaps},
-    {"purge_calls", &tide_stats::purge_calls},
-    {"purged_bytes", &tide_stats::purged_bytes},
-    {"retaken_bytes", &tide_stats::retaken_bytes},
-    {"purge_max_ns", &tide_stats::purge_max_ns},
-    {"purge_total_ns", &tide_stats::purge_total_ns},
-    {"background_turns", &tide_stats::background_turns},
-    {"limit_bytes", &tide_stats::limit_bytes},
-    {"footprint_bytes", &tide_stats::footprint_bytes},
-    {"limit_soft_bytes", &tide_stats::limit_soft_bytes},
-    {"limit_hard_bytes", &tide_stats::limit_hard_bytes},
+#define TIDE_FIGURE(field, metric, meaning) {#field, &tide_stats::field},
+#include "layout/figures.def"
+#undef TIDE_FIGURE
 };
 
 }  // namespace

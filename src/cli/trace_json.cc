@@ -76,37 +76,35 @@ void add_totals(const trace::Totals& totals, Json& object) {
   object["lifetimes"] = histogram_json(totals.lifetimes, "from_ns", nullptr);
 }
 
-Json stacks_json(const trace::EventSource& source, const std::vector<StackRow>& rows,
-                 bool with_bytes) {
+Json stacks_json(const std::vector<TraceTables::Stack>& stacks, bool with_bytes) {
   Json array = Json::array();
-  for (const StackRow& row : rows) {
-    Json entry = {{"count", row.count}};
-    if (with_bytes) entry["bytes"] = row.bytes;
-    entry["stack"] = stack_names(source, row.stack);
+  for (const TraceTables::Stack& stack : stacks) {
+    Json entry = {{"count", stack.count}};
+    if (with_bytes) entry["bytes"] = stack.bytes;
+    entry["stack"] = stack.names;
     array.push_back(std::move(entry));
   }
   return array;
 }
 
-Json peak_json(const trace::Summary& summary) {
-  const trace::Peak& peak = summary.peak();
-  return {{"bytes", peak.bytes()},
-          {"blocks", peak.blocks()},
-          {"time_ns", peak.time_ns()},
-          {"sizes", histogram_json(peak.peak_sizes(), "from_bytes", "bytes")}};
+Json peak_json(const TraceTables::Peak& peak) {
+  return {{"bytes", peak.bytes},
+          {"blocks", peak.blocks},
+          {"time_ns", peak.time_ns},
+          {"sizes", histogram_json(peak.sizes, "from_bytes", "bytes")}};
 }
 
-Json timeline_json(const trace::Timeline& timeline) {
+Json timeline_json(const TraceTables::Timeline& timeline) {
   Json calls = Json::array();
   Json most = Json::array();
   Json last = Json::array();
-  for (const trace::Timeline::Bin& bin : timeline.bins()) {
+  for (const trace::Timeline::Bin& bin : timeline.bins) {
     calls.push_back(bin.calls);
     most.push_back(bin.most_live_bytes);
     last.push_back(bin.last_live_bytes);
   }
-  return {{"begin_ns", timeline.begin_ns()},
-          {"step_ns", timeline.step_ns()},
+  return {{"begin_ns", timeline.begin_ns},
+          {"step_ns", timeline.step_ns},
           {"calls", std::move(calls)},
           {"most_live_bytes", std::move(most)},
           {"last_live_bytes", std::move(last)}};
@@ -123,18 +121,16 @@ void add_memory(const trace::MemorySamples& memory, Json& object) {
   for (const auto& sample : samples) object["rss"].push_back({sample.time_ns, sample.rss});
 }
 
-Json process_json(const TraceFigures& figures, size_t most) {
-  const trace::Summary& summary = figures.summary;
-  const trace::ProcessIdentity& process = figures.source->process();
-  Json object = {
-      {"number", process.number},       {"process_id", process.pid},
-      {"parent", process.parent},       {"program", process.program},
-      {"end", process.ended},           {"allocator", summary.allocator()},
-      {"begin_ns", summary.begin_ns()}, {"duration_ns", summary.end_ns() - summary.begin_ns()}};
-  add_totals(summary.totals(), object);
-  object["peak"] = peak_json(summary);
+Json process_json(const TraceTables& tables) {
+  const trace::ProcessIdentity& process = tables.process;
+  Json object = {{"number", process.number},    {"process_id", process.pid},
+                 {"parent", process.parent},    {"program", process.program},
+                 {"end", process.ended},        {"allocator", tables.allocator},
+                 {"begin_ns", tables.begin_ns}, {"duration_ns", tables.end_ns - tables.begin_ns}};
+  add_totals(tables.totals, object);
+  object["peak"] = peak_json(tables.peak);
   object["threads"] = Json::array();
-  for (const auto& [number, thread] : summary.threads()) {
+  for (const auto& [number, thread] : tables.threads) {
     object["threads"].push_back({{"number", number},
                                  {"thread_id", thread.tid},
                                  {"name", thread.name},
@@ -144,45 +140,44 @@ Json process_json(const TraceFigures& figures, size_t most) {
                                  {"releases", thread.releases},
                                  {"foreign_releases", thread.foreign_releases}});
   }
-  object["timeline"] = timeline_json(summary.timeline());
-  add_memory(summary.memory(), object);
+  object["timeline"] = timeline_json(tables.timeline);
+  add_memory(tables.memory, object);
   object["markers"] = Json::array();
-  for (const trace::Marker& marker : summary.markers()) {
+  for (const trace::Marker& marker : tables.markers) {
     object["markers"].push_back({{"time_ns", marker.time_ns}, {"text", marker.text}});
   }
-  const TopStacks top = top_stacks(summary, most);
-  object["top_stacks"] = {{"allocated", stacks_json(*figures.source, top.allocated, true)},
-                          {"peak", stacks_json(*figures.source, top.peak, true)},
-                          {"temporary", stacks_json(*figures.source, top.temporary, false)},
-                          {"leaked", stacks_json(*figures.source, top.leaked, true)}};
+  object["top_stacks"] = {{"allocated", stacks_json(tables.allocated, true)},
+                          {"peak", stacks_json(tables.at_peak, true)},
+                          {"temporary", stacks_json(tables.temporary, false)},
+                          {"leaked", stacks_json(tables.leaked, true)}};
   return object;
 }
 
 }  // namespace
 
-std::string trace_json(const std::vector<TraceFigures>& processes, size_t most) {
+std::string trace_json(const std::vector<TraceTables>& processes) {
   trace::Totals totals;
-  const TraceFigures* highest = nullptr;
+  const TraceTables* highest = nullptr;
   uint64_t duration_ns = 0;
   uint64_t rss_max = 0;
-  for (const TraceFigures& process : processes) {
-    totals.add(process.summary.totals());
-    duration_ns = std::max(duration_ns, process.summary.end_ns() - process.summary.begin_ns());
-    rss_max = std::max(rss_max, process.summary.memory().rss_max());
-    if (highest == nullptr || process.summary.peak().bytes() > highest->summary.peak().bytes()) {
+  for (const TraceTables& process : processes) {
+    totals.add(process.totals);
+    duration_ns = std::max(duration_ns, process.end_ns - process.begin_ns);
+    rss_max = std::max(rss_max, process.memory.rss_max());
+    if (highest == nullptr || process.peak.bytes > highest->peak.bytes) {
       highest = &process;
     }
   }
   Json json = {{"kind", "trace"}, {"duration_ns", duration_ns}};
   add_totals(totals, json);
   if (highest != nullptr) {
-    json["peak"] = peak_json(highest->summary);
-    json["peak"]["process"] = highest->source->process().number;
+    json["peak"] = peak_json(highest->peak);
+    json["peak"]["process"] = highest->process.number;
   }
   json["rss_max_bytes"] = rss_max != 0 ? Json(rss_max) : Json();
   json["processes"] = Json::array();
-  for (const TraceFigures& process : processes) {
-    json["processes"].push_back(process_json(process, most));
+  for (const TraceTables& process : processes) {
+    json["processes"].push_back(process_json(process));
   }
   return json_line(json);
 }

@@ -108,23 +108,24 @@ std::vector<uint64_t> rss_columns(const trace::MemorySamples& memory, uint64_t b
   return columns;
 }
 
-std::string timeline_text(const trace::Timeline& timeline, const trace::MemorySamples& memory) {
-  if (timeline.bins().size() < 2) return {};
+std::string timeline_text(const TraceTables::Timeline& timeline,
+                          const trace::MemorySamples& memory) {
+  if (timeline.bins.size() < 2) return {};
   std::vector<uint64_t> calls;
   std::vector<uint64_t> live;
-  const size_t per_column = (timeline.bins().size() + kChartWidth - 1) / kChartWidth;
-  for (size_t i = 0; i < timeline.bins().size(); i += per_column) {
+  const size_t per_column = (timeline.bins.size() + kChartWidth - 1) / kChartWidth;
+  for (size_t i = 0; i < timeline.bins.size(); i += per_column) {
     uint64_t sum = 0;
     uint64_t most = 0;
-    for (size_t k = i; k < std::min(i + per_column, timeline.bins().size()); ++k) {
-      sum += timeline.bins()[k].calls;
-      most = std::max(most, timeline.bins()[k].most_live_bytes);
+    for (size_t k = i; k < std::min(i + per_column, timeline.bins.size()); ++k) {
+      sum += timeline.bins[k].calls;
+      most = std::max(most, timeline.bins[k].most_live_bytes);
     }
     calls.push_back(sum);
     live.push_back(most);
   }
   const double seconds =
-      static_cast<double>(timeline.step_ns()) * static_cast<double>(per_column) / 1e9;
+      static_cast<double>(timeline.step_ns) * static_cast<double>(per_column) / 1e9;
   const double rate = static_cast<double>(*std::max_element(calls.begin(), calls.end())) / seconds;
   std::string text = "\nOver time\n";
   text += fmt::format("  {:<12} {}  at most {} a second\n", "calls", sparkline(calls),
@@ -133,20 +134,20 @@ std::string timeline_text(const trace::Timeline& timeline, const trace::MemorySa
                       byte_text(*std::max_element(live.begin(), live.end())));
   if (!memory.empty()) {
     text += fmt::format("  {:<12} {}  at most {}\n", "RSS",
-                        sparkline(rss_columns(memory, timeline.begin_ns(),
-                                              timeline.step_ns() * per_column, live.size())),
+                        sparkline(rss_columns(memory, timeline.begin_ns,
+                                              timeline.step_ns * per_column, live.size())),
                         byte_text(memory.rss_max()));
   }
   return text + fmt::format("  {:<12} {}{:>{}}\n", "", "0",
-                            duration_text(timeline.step_ns() * timeline.bins().size()),
+                            duration_text(timeline.step_ns * timeline.bins.size()),
                             calls.size() - 1);
 }
 
-std::string threads_text(const trace::Summary& summary, size_t most, const Terminal& terminal) {
-  if (summary.threads().size() < 2) return {};
+std::string threads_text(const TraceTables& tables, size_t most, const Terminal& terminal) {
+  if (tables.threads.size() < 2) return {};
   using Row = std::pair<uint32_t, const trace::ThreadFigures*>;
   std::vector<Row> rows;
-  for (const auto& [number, figures] : summary.threads()) rows.push_back({number, &figures});
+  for (const auto& [number, figures] : tables.threads) rows.push_back({number, &figures});
   std::stable_sort(rows.begin(), rows.end(),
                    [](const Row& a, const Row& b) { return a.second->calls > b.second->calls; });
   host::TextTable table({{"  THREAD", host::Align::kRight},
@@ -157,7 +158,7 @@ std::string threads_text(const trace::Summary& summary, size_t most, const Termi
                          {"FREES", host::Align::kRight},
                          {"OF OTHERS' BLOCKS", host::Align::kRight},
                          {"NAME"}});
-  const uint64_t calls = summary.totals().calls.total();
+  const uint64_t calls = tables.totals.calls.total();
   for (size_t i = 0; i < std::min(most, rows.size()); ++i) {
     const auto& [number, thread] = rows[i];
     table.add_row({{std::to_string(number)},
@@ -174,12 +175,12 @@ std::string threads_text(const trace::Summary& summary, size_t most, const Termi
   return text;
 }
 
-std::string stacks_text(const trace::EventSource& source, std::string_view title,
-                        const std::vector<StackRow>& rows, bool with_bytes) {
+std::string stacks_text(std::string_view title, const std::vector<TraceTables::Stack>& rows,
+                        bool with_bytes) {
   if (rows.empty()) return {};
   std::string text = fmt::format("\n{}\n", title);
-  for (const StackRow& row : rows) {
-    const std::vector<std::string> names = stack_names(source, row.stack);
+  for (const TraceTables::Stack& row : rows) {
+    const std::vector<std::string>& names = row.names;
     text += with_bytes ? fmt::format("  {} in {}\n", byte_text(row.bytes), blocks_text(row.count))
                        : fmt::format("  {}\n", blocks_text(row.count));
     for (size_t i = 0; i < std::min(kFramesShown, names.size()); ++i) {
@@ -272,57 +273,54 @@ std::string warnings(const trace::Totals& totals, const Terminal& terminal) {
   return text;
 }
 
-std::string process_text(const TraceFigures& figures, size_t most, const Terminal& terminal) {
-  const trace::Summary& summary = figures.summary;
-  const trace::Totals& totals = summary.totals();
-  const trace::ProcessIdentity& process = figures.source->process();
+std::string process_text(const TraceTables& tables, size_t most, const Terminal& terminal) {
+  const trace::Totals& totals = tables.totals;
+  const trace::ProcessIdentity& process = tables.process;
   std::string text =
       terminal.styled(fmt::format("Process {}: {}", process.number,
                                   host::printable(process.program.empty() ? "?" : process.program)),
                       Style::kBold);
   if (process.pid != 0) text += fmt::format(" ({})", process.pid);
-  text += fmt::format(", {}, {} events", duration_text(summary.end_ns() - summary.begin_ns()),
+  text += fmt::format(", {}, {} events", duration_text(tables.end_ns - tables.begin_ns),
                       grouped(totals.events));
   if (!process.ended.empty()) text += ", " + host::printable(process.ended);
   text += "\n" + warnings(totals, terminal);
-  if (!summary.allocator().empty()) {
-    text += line("allocator", host::printable(summary.allocator()));
+  if (!tables.allocator.empty()) {
+    text += line("allocator", host::printable(tables.allocator));
   }
   text += figures_text(totals);
-  const trace::Peak& peak = summary.peak();
-  text += line(
-      "peak", fmt::format("{} in {}, after {}", byte_text(peak.bytes()), blocks_text(peak.blocks()),
-                          duration_text(peak.time_ns() - summary.begin_ns())));
+  const TraceTables::Peak& peak = tables.peak;
+  text += line("peak",
+               fmt::format("{} in {}, after {}", byte_text(peak.bytes), blocks_text(peak.blocks),
+                           duration_text(peak.time_ns - tables.begin_ns)));
   text += line("live at the end", fmt::format("{} in {}", byte_text(totals.leaked_bytes),
                                               blocks_text(totals.leaked_blocks)));
-  if (const trace::MemorySamples& memory = summary.memory(); !memory.empty()) {
+  if (const trace::MemorySamples& memory = tables.memory; !memory.empty()) {
     std::string rss = byte_text(memory.rss_max());
-    if (peak.bytes() != 0) {
+    if (peak.bytes != 0) {
       rss += fmt::format(", {:.2f} times the peak",
-                         static_cast<double>(memory.rss_max()) / static_cast<double>(peak.bytes()));
+                         static_cast<double>(memory.rss_max()) / static_cast<double>(peak.bytes));
     }
     if (memory.span_ns() != 0) {
       rss += fmt::format("; {:.2f} threads ran at once", memory.parallelism());
     }
     text += line("max RSS", rss);
   }
-  text += timeline_text(summary.timeline(), summary.memory());
+  text += timeline_text(tables.timeline, tables.memory);
   text += calls_text(totals);
   text += sizes_text("Sizes of allocations", totals.sizes);
   text += lifetimes_text(totals.lifetimes);
-  text += sizes_text("Live at the peak, by size", peak.peak_sizes());
-  text += threads_text(summary, most, terminal);
-  const TopStacks top = top_stacks(summary, most);
-  const trace::EventSource& source = *figures.source;
-  text += stacks_text(source, "Most allocated", top.allocated, true);
-  text += stacks_text(source, "Most live at the peak", top.peak, true);
-  text += stacks_text(source, "Most temporary blocks", top.temporary, false);
-  text += stacks_text(source, "Most live at the end", top.leaked, true);
-  if (!summary.markers().empty()) {
+  text += sizes_text("Live at the peak, by size", peak.sizes);
+  text += threads_text(tables, most, terminal);
+  text += stacks_text("Most allocated", tables.allocated, true);
+  text += stacks_text("Most live at the peak", tables.at_peak, true);
+  text += stacks_text("Most temporary blocks", tables.temporary, false);
+  text += stacks_text("Most live at the end", tables.leaked, true);
+  if (!tables.markers.empty()) {
     text += "\nMarkers\n";
-    for (size_t i = 0; i < std::min(most, summary.markers().size()); ++i) {
-      const trace::Marker& marker = summary.markers()[i];
-      text += fmt::format("  {:>10}  {}\n", duration_text(marker.time_ns - summary.begin_ns()),
+    for (size_t i = 0; i < std::min(most, tables.markers.size()); ++i) {
+      const trace::Marker& marker = tables.markers[i];
+      text += fmt::format("  {:>10}  {}\n", duration_text(marker.time_ns - tables.begin_ns),
                           host::printable(marker.text));
     }
   }
@@ -331,12 +329,12 @@ std::string process_text(const TraceFigures& figures, size_t most, const Termina
 
 }  // namespace
 
-std::string trace_text(const std::vector<TraceFigures>& processes, size_t most,
+std::string trace_text(const std::vector<TraceTables>& processes, size_t most,
                        const Terminal& terminal) {
   std::string text;
   if (processes.size() > 1) {
     trace::Totals totals;
-    for (const TraceFigures& process : processes) totals.add(process.summary.totals());
+    for (const TraceTables& process : processes) totals.add(process.totals);
     text += terminal.styled(fmt::format("{} processes", processes.size()), Style::kBold) +
             fmt::format(", {} events\n", grouped(totals.events)) + warnings(totals, terminal) +
             figures_text(totals) + calls_text(totals) + "\n";
