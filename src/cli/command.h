@@ -20,6 +20,7 @@ struct Command {
   int (*run)(const Arguments& arguments);
 };
 
+extern const Command kAgentCommand;
 extern const Command kCompareCommand;
 extern const Command kConvertCommand;
 extern const Command kDoctorCommand;

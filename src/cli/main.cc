@@ -19,7 +19,7 @@ namespace {
 constexpr std::array kCommands = {&kRunCommand,    &kProfileCommand, &kTraceCommand,
                                   &kInfoCommand,   &kConvertCommand, &kReplayCommand,
                                   &kReportCommand, &kCompareCommand, &kTopCommand,
-                                  &kDoctorCommand, &kHeapCommand,    &kEnvCommand};
+                                  &kAgentCommand,  &kDoctorCommand,  &kHeapCommand, &kEnvCommand};
 
 std::string overview() {
   std::string text =

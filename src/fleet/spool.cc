@@ -49,7 +49,8 @@ int open_lock(const std::string& folder) {
   throw host::Error(fmt::format("'{}' can't be written: {}", path, std::strerror(error)));
 }
 
-// With its content on the disk when it returns.
+}  // namespace
+
 void write_durably(const std::string& path, std::string_view content) {
   const host::FileDescriptor file(
       open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -62,6 +63,8 @@ void write_durably(const std::string& path, std::string_view content) {
   }
   if (fsync(file.get()) != 0) fail_write(path);
 }
+
+namespace {
 
 void sync_folder(const std::string& folder) {
   const host::FileDescriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -105,15 +108,30 @@ Spool::Content Spool::content() const {
   return content;
 }
 
+std::string Spool::next_name(const std::string& end) {
+  return fmt::format("{:016}-{}{}", ++last_number_, end, kEnd);
+}
+
+std::string Spool::unfinished_path(const std::string& name) const {
+  return fmt::format("{}/{}{}", folder_, name, kUnfinished);
+}
+
 bool Spool::put(const Batch& batch) {
-  const std::string content = encode(batch);
-  if (this->content().bytes + content.size() > most_bytes_) return false;
+  const std::string path = unfinished_path(batch.id);
+  write_durably(path, encode(batch));
+  return adopt(path);
+}
+
+bool Spool::adopt(const std::string& path) {
+  std::error_code error;
+  const uint64_t bytes = fs::file_size(path, error);
+  if (error || content().bytes + bytes > most_bytes_) {
+    fs::remove(path, error);
+    return false;
+  }
   const std::lock_guard guard(mutex_);
-  const std::string name = fmt::format("{:016}-{}", ++last_number_, batch.id);
-  const std::string unfinished = fmt::format("{}/{}{}", folder_, name, kUnfinished);
-  const std::string path = fmt::format("{}/{}{}", folder_, name, kEnd);
-  write_durably(unfinished, content);
-  if (rename(unfinished.c_str(), path.c_str()) != 0) fail_write(unfinished);
+  const std::string target = folder_ + "/" + next_name(fs::path(path).stem().string());
+  if (rename(path.c_str(), target.c_str()) != 0) fail_write(path);
   sync_folder(folder_);
   return true;
 }

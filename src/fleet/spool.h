@@ -9,12 +9,16 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fleet/batch.h"
 #include "host/file_descriptor.h"
 
 namespace tide::fleet {
+
+// Writes a file; its content is on the disk when this returns. Throws host::Error.
+void write_durably(const std::string& path, std::string_view content);
 
 class Spool {
  public:
@@ -24,6 +28,9 @@ class Spool {
   // Puts a batch in: when this returns true it is on the disk. False: the spool is full.
   // Throws host::Error when it can't be written.
   bool put(const Batch& batch);
+
+  // The same with a file that holds an encoded batch, on the same disk; it is gone afterwards.
+  bool adopt(const std::string& path);
 
   // The oldest; nothing when there is none. What is damaged is set aside as NAME.bad, and `say` is
   // told so.
@@ -35,6 +42,9 @@ class Spool {
   // The database has it.
   void remove(const std::string& name);
 
+  // A file for somebody to write a batch to.
+  std::string unfinished_path(const std::string& name) const;
+
   struct Content {
     uint64_t batches = 0;
     uint64_t bytes = 0;
@@ -45,6 +55,7 @@ class Spool {
 
  private:
   std::vector<std::string> names() const;  // oldest first
+  std::string next_name(const std::string& end);
 
   const std::string folder_;
   const uint64_t most_bytes_;

@@ -320,4 +320,8 @@ HeapRanges HeapReader::ranges() const {
   return ranges;
 }
 
+uint64_t HeapReader::profile_address() const {
+  return root_.bytes < sizeof root_ ? 0 : reinterpret_cast<uint64_t>(root_.profile);
+}
+
 }  // namespace tide::walk

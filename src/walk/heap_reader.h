@@ -38,6 +38,8 @@ class HeapReader {
   HeapFigures figures() const;
   HeapRanges ranges() const;
   const std::string& library_version() const { return described_.version; }
+  // Of its samples (layout::ProfileTable); 0: the library is older than they are.
+  uint64_t profile_address() const;
   // Whether the heap has ever given out a block.
   bool is_started() const { return load<uint8_t>(at(root_.started)) != 0; }
 

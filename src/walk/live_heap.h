@@ -14,6 +14,7 @@ class LiveHeap {
   static std::unique_ptr<LiveHeap> open(int pid);
 
   const HeapReader& reader() const { return reader_; }
+  const MemorySource& memory() const { return *target_; }
 
  private:
   LiveHeap(std::unique_ptr<LiveTarget> target, uint64_t root)

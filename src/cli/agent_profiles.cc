@@ -1,0 +1,75 @@
+#include "cli/agent_profiles.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "cli/agent_processes.h"
+#include "fleet/spool.h"
+#include "host/error.h"
+#include "host/process_maps.h"
+#include "profile/profile.h"
+
+namespace tide::cli {
+namespace {
+
+void add_profile_of(const host::Proc& proc, const std::string& host, int pid, fleet::Batch& batch) {
+  const auto process = AgentProcesses::describe(proc, host, pid);
+  const auto heap = walk::LiveHeap::open(pid);
+  if (!process || heap == nullptr || heap->reader().profile_address() == 0) return;
+  const uint64_t now = now_since_1970();
+  profile::Profile profile = profile::read_profile(
+      [&](uint64_t address, void* to, size_t bytes) {
+        heap->memory().read({{address, to, bytes}});
+      },
+      heap->reader().profile_address());
+  profile.maps = host::parse_maps(proc.read(pid, "maps"));
+  profile::Names names(profile);
+  add_profile(process->labels, now, profile, names, batch);
+}
+
+}  // namespace
+
+void write_profiles(const host::Proc& proc, const std::string& host, const std::string& path,
+                    const std::vector<int>& pids) {
+  fleet::Batch batch{fleet::new_batch_id(), host, {}};
+  for (const int pid : pids) {
+    try {
+      add_profile_of(proc, host, pid, batch);
+    } catch (const host::Error&) {
+      // It has ended, or is at its tables all the time: the next profile has it again.
+    }
+  }
+  if (!batch.empty()) fleet::write_durably(path, fleet::encode(batch));
+}
+
+ProfileCollector::~ProfileCollector() {
+  if (child_ == 0) return;
+  kill(child_, SIGKILL);
+  waitpid(child_, nullptr, 0);
+}
+
+void ProfileCollector::start(const std::vector<int>& pids) {
+  if (child_ != 0 || pids.empty()) return;
+  std::vector<std::string> words = {"tide", "agent", "--host", host_, "--profiles-to", path_};
+  for (const int pid : pids) words.push_back(std::to_string(pid));
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  pid_t child = 0;
+  if (posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ) == 0) {
+    child_ = child;
+  }
+}
+
+bool ProfileCollector::is_done() {
+  if (child_ == 0) return false;
+  int status = 0;
+  if (waitpid(child_, &status, WNOHANG) != child_) return false;
+  child_ = 0;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 && access(path_.c_str(), F_OK) == 0;
+}
+
+}  // namespace tide::cli
