@@ -24,7 +24,7 @@
 namespace tide::cli {
 namespace {
 
-constexpr HelpText kHelp = {
+constexpr HelpText kAgentHelp = {
     "  tide agent                                   # metrics at http://127.0.0.1:9464/metrics\n"
     "  tide agent --db /var/lib/tide/fleet.db       # and into a database of 'tide fleet'\n"
     "  tide agent --db clickhouse://tide@127.0.0.1:8123/heaps\n",
@@ -38,13 +38,14 @@ constexpr HelpText kHelp = {
     "has. A process's service and version are its TIDE_FLEET_SERVICE and TIDE_FLEET_VERSION, else\n"
     "its unit of systemd and its build-id. TIME is seconds, or with ms, s, m, h, d.\n"};
 
-struct Wishes {
+struct AgentWishes {
   std::string listen = "127.0.0.1:9464";
   std::string spool;
   std::string spool_size = "256M";
   std::string every = "10s";
   std::string profiles = "60s";
   std::string duration;
+  std::string keep;
   std::string profiles_to;
   std::vector<std::string> names;
   bool listens_anywhere = false;
@@ -62,7 +63,7 @@ std::string usual_spool() {
   return home == nullptr ? "tide-spool" : std::string(home) + "/.local/state/tide/spool";
 }
 
-void add_options(VerbParser& parser, Wishes& wishes) {
+void add_options(VerbParser& parser, AgentWishes& wishes) {
   parser
       .add_option("--listen", wishes.listen,
                   "Where metrics are served, 127.0.0.1:9464 by default; 'none': nowhere")
@@ -79,6 +80,8 @@ void add_options(VerbParser& parser, Wishes& wishes) {
   parser
       .add_option("--profiles", wishes.profiles,
                   "Time between two profiles of a sampled process, 60s by default; 'off'")
+      ->type_name("TIME");
+  parser.add_option("--keep", wishes.keep, "Remove what is older from the database, once an hour")
       ->type_name("TIME");
   parser.add_option("--spool", wishes.spool, "Folder for what the database has not taken yet")
       ->type_name("DIR");
@@ -127,7 +130,21 @@ void check_database(const fleet::DatabaseAddress& address) {
   }
 }
 
-void look_until_the_end(Agent& agent, const Wishes& wishes) {
+// A database from which what is too old goes, once an hour.
+std::unique_ptr<fleet::Store> open_tended(const fleet::DatabaseAddress& address, uint64_t keep_ns,
+                                          uint64_t& next_ns) {
+  constexpr uint64_t kHour = 3'600'000'000'000;
+  std::unique_ptr<fleet::Store> store = fleet::open_store(address, true);
+  const uint64_t now = now_since_1970();
+  if (keep_ns != 0 && now >= next_ns) {
+    store->prepare();
+    store->remove_before(static_cast<int64_t>(now - keep_ns));
+    next_ns = now + kHour;
+  }
+  return store;
+}
+
+void look_until_the_end(Agent& agent, const AgentWishes& wishes) {
   const double every = static_cast<double>(wishes.settings.every_ns) / 1e9;
   const double most = wishes.duration.empty()
                           ? 0
@@ -141,9 +158,10 @@ void look_until_the_end(Agent& agent, const Wishes& wishes) {
   }
 }
 
-int run_agent(Wishes& wishes, bool ships) {
+int run_agent(AgentWishes& wishes, bool ships) {
   std::optional<fleet::DatabaseAddress> address;
   if (ships) address = wishes.database.address();
+  const uint64_t keep_ns = wishes.keep.empty() ? 0 : parse_duration("--keep", wishes.keep);
   std::optional<fleet::ListenAddress> listen;
   if (wishes.listen != "none" && !wishes.once) {
     listen = fleet::parse_listen(wishes.listen, wishes.listens_anywhere);
@@ -159,7 +177,9 @@ int run_agent(Wishes& wishes, bool ships) {
       spool = std::make_unique<fleet::Spool>(wishes.spool.empty() ? usual_spool() : wishes.spool,
                                              parse_size("--spool-size", wishes.spool_size));
       shipper = std::make_unique<fleet::Shipper>(
-          *spool, [&] { return fleet::open_store(*address, true); }, agent_says);
+          *spool,
+          [&, next = uint64_t{0}]() mutable { return open_tended(*address, keep_ns, next); },
+          agent_says);
       agent.ship(*spool, *shipper);
     }
     if (listen) {
@@ -193,9 +213,9 @@ int run_agent(Wishes& wishes, bool ships) {
   return wishes.once && left.batches != 0 ? host::kExitFailed : host::kExitOk;
 }
 
-int run(const Arguments& arguments) {
-  VerbParser parser(kAgentCommand, kHelp);
-  Wishes wishes;
+int run_verb_agent(const Arguments& arguments) {
+  VerbParser parser(kAgentCommand, kAgentHelp);
+  AgentWishes wishes;
   add_options(parser, wishes);
   if (!parser.accept(arguments)) return host::kExitOk;
   if (wishes.settings.host.empty()) wishes.settings.host = host_name();
@@ -223,7 +243,7 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-const Command kAgentCommand = {"agent",
-                               "Serve and ship the figures of all processes of this machine", run};
+const Command kAgentCommand = {
+    "agent", "Serve and ship the figures of all processes of this machine", run_verb_agent};
 
 }  // namespace tide::cli

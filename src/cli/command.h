@@ -25,6 +25,7 @@ extern const Command kCompareCommand;
 extern const Command kConvertCommand;
 extern const Command kDoctorCommand;
 extern const Command kEnvCommand;
+extern const Command kFleetCommand;
 extern const Command kHeapCommand;
 extern const Command kInfoCommand;
 extern const Command kReplayCommand;

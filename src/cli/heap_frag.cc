@@ -21,7 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using host::Align;
 
-constexpr uint64_t kPage = inspect::kFillPage;
+constexpr uint64_t kPageBytes = inspect::kFillPage;
 
 Json map_json(const FragMap& map) {
   Json json = {{"live_bytes", map.live_bytes}, {"page_bytes", map.page_bytes}};
@@ -53,13 +53,13 @@ std::string map_text(const FragMap& map, const host::Terminal& terminal) {
                          {"sparse", Align::kRight},
                          {"on sparse", Align::kRight}});
   for (const FragRow& row : map.rows) {
-    const uint64_t bytes = row.pages * kPage;
+    const uint64_t bytes = row.pages * kPageBytes;
     table.add_row({{row.block_bytes == 0 ? "larger" : std::to_string(row.block_bytes)},
                    {std::to_string(row.spans)},
                    {host::byte_text(row.live_bytes)},
                    {host::byte_text(bytes)},
                    {bytes == 0 ? "-" : fmt::format("{} %", 100 * row.live_bytes / bytes)},
-                   {host::byte_text(row.sparse_pages * kPage)},
+                   {host::byte_text(row.sparse_pages * kPageBytes)},
                    {host::byte_text(row.lonely_bytes)}});
   }
   std::string text = table.render(terminal);

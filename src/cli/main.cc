@@ -16,10 +16,10 @@
 namespace tide::cli {
 namespace {
 
-constexpr std::array kCommands = {&kRunCommand,    &kProfileCommand, &kTraceCommand,
-                                  &kInfoCommand,   &kConvertCommand, &kReplayCommand,
-                                  &kReportCommand, &kCompareCommand, &kTopCommand,
-                                  &kAgentCommand,  &kDoctorCommand,  &kHeapCommand, &kEnvCommand};
+constexpr std::array kCommands = {
+    &kRunCommand,    &kProfileCommand, &kTraceCommand,   &kInfoCommand, &kConvertCommand,
+    &kReplayCommand, &kReportCommand,  &kCompareCommand, &kTopCommand,  &kAgentCommand,
+    &kFleetCommand,  &kDoctorCommand,  &kHeapCommand,    &kEnvCommand};
 
 std::string overview() {
   std::string text =

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -50,7 +51,7 @@ class Rows {
 struct Batch {
   std::string id;
   std::string host;
-  std::vector<Rows> tables;
+  std::deque<Rows> tables;  // a reference to one stays good when others come
 
   // The rows of a table, made at first.
   Rows& rows(TableId wanted);

@@ -44,8 +44,8 @@ class ClickHouseDialect : public Dialect {
   std::string quotient(std::string_view a, std::string_view b) const override {
     return fmt::format("intDiv({}, {})", a, b);
   }
-  std::string latest(std::string_view column, std::string_view order) const override {
-    return fmt::format("argMax({}, {})", column, order);
+  std::string among(std::string_view columns, std::string_view question) const override {
+    return fmt::format("{} GLOBAL IN ({})", columns, question);
   }
   // In a cluster each shard looks at its own batches.
   std::string from(TableId id, std::string_view condition) const override {

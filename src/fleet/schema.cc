@@ -130,7 +130,8 @@ constexpr Column kTraceMemory[] = {
     {"number", kInt64, "from 1"},
     {"at_ns", kInt64, "since the recording began"},
     {"rss_bytes", kInt64, ""},
-    {"sample", kText, "all that was looked at"},
+    {"vm_bytes", kInt64, ""},
+    {"sample", kText, "anonymous bytes, most RSS since the sample before, ns of CPU time"},
     {"time_ns", kInt64, "when the trace was sent"},
 };
 
@@ -140,37 +141,44 @@ constexpr Column kTraceMarkers[] = {
     {"marker", kText, ""},        {"time_ns", kInt64, "when the trace was sent"},
 };
 
+constexpr Column kTraceCalls[] = {
+    {"call", kInt64, "as in trace_events"},
+    {"name", kText, "malloc, free, new, ..."},
+};
+
 constexpr Column kTraceEvents[] = {
     {"trace", kInt64, ""},
     {"process", kInt32, "number in the trace"},
     {"event", kInt64, "number in the process, from 1"},
     {"at_ns", kInt64, "since the recording began"},
     {"thread", kInt32, "number in the process, from 1"},
-    {"call", kInt8, "number of the call that it counts as, see trace_calls; 0: none"},
+    {"call", kInt8, "number in trace_calls of the call that it counts as; 0: none"},
+    {"kind", kInt8, "1 allocation, 2 release, 3 realloc, 4 release that was missed, 0 others"},
     {"is_own", kInt8, "1: something that the program did; 0: a look of the recorder"},
-    {"came", kInt8, "1: a block came with it; 2: it was live before the recording"},
-    {"gone", kInt8, "1: a block went; 2: by its release, 3: of another thread's, 4: temporary"},
+    {"came", kInt8, "1: a block came with it; 2: one that was live before the recording"},
+    {"gone", kInt8, "1: a block went that is known"},
+    {"is_foreign", kInt8, "1: that another thread had allocated"},
+    {"is_temporary", kInt8, "1: that was the last which this thread had allocated"},
     {"is_null", kInt8, "1: a release of a null pointer"},
     {"failed", kInt8, "1: an allocation that failed"},
     {"path", kInt8, "that Tide took: 0 fast, 1 refill, 2 span, 3 system"},
-    {"resized", kInt8, "1: a realloc in place, 2: moved; 0: none, or of an unknown block"},
-    {"size_bin", kInt8, "of the block that came: 0 for 0 bytes, n from 2^(n-1) bytes"},
-    {"gone_bin", kInt8, "likewise of the block that went"},
-    {"lifetime_bin", kInt8, "likewise of its nanoseconds"},
-    {"size", kInt64, "bytes asked for, of the block that came"},
-    {"usable", kInt64, "bytes that it has"},
+    {"resized", kInt8, "of a realloc: 1 in place, 2 moved"},
+    {"size_bin", kInt8, "of the block that came: 0 for 0 bytes, n from 2^(n-1) bytes on"},
+    {"gone_bin", kInt8, "likewise, of the block that went"},
+    {"lifetime_bin", kInt8, "likewise, of its nanoseconds; -1: its content lives on"},
+    {"size", kInt64, "bytes that were asked for; of munmap, that went"},
+    {"usable", kInt64, "bytes that the block has"},
     {"stack", kInt32, "that allocated it; number in trace_stacks, 0: none"},
     {"gone_size", kInt64, "of the block that went"},
     {"gone_stack", kInt32, "that had allocated it"},
-    {"chain", kInt32, "how often the block has been reallocated"},
-    {"mapped", kInt64, "bytes of an mmap; of a munmap less than 0"},
+    {"chain", kInt32, "of a realloc: how often the block has been reallocated"},
     {"pointer", kInt64, "address of the block"},
     {"live_bytes", kInt64, "of the process, after the event"},
 };
 
 #undef TIDE_FLEET_LABELS
 
-constexpr std::array<Table, 14> kTables = {{
+constexpr std::array<Table, 15> kTables = {{
     {"hosts", "machines with an agent", kHosts, "host", "", false},
     {"processes", "processes that were seen", kProcesses, "process", "", false},
     {"stacks", "call stacks", kStacks, "stack", "", false},
@@ -189,6 +197,7 @@ constexpr std::array<Table, 14> kTables = {{
      "time_ns", true},
     {"trace_markers", "texts that were put into traces", kTraceMarkers, "trace,process,number",
      "time_ns", true},
+    {"trace_calls", "names of calls", kTraceCalls, "call", "", false},
     {"trace_events", "events of traces", kTraceEvents, "trace,process,event", "", true},
 }};
 

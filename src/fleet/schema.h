@@ -48,6 +48,7 @@ enum class TableId : uint8_t {
   kTraceStacks,
   kTraceMemory,
   kTraceMarkers,
+  kTraceCalls,
   kTraceEvents,
 };
 

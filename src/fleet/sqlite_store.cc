@@ -15,9 +15,8 @@ class SqliteDialect : public Dialect {
   std::string quotient(std::string_view a, std::string_view b) const override {
     return fmt::format("(({}) / ({}))", a, b);
   }
-  // The values of the row that max() found: https://sqlite.org/lang_select.html, bare columns.
-  std::string latest(std::string_view column, std::string_view) const override {
-    return std::string(column);
+  std::string among(std::string_view columns, std::string_view question) const override {
+    return fmt::format("{} IN ({})", columns, question);
   }
   std::string from(TableId id, std::string_view condition) const override {
     return fmt::format("{} WHERE {}", table(id).name, condition);

@@ -38,9 +38,8 @@ class Dialect {
   virtual ~Dialect() = default;
   // Division of whole numbers, towards zero.
   virtual std::string quotient(std::string_view a, std::string_view b) const = 0;
-  // In a select that is grouped and has latest_mark() in it: `column` of the row with the greatest
-  // `order`.
-  virtual std::string latest(std::string_view column, std::string_view order) const = 0;
+  // `columns` are among the rows of a question. Of a cluster it is asked once, for all shards.
+  virtual std::string among(std::string_view columns, std::string_view question) const = 0;
   // What stands behind FROM: the rows of a table for which `condition` holds.
   virtual std::string from(TableId table, std::string_view condition) const = 0;
   // A text in SQL.

@@ -33,7 +33,7 @@ inline Call counted_as(const Event& event) {
 
 class CallCounts {
  public:
-  void add(Call call) { ++counts_[static_cast<size_t>(call)]; }
+  void add(Call call, uint64_t count = 1) { counts_[static_cast<size_t>(call)] += count; }
   uint64_t operator[](Call call) const { return counts_[static_cast<size_t>(call)]; }
   void add(const CallCounts& other) {
     for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];

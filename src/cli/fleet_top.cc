@@ -1,0 +1,253 @@
+// `tide fleet top` and `tide fleet diff`: who has the memory, and what has changed.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "cli/fleet_verbs.h"
+#include "cli/heap_json.h"
+#include "host/byte_text.h"
+#include "host/error.h"
+#include "host/number_text.h"
+#include "host/terminal.h"
+#include "host/text_table.h"
+
+namespace tide::cli {
+namespace {
+
+using fleet::By;
+using host::Align;
+using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kTenMinutes = 600'000'000'000;
+constexpr size_t kShownFrames = 6;
+
+constexpr HelpText kTopHelp = {
+    "  tide fleet top --by service\n"
+    "  tide fleet top --by stack --service shop --db clickhouse://tide@127.0.0.1:8123/heaps\n",
+    "tide fleet top [OPTIONS]",
+    "Who has the memory: of each process what was seen of it last, at most ten minutes before the\n"
+    "newest, summed up by host, service, version, command, process, size class or call stack.\n",
+    "Call stacks are those of processes that are sampled; their figures are estimates.\n"};
+
+constexpr HelpText kDiffHelp = {
+    "  tide fleet diff --versions 1.4 1.5 --service shop --by stack\n"
+    "  tide fleet diff --before 14d..7d --after 7d..0 --by service\n",
+    "tide fleet diff [OPTIONS] --versions A B | --before WHEN..WHEN --after WHEN..WHEN",
+    "What has changed: live bytes of a process, on average over all looks at it, in two versions\n"
+    "or in two spans of time.\n",
+    "WHEN is a time such as 2026-11-22T10:30 (UTC), or 7d: so long before the newest; 0 is the\n"
+    "newest. Call stacks are those of processes that are sampled.\n"};
+
+template <class Rows>
+std::vector<std::vector<std::string>> functions_of(fleet::Store& store, By by, const Rows& rows) {
+  if (by != By::kStack) return std::vector<std::vector<std::string>>(rows.size());
+  std::vector<int64_t> stacks;
+  for (const auto& row : rows) stacks.push_back(row.stack);
+  return fleet::stack_functions(store, stacks);
+}
+
+std::string bytes(int64_t value) {
+  return value < 0 ? "-" + host::short_byte_text(static_cast<uint64_t>(-value))
+                   : host::short_byte_text(static_cast<uint64_t>(value));
+}
+
+std::string top_text(By by, const std::vector<fleet::TopRow>& rows,
+                     const std::vector<std::vector<std::string>>& functions,
+                     const std::string& title) {
+  const bool has_all = by != By::kStack && by != By::kClass;
+  std::vector<host::TextTable::Column> columns = {{"PROCESSES", Align::kRight},
+                                                  {"LIVE", Align::kRight}};
+  if (by == By::kStack) columns.push_back({"+-", Align::kRight});
+  if (!has_all) columns.push_back({"BLOCKS", Align::kRight});
+  if (by == By::kClass) columns.push_back({"CACHED", Align::kRight});
+  if (has_all) {
+    for (const char* const name : {"RSS", "CACHED", "DIRTY", "RETURNED", "META"}) {
+      columns.push_back({name, Align::kRight});
+    }
+  }
+  columns.push_back({by == By::kStack ? "ALLOCATED BY" : title});
+  host::TextTable table(columns);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const fleet::TopRow& row = rows[i];
+    std::vector<host::TextTable::Cell> cells = {{fmt::format("{}", row.processes)},
+                                                {bytes(row.live_bytes)}};
+    if (by == By::kStack) cells.push_back({bytes(row.error_bytes)});
+    if (!has_all) cells.push_back({fmt::format("{}", row.live_blocks)});
+    if (by == By::kClass) cells.push_back({bytes(row.cached_bytes)});
+    if (has_all) {
+      for (const int64_t value : {row.rss_bytes, row.cached_bytes, row.free_dirty_bytes,
+                                  row.returned_bytes, row.metadata_bytes}) {
+        cells.push_back({bytes(value)});
+      }
+    }
+    cells.push_back({by == By::kStack ? functions_text(functions[i], kShownFrames)
+                                      : host::printable(row.name)});
+    table.add_row(std::move(cells));
+  }
+  return rows.empty() ? "nothing is known for that time\n"
+                      : table.render(host::Terminal(STDOUT_FILENO));
+}
+
+Json top_json(By by, const std::vector<fleet::TopRow>& rows,
+              const std::vector<std::vector<std::string>>& functions, Json json) {
+  json["rows"] = Json::array();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const fleet::TopRow& row = rows[i];
+    Json entry = {{"processes", row.processes},
+                  {"live_bytes", row.live_bytes},
+                  {"live_blocks", row.live_blocks}};
+    if (by == By::kStack) {
+      entry["live_error_bytes"] = row.error_bytes;
+      entry["stack"] = row.stack;
+      entry["functions"] = functions[i];
+    } else {
+      entry["name"] = row.name;
+      entry["cached_bytes"] = row.cached_bytes;
+    }
+    if (by != By::kStack && by != By::kClass) {
+      entry["rss_bytes"] = row.rss_bytes;
+      entry["free_dirty_bytes"] = row.free_dirty_bytes;
+      entry["returned_bytes"] = row.returned_bytes;
+      entry["metadata_bytes"] = row.metadata_bytes;
+    }
+    json["rows"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return text;
+}
+
+fleet::TableId table_of(By by) {
+  return by == By::kStack ? fleet::TableId::kProfiles : fleet::TableId::kStatistics;
+}
+
+int run_top(const Arguments& arguments) {
+  VerbParser parser(kFleetTopCommand, kTopHelp);
+  FleetOptions database;
+  SelectionOptions options(kTenMinutes);
+  std::string by_name = "service";
+  size_t most = 20;
+  bool as_json = false;
+  parser
+      .add_option("--by", by_name,
+                  "host, service (default), version, command, process, stack or class")
+      ->type_name("WHAT");
+  parser.add_option("--top", most, "Rows to show, 20 by default")->type_name("N");
+  options.add_to(parser);
+  database.add_to(parser);
+  parser.add_flag("--json", as_json, "Print JSON");
+  if (!parser.accept(arguments)) return host::kExitOk;
+  const By by = parse_by("top", by_name);
+  const auto store = open_fleet(database);
+  const fleet::Selection selection = options.selection(*store, table_of(by));
+  const auto rows = fleet::top_rows(*store, by, selection, most);
+  const auto functions = functions_of(*store, by, rows);
+  if (as_json) {
+    Json json = fleet_json("top", &selection);
+    json["by"] = by_name;
+    print(json_line(top_json(by, rows, functions, std::move(json))));
+  } else {
+    print(top_text(by, rows, functions, upper(by_name)));
+  }
+  return host::kExitOk;
+}
+
+// "14d..7d".
+void set_span(const std::string& option, const std::string& text, int64_t newest,
+              fleet::Selection& selection) {
+  const size_t dots = text.find("..");
+  if (dots == std::string::npos) {
+    throw host::Error(fmt::format("{}: '{}' is no span of time such as 14d..7d", option, text),
+                      host::kExitUsage);
+  }
+  selection.from_ns = parse_moment(option, text.substr(0, dots), newest);
+  selection.to_ns = parse_moment(option, text.substr(dots + 2), newest);
+}
+
+int run_diff(const Arguments& arguments) {
+  VerbParser parser(kFleetDiffCommand, kDiffHelp);
+  FleetOptions database;
+  std::vector<std::string> versions;
+  std::string before_text, after_text, host, service;
+  std::string by_name = "service";
+  size_t most = 20;
+  bool as_json = false;
+  parser.add_option("--versions", versions, "Two versions of a service")
+      ->type_name("A B")
+      ->expected(2);
+  parser.add_option("--before", before_text, "A span of time")->type_name("WHEN..WHEN");
+  parser.add_option("--after", after_text, "Another one")->type_name("WHEN..WHEN");
+  parser.add_option("--by", by_name, "As of tide fleet top")->type_name("WHAT");
+  parser.add_option("--service", service, "Only that service")->type_name("NAME");
+  parser.add_option("--host", host, "Only that host")->type_name("NAME");
+  parser.add_option("--top", most, "Rows to show, 20 by default")->type_name("N");
+  database.add_to(parser);
+  parser.add_flag("--json", as_json, "Print JSON");
+  if (!parser.accept(arguments)) return host::kExitOk;
+  const By by = parse_by("diff", by_name);
+  if (versions.empty() && (before_text.empty() || after_text.empty())) {
+    throw host::Error(
+        "it needs --versions A B, or --before and --after; see: tide fleet diff --help",
+        host::kExitUsage);
+  }
+  const auto store = open_fleet(database);
+  const int64_t newest = fleet::newest(*store, table_of(by));
+  fleet::Selection before{0, INT64_MAX, host, service, {}};
+  fleet::Selection after = before;
+  if (!versions.empty()) {
+    before.version = versions[0];
+    after.version = versions[1];
+  }
+  if (!before_text.empty()) set_span("--before", before_text, newest, before);
+  if (!after_text.empty()) set_span("--after", after_text, newest, after);
+  const auto rows = fleet::difference_rows(*store, by, before, after, most);
+  const auto functions = functions_of(*store, by, rows);
+  if (as_json) {
+    Json json = fleet_json("diff", nullptr);
+    json["by"] = by_name;
+    json["rows"] = Json::array();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      Json entry = {{"before_bytes", rows[i].before}, {"after_bytes", rows[i].after}};
+      if (by == By::kStack) {
+        entry["stack"] = rows[i].stack;
+        entry["functions"] = functions[i];
+      } else {
+        entry["name"] = rows[i].name;
+      }
+      json["rows"].push_back(std::move(entry));
+    }
+    print(json_line(json));
+    return host::kExitOk;
+  }
+  host::TextTable table({{"BEFORE", Align::kRight},
+                         {"AFTER", Align::kRight},
+                         {"CHANGE", Align::kRight},
+                         {"%", Align::kRight},
+                         {by == By::kStack ? "ALLOCATED BY" : upper(by_name)}});
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const fleet::DifferenceRow& row = rows[i];
+    const double change = row.after - row.before;
+    table.add_row({{bytes(std::llround(row.before))},
+                   {bytes(std::llround(row.after))},
+                   {(change > 0 ? "+" : "") + bytes(std::llround(change))},
+                   {row.before == 0 ? "new" : fmt::format("{:+.1f}", 100 * change / row.before)},
+                   {by == By::kStack ? functions_text(functions[i], kShownFrames)
+                                     : host::printable(row.name)}});
+  }
+  print(rows.empty() ? "nothing is known of either\n"
+                     : table.render(host::Terminal(STDOUT_FILENO)));
+  return host::kExitOk;
+}
+
+}  // namespace
+
+const Command kFleetTopCommand = {"fleet top", "Who has the memory", run_top};
+const Command kFleetDiffCommand = {"fleet diff", "What two versions or two weeks differ in",
+                                   run_diff};
+
+}  // namespace tide::cli
