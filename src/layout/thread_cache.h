@@ -135,8 +135,8 @@ struct ThreadCache : CacheFront {
 inline constexpr uint8_t kClosedStack = kRetired;
 static_assert(class_of_stack(kClosedStack) == 0 && kClosedStack < kFirstHomeStack);
 
-// Makes a front of zeros one whose stacks are all empty and full, which sends everything to the slow
-// path. In place: it is more than there is room for on the stacks of some threads.
+// Makes a front of zeros one whose stacks are all empty and full, which sends everything to the
+// slow path. In place: it is more than there is room for on the stacks of some threads.
 constexpr void close_front(CacheFront& front, uintptr_t* null_slot) {
   for (uint8_t& stack : front.small_stack) stack = kClosedStack;
   for (uint8_t& stack : front.mid_stack) stack = kClosedStack;
