@@ -10,6 +10,7 @@
 #include "fleet/spool.h"
 #include "host/error.h"
 #include "host/process_maps.h"
+#include "profile/names.h"
 #include "profile/profile.h"
 
 namespace tide::cli {

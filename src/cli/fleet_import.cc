@@ -16,6 +16,7 @@
 #include "cli/heap_json.h"
 #include "cli/trace_input.h"
 #include "host/error.h"
+#include "profile/names.h"
 #include "profile/profile.h"
 
 namespace tide::cli {

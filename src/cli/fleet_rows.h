@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fleet/batch.h"
+#include "profile/names.h"
 #include "profile/profile.h"
 #include "walk/heap_reader.h"
 
