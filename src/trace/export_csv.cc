@@ -42,14 +42,18 @@ void CsvExporter::text(std::string_view value) {
 void CsvExporter::add(const Event& event) {
   Call call = event.call;
   switch (call) {
-    case Call::kNone:
     case Call::kRealloc:
     case Call::kReallocarray:
+      began_[event.thread] = call;
+      return;
+    case Call::kNone:
     case Call::kMremap:
       return;
-    case Call::kReallocDone:
-      call = Call::kRealloc;
+    case Call::kReallocDone: {
+      const auto began = began_.find(event.thread);
+      call = began == began_.end() ? Call::kRealloc : began->second;
       break;
+    }
     case Call::kMremapDone:
       call = Call::kMremap;
       break;

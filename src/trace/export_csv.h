@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 
 #include "host/output_file.h"
 #include "trace/exporter.h"
@@ -22,6 +23,7 @@ class CsvExporter : public Exporter {
 
   host::OutputFile file_;
   std::string row_;
+  std::unordered_map<uint32_t, Call> began_;  // by thread: realloc or reallocarray
 };
 
 }  // namespace tide::trace
