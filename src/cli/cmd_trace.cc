@@ -7,6 +7,7 @@
 #include <map>
 
 #include "cli/command.h"
+#include "cli/fleet_trace_output.h"
 #include "cli/process_number.h"
 #include "cli/trace_control.h"
 #include "cli/trace_options.h"
@@ -21,7 +22,8 @@ constexpr HelpText kHelp = {
     "  tide trace --pid 4711 --for 30s          # a process on Tide that runs already\n"
     "  tide trace --control run1 marker 'load begins'\n"
     "  tide trace --collect 7007 -o traces      # here, and on another machine:\n"
-    "  tide trace --to tcp://here:7007 -- ./server\n",
+    "  tide trace --to tcp://here:7007 -- ./server\n"
+    "  tide trace --to clickhouse://tide@127.0.0.1:8123/heaps -- ./server\n",
     "tide trace [OPTIONS] [--] PROG [ARGS...]\n"
     "       tide trace --pid PID [--for TIME] [OPTIONS]\n"
     "       tide trace --control DIR pause|resume|stop|sync|reset|marker TEXT\n"
@@ -42,6 +44,10 @@ constexpr HelpText kHelp = {
     "Ctrl-C or the end of the process, which runs on as it was. Children that it forks meanwhile "
     "are\n"
     "recorded, too; programs that it executes are not, and neither are mmap and its like.\n"
+    "\n"
+    "--to DB (clickhouse://USER@HOST:PORT/DB, or sqlite://FILE) records into a folder, sends it at "
+    "the\n"
+    "end and removes it; a folder that could not be sent stays, for 'tide fleet import'.\n"
     "\n"
     "--collect and --to use the token in FILE or TIDE_TRACE_TOKEN, which is sent as it is, as the\n"
     "trace is: beyond your own network use an SSH tunnel.\n"
@@ -120,8 +126,8 @@ void add_options(VerbParser& parser, TraceOptions& options, Texts& texts) {
                   "With --pid: leave out the blocks that are there already");
   parser.add_flag("--repair", options.repairs,
                   "With --pid: put right what a killed tide trace has left in the process");
-  parser.add_option("--to", options.to, "Send the trace to 'tide trace --collect' there")
-      ->type_name("tcp://HOST:PORT");
+  parser.add_option("--to", options.to, "Send the trace to 'tide trace --collect' there, or to a database of 'tide fleet'")
+      ->type_name("tcp://HOST:PORT|DB");
   parser.add_option("--token-file", options.token_file, "File with the token for that")
       ->type_name("FILE");
   parser
@@ -176,6 +182,7 @@ int run(const Arguments& arguments) {
   if (split.program.empty() == !options.process.has_value()) {
     fail_usage(split.program.empty() ? "no program given" : "--pid starts no program");
   }
+  if (is_fleet_address(options.to)) return record_into_fleet(options, split.program);
   if (!options.to.empty() && !options.folder.empty()) fail_usage("--to and -o exclude each other");
   if (!options.process.has_value()) {
     if (options.has_no_live || options.repairs) fail_usage("--no-live and --repair go with --pid");

@@ -102,7 +102,8 @@ size_t import_samples(fleet::Store& store, const std::string& path, const Labels
 
 size_t import_profile(fleet::Store& store, const std::string& path, const Labels& given) {
   const profile::Profile profile = profile::load_profile(path);
-  std::string command = path;
+  // Without mappings nobody knows whose it is.
+  std::string command = given.service.empty() ? "?" : given.service;
   for (const host::Mapping& mapping : profile.maps) {
     if (!mapping.is_file()) continue;
     command = mapping.name.substr(mapping.name.rfind('/') + 1);

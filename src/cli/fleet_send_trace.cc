@@ -25,6 +25,18 @@ using fleet::TableId;
 // Of a batch: large ones are what ClickHouse likes.
 constexpr size_t kEventsOfBatch = size_t{1} << 18;
 
+// Of a file, or of all files of a folder.
+uintmax_t bytes_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return fs::file_size(path, error);
+  uintmax_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
+    if (entry.is_regular_file(error)) bytes += entry.file_size(error);
+  }
+  return bytes;
+}
+
 // The same trace has the same text, whoever sends it from where.
 std::string text_of(const TraceInput& input, const std::string& path) {
   std::string text;
@@ -33,12 +45,8 @@ std::string text_of(const TraceInput& input, const std::string& path) {
     const trace::ProcessIdentity& process = source->process();
     text += fmt::format("{}\n{}\n{}\n{}\n", process.number, process.pid, process.program,
                         process.start_ns);
-    if (process.start_ns == 0) {
-      std::error_code error;
-      text += std::filesystem::canonical(path, error).string();
-    }
   }
-  return text;
+  return text + std::to_string(bytes_of(path));
 }
 
 class Sender {

@@ -19,7 +19,7 @@ using trace::Event;
 // Numbers of threads are small, unless a file says otherwise.
 constexpr uint32_t kMostThreads = 1 << 22;
 
-enum Kind : int64_t { kOther, kAllocation, kRelease, kRealloc, kMissed };
+enum EventKind : int64_t { kOther, kAllocation, kRelease, kRealloc, kMissed };
 
 int64_t bin_of(uint64_t value) { return static_cast<int64_t>(trace::Histogram::bin_of(value)); }
 int64_t whole(uint64_t value) { return static_cast<int64_t>(value); }

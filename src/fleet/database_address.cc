@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kPlain = "clickhouse://";
 constexpr std::string_view kTls = "clickhouse+https://";
+constexpr std::string_view kFile = "sqlite://";
 constexpr uint16_t kPlainPort = 8123;
 constexpr uint16_t kTlsPort = 8443;
 
@@ -105,6 +106,10 @@ DatabaseAddress parse_database(std::string_view text, const std::string& passwor
                                bool is_plain_allowed) {
   DatabaseAddress address;
   if (text.empty()) fail(text, "is empty");
+  if (text.starts_with(kFile) && text.size() > kFile.size()) {
+    address.path = text.substr(kFile.size());
+    return address;
+  }
   address.has_tls = text.starts_with(kTls);
   if (!address.has_tls && !text.starts_with(kPlain)) {
     if (text.find("://") != std::string_view::npos) fail(text, "is of a kind that is not known");

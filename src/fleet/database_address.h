@@ -26,7 +26,7 @@ struct DatabaseAddress {
   std::string text() const;
 };
 
-// FILE, clickhouse://USER@HOST:PORT/DB, clickhouse+https://...; several servers with commas between
+// FILE, sqlite://FILE, clickhouse://USER@HOST:PORT/DB, clickhouse+https://...; several servers with commas between
 // and ?cluster=NAME. The password is in the file, else in TIDE_FLEET_PASSWORD; one in the address
 // is refused. Unless `is_plain_allowed`, only loopback addresses may do without TLS. Throws
 // host::Error, kExitUsage.
