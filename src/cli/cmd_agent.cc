@@ -2,6 +2,7 @@
 // and ships them to the fleet's database.
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -237,6 +238,7 @@ int run_verb_agent(const Arguments& arguments) {
   if (wishes.profiles != "off") {
     wishes.settings.profiles_every_ns = parse_duration("--profiles", wishes.profiles);
   }
+  mallopt(M_ARENA_MAX, 1);  // three threads that rarely meet: one heap is smaller than three
   catch_interrupts();
   return run_agent(wishes, parser.count("--db") != 0);
 }

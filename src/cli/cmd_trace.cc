@@ -126,7 +126,10 @@ void add_options(VerbParser& parser, TraceOptions& options, Texts& texts) {
                   "With --pid: leave out the blocks that are there already");
   parser.add_flag("--repair", options.repairs,
                   "With --pid: put right what a killed tide trace has left in the process");
-  parser.add_option("--to", options.to, "Send the trace to 'tide trace --collect' there, or to a database of 'tide fleet'")
+  parser
+      .add_option(
+          "--to", options.to,
+          "Send the trace to 'tide trace --collect' there, or to a database of 'tide fleet'")
       ->type_name("tcp://HOST:PORT|DB");
   parser.add_option("--token-file", options.token_file, "File with the token for that")
       ->type_name("FILE");

@@ -24,9 +24,9 @@ int record_into_fleet(const TraceOptions& options, const std::vector<std::string
   TraceOptions recording = options;
   recording.to.clear();
   if (recording.folder.empty()) {
-    const std::string name =
-        program.empty() ? std::to_string(options.process.value_or(0))
-                        : std::filesystem::path(program.front()).filename().string();
+    const std::string name = program.empty()
+                                 ? std::to_string(options.process.value_or(0))
+                                 : std::filesystem::path(program.front()).filename().string();
     recording.folder = fmt::format("tide-trace-{}-{}", name, getpid());
   }
   const int status =

@@ -14,7 +14,7 @@ namespace tide::fleet {
 namespace {
 
 constexpr char kMagic[8] = {'t', 'i', 'd', 'e', 'b', 't', 'c', '1'};
-constexpr int kLevel = 3;
+constexpr int kLevel = 1;  // its tables are small, and so is the agent
 constexpr uint64_t kMostBytes = uint64_t{4} << 30;
 
 // In front of the compressed content.

@@ -26,10 +26,10 @@ struct DatabaseAddress {
   std::string text() const;
 };
 
-// FILE, sqlite://FILE, clickhouse://USER@HOST:PORT/DB, clickhouse+https://...; several servers with commas between
-// and ?cluster=NAME. The password is in the file, else in TIDE_FLEET_PASSWORD; one in the address
-// is refused. Unless `is_plain_allowed`, only loopback addresses may do without TLS. Throws
-// host::Error, kExitUsage.
+// FILE, sqlite://FILE, clickhouse://USER@HOST:PORT/DB, clickhouse+https://...; several servers with
+// commas between and ?cluster=NAME. The password is in the file, else in TIDE_FLEET_PASSWORD; one
+// in the address is refused. Unless `is_plain_allowed`, only loopback addresses may do without TLS.
+// Throws host::Error, kExitUsage.
 DatabaseAddress parse_database(std::string_view text, const std::string& password_file,
                                bool is_plain_allowed);
 
