@@ -2,6 +2,7 @@
 """tide agent: its metrics are what a process says of itself, and what it sees comes to the database
 once, whoever is killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -182,12 +183,14 @@ class ShippingTest(FleetTest):
     def spooled(self):
         return sorted(name for name in os.listdir(self.path("spool")) if name.endswith(".batch"))
 
-    def kill_again_and_again(self, db, disturb, repair, seed):
+    def kill_again_and_again(self, db, disturb, repair, seed, processes=2):
         """Agents are killed at random while the database comes and goes. Then everything that was
         ever in the spool has to be in the database, once."""
         print("seed", seed)
         chance = random.Random(seed)
-        with on_tide(), on_tide():
+        with contextlib.ExitStack() as stack:
+            for _ in range(processes):
+                stack.enter_context(on_tide())
             for turn in range(8):
                 agent = Agent("--db", db, "--spool", self.path("spool"), "--every", "50ms",
                               listen="none")
@@ -287,6 +290,31 @@ class Shipping(ShippingTest):
         self.assertEqual(len(self.collected()), end["shipped_batches"])
 
 
+class Profiles(FleetTest):
+    def test_a_leak_is_found_by_the_name_of_its_function(self):
+        leaky = os.path.join(os.environ["TIDE_BUILD"], "bin/fleet_leaky")
+        environment = {**clean_environment(), "TIDE_PROFILE": "on", "TIDE_PROFILE_RATE": "64k",
+                       "TIDE_FLEET_SERVICE": "leaky"}
+        with subprocess.Popen([TIDE, "run", "--", leaky], stdin=subprocess.PIPE,
+                              env=environment) as process:
+            agent = Agent("--db", self.db, "--spool", self.path("spool"), "--every", "250ms",
+                          "--profiles", "500ms", listen="none")
+            found = []
+            for _ in range(60):
+                time.sleep(0.5)
+                found = self.ask("leaks", "--step", "1s", "--steps", "2", "--service", "leaky")["rows"]
+                if found:
+                    break
+            agent.end()
+            process.stdin.close()
+        self.assertEqual(found[0]["functions"][:2], ["leak_here", "main"])
+        self.assertEqual((found[0]["hosts"], found[0]["processes"]), (1, 1))
+        [[live, profiled]] = self.sql(
+            "SELECT (SELECT max(live_bytes) FROM statistics WHERE service = 'leaky'), "
+            "(SELECT max(live_bytes) FROM profiles WHERE service = 'leaky')")
+        self.assertLess(abs(live - profiled), live / 2)
+
+
 @unittest.skipIf(clickhouse.MISSING, clickhouse.MISSING)
 class ShippingToClickHouse(ShippingTest):
     """The same with a server that is killed and started again."""
@@ -296,7 +324,8 @@ class ShippingToClickHouse(ShippingTest):
             db = server.database("heaps")
             tide("agent", "--once", "--db", db, "--spool", self.path("spool"),
                  env=clickhouse.ENVIRONMENT)
-            self.kill_again_and_again(db, server.kill, server.start, random.randrange(10**6))
+            self.kill_again_and_again(db, server.kill, server.start, random.randrange(10**6),
+                                      processes=10)
             doubled = server.ask("SELECT count() FROM (SELECT process, time_ns FROM heaps.statistics"
                                  " GROUP BY process, time_ns HAVING count() > 1)")
             self.assertEqual(doubled.strip(), "0")
