@@ -232,6 +232,27 @@ class OnClickHouse(OnSqlite):
             self.assertEqual(json.dumps(here).replace(clickhouse_db, other), json.dumps(there),
                              question)
 
+    def test_attempts_that_were_broken_off_or_came_twice_do_not_count(self):
+        name = self.db.rsplit("/", 1)[1]
+        before = [self.ask(*question) for question in QUESTIONS]
+        [columns] = [[column["name"] for column in table["columns"]]
+                     for table in self.ask_schema() if table["name"] == "statistics"]
+        for shift in (1, 2):
+            # Twice all rows again, under attempts of their own.
+            self.server.ask(f"INSERT INTO {name}.statistics_rows SELECT {', '.join(columns)}, batch + "
+                            f"{shift} FROM {name}.statistics_rows WHERE batch IN "
+                            f"(SELECT min(batch) FROM {name}.batches_rows GROUP BY batch_id)")
+        # The first of them came to their end: their answers were lost.
+        self.server.ask(f"INSERT INTO {name}.batches_rows SELECT batch_id, batch + 1, host FROM "
+                        f"{name}.batches_rows")
+        rows = int(self.server.ask(f"SELECT count() FROM {name}.statistics_rows"))
+        self.assertEqual(rows, 3 * self.sql("SELECT count(*) FROM statistics")[0][0])
+        for question, answer in zip(QUESTIONS, before):
+            self.assertEqual(self.ask(*question), answer, question)
+
+    def ask_schema(self):
+        return json.loads(tide("fleet", "schema", "--json").stdout)["tables"]
+
     def fill_again(self):
         for host in ("alpha", "beta"):
             for version in "12":
