@@ -56,18 +56,6 @@ void warn_unwritable(const char* path) {
 
 }  // namespace
 
-void expand_path(const char* pattern, base::TextWriter& path) {
-  for (; *pattern != '\0'; ++pattern) {
-    if (pattern[0] == '%' && pattern[1] == 'p') {
-      path.decimal(static_cast<uint64_t>(sys::process_id()));
-      ++pattern;
-    } else {
-      path.put(*pattern);
-    }
-  }
-  path.put('\0');
-}
-
 void prepare_exit_report() {
   if (wanted_format() == StatsFormat::kOff || options().text()[0] != '\0' || g_identity != 0)
     return;
@@ -83,7 +71,7 @@ void write_exit_report() {
   base::TextBuffer<2048> path;
   const bool to_file = options().text()[0] != '\0';
   if (to_file) {
-    expand_path(options().text(), path);
+    sys::expand_path(options().text(), path);
     report.descriptor = sys::open_for_append(path.view().data());
     if (report.descriptor < 0) return warn_unwritable(path.view().data());
   }

@@ -1,8 +1,6 @@
 // Statistics at the end of the process, if the options `stats` and `stats_file` ask for them.
 #pragma once
 
-#include "base/text.h"
-
 namespace tide::api {
 
 // To be called when an option is set. Many programs close standard error before they end, to see
@@ -12,8 +10,5 @@ void prepare_exit_report();
 // Writes them, or does nothing. Never in secure-execution mode. Called once, at exit; allocates
 // nothing and takes no lock that other threads may still hold for long.
 void write_exit_report();
-
-// `pattern` with the process id for each %p in it, ended by a zero.
-void expand_path(const char* pattern, base::TextWriter& path);
 
 }  // namespace tide::api

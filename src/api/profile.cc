@@ -3,19 +3,18 @@
 #include <cerrno>
 
 #include "api/allocate.h"
-#include "api/exit_report.h"
 #include "api/options.h"
 #include "api/profile_pages.h"
 #include "base/exponential.h"
 #include "heap/sample_points.h"
+#include "probe/profile_file.h"
+#include "probe/sample_pace.h"
 #include "sys/clock.h"
 #include "sys/frames.h"
-#include "sys/line_reader.h"
 #include "sys/process.h"
 #include "sys/report.h"
 #include "sys/stack.h"
 #include "sys/unwind_cache.h"
-#include "sys/vm.h"
 
 namespace tide::api {
 
@@ -25,12 +24,6 @@ namespace {
 
 using heap::SamplePoints;
 using layout::SampleMarks;
-
-// A thread makes at most so many samples in that time, which keeps their cost below a hundredth of
-// it; beyond, it makes them further apart.
-constexpr uint32_t kWindowSamples = 32;
-constexpr uint64_t kWindowNs = 2'000'000;
-constexpr int64_t kMostStretch = 1 << 10;
 
 bool starts(heap::ThreadCache& cache) {
   if (!g_engine.start_sampling(cache, g_samples.gap_bytes())) return false;
@@ -44,17 +37,13 @@ bool starts(heap::ThreadCache& cache) {
 
 void keep_rate(heap::ThreadCache& cache) {
   SampleMarks& marks = *cache.marks;
-  if (++marks.window_samples < kWindowSamples) return;
-  const uint64_t now = sys::monotonic_ns();
-  const uint64_t passed = now - marks.window_ns;
   const int64_t wanted = g_samples.gap_bytes();
-  if (passed < kWindowNs && marks.gap_bytes < wanted * kMostStretch) {
+  const probe::Pace pace = probe::pace_after(marks.window_ns, marks.window_samples);
+  if (pace == probe::Pace::kApart && marks.gap_bytes < wanted * probe::kMostStretch) {
     SamplePoints(cache).set_gap(marks.gap_bytes * 2);
-  } else if (passed > 4 * kWindowNs && marks.gap_bytes > wanted) {
+  } else if (pace == probe::Pace::kCloser && marks.gap_bytes > wanted) {
     SamplePoints(cache).set_gap(marks.gap_bytes / 2);
   }
-  marks.window_ns = now;
-  marks.window_samples = 0;
 }
 
 TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance) {
@@ -74,20 +63,6 @@ bool is_large(size_t bytes, size_t alignment) {
   return bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes ||
          layout::class_of(layout::bytes_aligned(alignment, bytes)) == 0;
 }
-
-struct Output {
-  int descriptor;
-  size_t page_bytes;
-  static bool write(void* argument, const void* bytes, size_t count) {
-    return sys::write_all(static_cast<Output*>(argument)->descriptor,
-                          {static_cast<const char*>(bytes), count});
-  }
-  static bool write_pages(void* argument, const layout::SampledBlock& sample) {
-    const layout::SampledPages pages =
-        pages_of_sample(sample, static_cast<Output*>(argument)->page_bytes);
-    return pages.address == 0 || write(argument, &pages, sizeof pages);
-  }
-};
 
 }  // namespace
 
@@ -158,6 +133,7 @@ int profile_write(int descriptor) {
     if (!sys::write_all(descriptor, line) || !sys::write_all(descriptor, "\n")) return EIO;
   }
   return 0;
+  return probe::write_profile(g_samples, pages_of_sample, descriptor) ? 0 : EIO;
 }
 
 void start_profile_by_options() {
@@ -169,16 +145,7 @@ void start_profile_by_options() {
 void write_profile_at_exit() {
   const char* const pattern = options().text(OptionId::profile_file);
   if (pattern[0] == '\0' || g_samples.table()->start_ns == 0 || sys::is_secure_execution()) return;
-  base::TextBuffer<2048> path;
-  expand_path(pattern, path);
-  const int descriptor = sys::open_anew(path.view().data());
-  const bool done = descriptor >= 0 && profile_write(descriptor) == 0;
-  if (descriptor >= 0) sys::close_descriptor(descriptor);
-  if (done) return;
-  base::TextBuffer<480> line;
-  line.text("can't write the profile to '").text(path.view().data());
-  line.text("'; check the option profile_file");
-  sys::warn(line.view());
+  probe::write_profile_to(g_samples, pages_of_sample, pattern);
 }
 
 void repair_profile_in_child() {

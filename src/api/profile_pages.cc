@@ -1,7 +1,7 @@
 #include "api/profile_pages.h"
 
 #include "api/allocate.h"
-#include "base/racy.h"
+#include "probe/profile_file.h"
 #include "sys/residency.h"
 
 namespace tide::api {
@@ -14,12 +14,6 @@ size_t common_bytes(uintptr_t a, size_t bytes, uintptr_t b, size_t more) {
   const uintptr_t begin = a > b ? a : b;
   const uintptr_t end = a + bytes < b + more ? a + bytes : b + more;
   return begin < end ? end - begin : 0;
-}
-
-size_t resident_part(uintptr_t address, size_t bytes) {
-  size_t resident = 0;
-  return sys::resident_bytes(reinterpret_cast<const void*>(address), bytes, &resident) ? resident
-                                                                                       : 0;
 }
 
 // Of a page's bytes those of live blocks, which are in a slab with `sample`.
@@ -37,6 +31,11 @@ size_t live_bytes(const PointerInfo& sample, uintptr_t page, size_t page_bytes) 
   return live;
 }
 
+bool is_resident(uintptr_t page) {
+  size_t resident = 0;
+  return sys::resident_bytes(reinterpret_cast<const void*>(page), 1, &resident) && resident != 0;
+}
+
 double pinned_bytes(const PointerInfo& sample, size_t page_bytes) {
   double pinned = 0;
   const uintptr_t end = sample.block + sample.block_bytes;
@@ -45,7 +44,7 @@ double pinned_bytes(const PointerInfo& sample, size_t page_bytes) {
     // What other threads do meanwhile may leave anything there.
     size_t live = live_bytes(sample, page, page_bytes);
     if (live < own) live = own;
-    if (resident_part(page, page_bytes) == 0) continue;
+    if (!is_resident(page)) continue;
     pinned += static_cast<double>(page_bytes - live) * static_cast<double>(own) /
               static_cast<double>(live);
   }
@@ -55,19 +54,10 @@ double pinned_bytes(const PointerInfo& sample, size_t page_bytes) {
 }  // namespace
 
 layout::SampledPages pages_of_sample(const layout::SampledBlock& sample, size_t page_bytes) {
-  const uint64_t address = base::racy_load(sample.address);
-  const uint64_t bytes = base::racy_load(sample.bytes);
-  layout::SampledPages pages{address, 0, 0, 0};
-  const PointerInfo info = g_engine.describe(reinterpret_cast<const void*>(address));
-  if (!info.live) return pages;
-  if (info.size_class != 0) pages.pinned = pinned_bytes(info, page_bytes);
-  // Pages that are only partly its own count by what it has of them.
-  const size_t to_next = page_bytes - address % page_bytes;
-  const size_t first = bytes < to_next ? bytes : to_next;
-  const size_t last = (bytes - first) % page_bytes;
-  pages.resident = resident_part(address, first);
-  pages.resident += resident_part(address + first, bytes - first - last);
-  pages.resident += resident_part(address + bytes - last, last);
+  layout::SampledPages pages = probe::residency_of_sample(sample, page_bytes);
+  const PointerInfo info = g_engine.describe(reinterpret_cast<const void*>(pages.address));
+  const bool is_of_slab = info.live && info.size_class != 0;
+  pages.pinned = is_of_slab ? pinned_bytes(info, page_bytes) : 0;
   return pages;
 }
 

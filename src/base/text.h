@@ -78,4 +78,15 @@ class TextBuffer : public TextWriter {
   char storage_[kCapacity];
 };
 
+// All of `text` as a number of at most 20 digits. False: it is none.
+inline bool parse_decimal(std::string_view text, uint64_t* value) {
+  if (text.empty() || text.size() > 20) return false;
+  *value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    *value = *value * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return true;
+}
+
 }  // namespace tide::base

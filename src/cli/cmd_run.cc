@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 constexpr HelpText kHelp = {
     "  tide run -- python3 job.py\n"
     "  tide run --limit 2G -- ./server\n"
+    "  tide run --keep-malloc --profile=job.prof -- python3 job.py\n"
     "  tide run --stats=json:job.json -o thread_cache=1M -- redis-server --port 7000\n",
     "tide run [OPTIONS] [--] PROG [ARGS...]",
     "Runs PROG, and every program that it starts, on Tide instead of the system's malloc.\n"
@@ -33,7 +35,8 @@ constexpr HelpText kHelp = {
     "\n"
     "With --profile, 'tide profile PID' shows where live memory was allocated while PROG runs, "
     "and\n"
-    "'tide profile FILE' what it was at its end; %p in FILE becomes the process id.\n"
+    "'tide profile FILE' what it was at its end; %p in FILE becomes the process id. With\n"
+    "--keep-malloc PROG stays on its own malloc, whichever that is, and its calls are sampled.\n"
     "\n"
     "The statistics' FORM is text, json or prometheus.\n"
     "They go to standard error or are appended to FILE; %p in its name becomes the process id.\n"
@@ -135,6 +138,25 @@ void apply_setting(const std::string& setting, host::Environment& environment) {
   set_option("-o", setting.substr(0, equals), setting.substr(equals + 1), environment);
 }
 
+// The program stays on its own malloc, and libtide-trace.so samples its calls.
+void keep_malloc(const std::vector<std::string>& settings, host::Environment& environment) {
+  std::string rate = "512KiB";
+  for (const std::string& setting : settings) {
+    const std::string name = setting.substr(0, setting.find('='));
+    if (name != "profile_rate") {
+      fail_usage(fmt::format("--keep-malloc: '{}' is an option of Tide's malloc", name));
+    }
+    rate = setting.substr(std::min(setting.size(), name.size() + 1));
+  }
+  if (const auto fault = option_fault("profile_rate", rate))
+    fail_usage(fmt::format("-o: {}", *fault));
+  uint64_t number = 0;
+  api::check_value(api::kOptionRows[api::find_option("profile_rate")], rate, number);
+  environment.set("TIDE_SAMPLE_RATE", std::to_string(number));
+  const auto file = environment.get(option_variable("profile_file"));
+  if (file.has_value()) environment.set("TIDE_SAMPLE_FILE", *file);
+}
+
 host::PreloadLibrary find_library(const std::string& given) {
   if (!given.empty()) return host::open_preload_library(given);
   const char* variable = std::getenv(std::string(kLibraryVariable).c_str());
@@ -172,6 +194,9 @@ int run(const Arguments& arguments) {
   CLI::Option* limit_option = parser.add_option(
       "--limit", limit, "Limit each process's heap: allocations beyond SIZE fail");
   limit_option->type_name("SIZE[:SOFT] or auto");
+  bool keeps_malloc = false;
+  parser.add_flag("--keep-malloc", keeps_malloc,
+                  "With --profile: leave PROG on its own malloc, and sample that");
   parser.add_option("--library", library_path, "Preload this library")->type_name("PATH");
 
   const SplitArguments split = split_at_program(parser, arguments);
@@ -182,7 +207,16 @@ int run(const Arguments& arguments) {
   if (stats_flag->count() != 0) set_stats(stats, environment);
   if (limit_option->count() != 0) set_limit(limit, environment);
   if (profile_flag->count() != 0) set_profile(profile, environment);
-  for (const std::string& setting : settings) apply_setting(setting, environment);
+  if (keeps_malloc) {
+    if (profile_flag->count() == 0) fail_usage("--keep-malloc: is for --profile");
+    if (stats_flag->count() + limit_option->count() != 0) {
+      fail_usage("--keep-malloc: --stats and --limit are of Tide's malloc");
+    }
+    keep_malloc(settings, environment);
+    if (library_path.empty()) library_path = host::find_own_library("libtide-trace.so");
+  } else {
+    for (const std::string& setting : settings) apply_setting(setting, environment);
+  }
 
   const host::PreloadLibrary library = find_library(library_path);
   const std::string path = host::find_program(split.program.front());

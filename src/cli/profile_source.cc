@@ -19,6 +19,7 @@
 #include "host/proc.h"
 #include "inspect/page_pins.h"
 #include "walk/core_target.h"
+#include "walk/root_notes.h"
 #include "walk/tide_heap.h"
 #include "walk/tide_root.h"
 
@@ -36,8 +37,12 @@ uint64_t now_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Where the table is that HeapRoot::profile leads to. 0: Tide is not in it.
-uint64_t find_table(const walk::Target& target) {
+// Where the table is, and whether it is of a heap of Tide's. Address 0: there is none.
+struct TableAt {
+  uint64_t address;
+  bool is_tides;
+};
+TableAt find_table(const walk::Target& target) {
   for (const uint64_t root : walk::find_roots(target)) {
     const walk::TideRoot described = walk::read_tide_root(target, root);
     const layout::HeapRoot& known = described.root;
@@ -51,9 +56,19 @@ uint64_t find_table(const walk::Target& target) {
       throw host::Error(
           fmt::format("{} is in hardened mode, which has no profiles", target.name()));
     }
-    return reinterpret_cast<uint64_t>(known.profile);
+    return {reinterpret_cast<uint64_t>(known.profile), true};
   }
-  return 0;
+  // A library that samples another malloc and was not asked to has never begun.
+  const uint64_t noted = walk::find_noted_profile(target);
+  const bool has_begun = noted != 0 && walk::load_from<ProfileTable>(target, noted).start_ns != 0;
+  return {has_begun ? noted : 0, false};
+}
+
+[[noreturn]] void fail_no_slabs(const std::string& name) {
+  throw host::Error(
+      fmt::format("--kind fragmentation: {} is of a program on another malloc; pins are known of "
+                  "Tide's slabs only",
+                  name));
 }
 
 Profile read_tables(const walk::Target& target, uint64_t address, bool stands_still) {
@@ -134,9 +149,12 @@ Profile load_core(const std::string& path, Kind kind) {
     throw host::Error("--kind residency: a core does not say which pages were resident");
   }
   const walk::CoreTarget target(path);
-  const uint64_t table = find_table(target);
-  if (table == 0) throw host::Error(fmt::format("{} is not of a process on Tide", target.name()));
-  Profile profile = read_tables(target, table, true);
+  const TableAt table = find_table(target);
+  if (table.address == 0) {
+    throw host::Error(fmt::format("{} is not of a process on Tide", target.name()));
+  }
+  if (!table.is_tides && kind == Kind::kFragmentation) fail_no_slabs(target.name());
+  Profile profile = read_tables(target, table.address, true);
   if (profile.table.start_ns == 0 && profile.stacks.empty()) {
     throw host::Error(
         fmt::format("{}: no samples were taken in this process; run it with the option profile",
@@ -174,8 +192,11 @@ bool is_elf(const std::string& path) {
 
 }  // namespace
 
-LiveProfile::LiveProfile(int pid) : pid_(pid), target_(pid, false), address_(find_table(target_)) {
-  if (address_ == 0) throw host::Error(not_on_tide(pid, host::Proc().command(pid)));
+LiveProfile::LiveProfile(int pid) : pid_(pid), target_(pid, false) {
+  const TableAt table = find_table(target_);
+  if (table.address == 0) throw host::Error(not_on_tide(pid, host::Proc().command(pid)));
+  address_ = table.address;
+  is_tides_ = table.is_tides;
 }
 
 void LiveProfile::complete(Profile& profile) const {
@@ -203,6 +224,7 @@ Profile LiveProfile::read_with_pages(Kind kind, bool may_stop) const {
     add_residency(result, states);
     return result;
   }
+  if (!is_tides_) fail_no_slabs(target_.name());
   const std::vector<uint64_t> roots = walk::find_roots(target_);
   // It may be stopped in the middle of a change.
   constexpr int kTries = 100;
@@ -255,11 +277,11 @@ Profile load_profile_or_core(const std::string& path, Kind kind) {
   if (is_elf(path)) return load_core(path, kind);
   Profile profile = profile::load_profile(path);
   if (profile::is_of_pages(kind) && !profile.has_pages) {
-    throw host::Error(
-        fmt::format("'{}' was written by an older libtide.so, which noted nothing of pages; --kind "
-                    "{} needs that",
-                    path, profile::kind_name(kind)));
+    throw host::Error(fmt::format(
+        "'{}' is of an older libtide.so, which noted nothing of pages; --kind {} needs that", path,
+        profile::kind_name(kind)));
   }
+  if (kind == Kind::kFragmentation && !profile.has_pins) fail_no_slabs(fmt::format("'{}'", path));
   return profile;
 }
 

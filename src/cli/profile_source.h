@@ -36,7 +36,8 @@ class LiveProfile {
 
   int pid_;
   walk::LiveTarget target_;
-  uint64_t address_;
+  uint64_t address_ = 0;
+  bool is_tides_ = false;  // of a process on Tide's malloc
 };
 
 // A core, or a file of the option profile_file or of tide_profile_write.

@@ -11,6 +11,8 @@ namespace tide::layout {
 inline constexpr char kNoteOwner[] = "Tide";
 inline constexpr uint32_t kNoteType = 1;
 inline constexpr uint32_t kNoteVersion = 1;
+// Likewise in libtide-trace.so, of the samples that it takes: to a ProfileRoot.
+inline constexpr uint32_t kProfileNoteType = 2;
 
 // The descriptor, aligned to 4 bytes only; new fields go to the end.
 struct HeapNoteAt {

@@ -47,6 +47,9 @@ struct SampledBlock {
   int32_t thread;
 };
 
+// Where the blocks are not in slabs of Tide.
+inline constexpr double kPinnedUnknown = -1;
+
 // What is known of the pages that a sampled block lies on.
 struct SampledPages {
   uint64_t address;   // the block's
@@ -73,6 +76,14 @@ struct ProfileTable {
   uint32_t frame_count;
   uint32_t block_slots;
   uint32_t live_count;
+};
+
+// What an ELF note of kProfileNoteType (heap_note.h) leads to, in a library that samples the calls
+// of another malloc.
+struct ProfileRoot {
+  uint64_t magic;  // kProfileFileMagic
+  const void* self;
+  const ProfileTable* table;
 };
 
 // A file: this, the table, its stacks, frames and slots of blocks; from version 2 on a SampledPages

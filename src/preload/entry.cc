@@ -1,6 +1,7 @@
 #include "preload/entry.h"
 
 #include "preload/bootstrap.h"
+#include "preload/sampling.h"
 #include "probe/arena_map.h"
 
 namespace tide::preload {
@@ -16,6 +17,7 @@ void start() {
   const bool started =
       arena != nullptr && probe::start_recording(arena, allocator_path(), place_of_path());
   if (g_next.malloc_usable_size == nullptr) probe::g_recording.has_usable_sizes = false;
+  if (!started) start_sampling();
   g_phase.store(started ? Phase::kRecording : Phase::kOff, std::memory_order_release);
 }
 

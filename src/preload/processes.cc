@@ -1,6 +1,7 @@
 // Ends and changes of the process: exit, exec, fork, spawn. What a forked child records is its own
 // matter from its first event on.
 #include "preload/entry.h"
+#include "preload/sampling.h"
 #include "probe/recorded_process.h"
 
 namespace probe = tide::probe;
@@ -33,6 +34,7 @@ void note_exec(const void* frame, const char* path) {
 
 // A program that ends by returning from main gives its status to nobody but the C library.
 [[gnu::destructor]] void at_end() {
+  end_sampling();
   if (probe::is_own_process()) note_end(TIDE_FRAME, 0, "unknown");
 }
 
@@ -43,7 +45,10 @@ pid_t note_fork(const void* frame, pid_t child) {
       probe::record_process(s, format::ProcessNote::kFork, static_cast<uint64_t>(child), {});
     });
   }
-  if (child == 0) g_has_ended = false;
+  if (child == 0) {
+    g_has_ended = false;
+    repair_sampling_in_child();
+  }
   return child;
 }
 
@@ -108,18 +113,21 @@ extern "C" {
 
 TIDE_EXPORT void exit(int status) noexcept {
   static Exit* next = nullptr;
+  end_sampling();
   if (probe::is_own_process()) note_end(TIDE_FRAME, static_cast<uint64_t>(status), {});
   pass_on(next_function(next, "exit"), status);
 }
 
 TIDE_EXPORT void _exit(int status) {
   static Exit* next = nullptr;
+  end_sampling();
   if (probe::is_own_process()) note_end(TIDE_FRAME, static_cast<uint64_t>(status), {});
   pass_on(next_function(next, "_exit"), status);
 }
 
 TIDE_EXPORT void _Exit(int status) noexcept {
   static Exit* next = nullptr;
+  end_sampling();
   if (probe::is_own_process()) note_end(TIDE_FRAME, static_cast<uint64_t>(status), {});
   pass_on(next_function(next, "_Exit"), status);
 }

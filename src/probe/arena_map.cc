@@ -15,28 +15,6 @@ using format::TraceArena;
 constexpr size_t kMostPath = 512;
 constexpr size_t kLeastPacket = 4096;
 
-bool decimal(std::string_view text, uint64_t* value) {
-  if (text.empty() || text.size() > 20) return false;
-  *value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return false;
-    *value = *value * 10 + static_cast<uint64_t>(c - '0');
-  }
-  return true;
-}
-
-std::string_view environment_value(std::string_view name) {
-  const char* const* variable = sys::environment();
-  for (; variable != nullptr && *variable != nullptr; ++variable) {
-    std::string_view text = *variable;
-    if (text.starts_with(name) && text.size() > name.size() && text[name.size()] == '=') {
-      text.remove_prefix(name.size() + 1);
-      return text;
-    }
-  }
-  return {};
-}
-
 TraceArena* map_from(int descriptor) {
   void* const head = sys::map_shared(descriptor, sizeof(TraceArena));
   if (head == nullptr) return nullptr;
@@ -55,8 +33,9 @@ bool parse_arena_address(std::string_view value, ArenaAddress* address) {
   if (middle == std::string_view::npos) return false;
   const char* const text = value.data();
   uint64_t descriptor;
-  if (!decimal({text + last + 1, value.size() - last - 1}, &address->identity) ||
-      !decimal({text + middle + 1, last - middle - 1}, &descriptor) || descriptor > INT32_MAX) {
+  if (!base::parse_decimal({text + last + 1, value.size() - last - 1}, &address->identity) ||
+      !base::parse_decimal({text + middle + 1, last - middle - 1}, &descriptor) ||
+      descriptor > INT32_MAX) {
     return false;
   }
   address->path = {text, middle};
@@ -79,7 +58,7 @@ bool is_sound_arena(const TraceArena& arena, uint64_t bytes) {
 TraceArena* map_arena() {
   ArenaAddress address;
   if (sys::is_secure_execution() ||
-      !parse_arena_address(environment_value(format::kArenaVariable), &address)) {
+      !parse_arena_address(sys::environment_value(format::kArenaVariable), &address)) {
     return nullptr;
   }
   if (sys::file_identity(address.descriptor) == address.identity) {

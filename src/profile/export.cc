@@ -76,8 +76,9 @@ std::string pprof_of(const Profile& profile, Names& names, Kind kind) {
 
 std::string whole_pprof_of(const Profile& profile, Names& names) {
   return plain_pprof(profile, names, Kind::kInUse,
-                     profile.has_pages ? std::vector{Kind::kFragmentation, Kind::kResidency}
-                                       : std::vector<Kind>{});
+                     profile.has_pins    ? std::vector{Kind::kFragmentation, Kind::kResidency}
+                     : profile.has_pages ? std::vector{Kind::kResidency}
+                                         : std::vector<Kind>{});
 }
 
 std::string folded_of(const Profile& profile, Names& names, Kind kind) {

@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <thread>
 #include <unordered_map>
 
 #include "host/error.h"
@@ -58,7 +59,11 @@ Profile read_profile(const ReadMemory& read, uint64_t address, bool stands_still
     read(address, &profile.table, sizeof profile.table);
     const ProfileTable& table = profile.table;
     require_known(table);
-    if ((table.changes % 2 != 0 && !stands_still) || !is_sane(table)) continue;
+    if ((table.changes % 2 != 0 && !stands_still) || !is_sane(table)) {
+      // Who is at it may have to wait for a processor.
+      if (i > kTries / 2) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      continue;
+    }
     profile.stacks.resize(table.stack_count);
     profile.frames.resize(table.frame_count);
     profile.blocks.resize(table.block_slots);
@@ -97,6 +102,9 @@ void set_pages(Profile& profile, const std::vector<layout::SampledPages>& pages)
   std::erase_if(profile.blocks,
                 [&](const SampledBlock& block) { return !by_address.contains(block.address); });
   profile.pages.clear();
+  profile.has_pins = std::none_of(pages.begin(), pages.end(), [](const layout::SampledPages& one) {
+    return one.pinned == layout::kPinnedUnknown;
+  });
   for (const SampledBlock& block : profile.blocks) {
     layout::SampledPages one = *by_address.at(block.address);
     one.resident = std::min(one.resident, block.bytes);

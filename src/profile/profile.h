@@ -21,6 +21,7 @@ struct Profile {
   std::vector<layout::SampledBlock> blocks;  // live ones
   // What is known of their pages, in the same order.
   bool has_pages = false;
+  bool has_pins = false;  // their `pinned`, too
   std::vector<layout::SampledPages> pages;
   // Bytes beyond live ones on all pages that live blocks keep, sampled or not.
   std::optional<uint64_t> pinned_bytes;

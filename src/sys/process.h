@@ -12,6 +12,9 @@ namespace tide::sys {
 // As it is before the C library has set `environ`, too: malloc is called earlier. May be null.
 const char* const* environment();
 
+// What `name` is set to; empty: nothing. Ends with a zero.
+std::string_view environment_value(std::string_view name);
+
 // True in secure-execution mode (set-uid and alike): what the environment says must be ignored.
 bool is_secure_execution();
 
@@ -29,6 +32,8 @@ int open_for_append(const char* path);
 // The same for writing it anew.
 int open_anew(const char* path);
 void close_descriptor(int descriptor);
+// `pattern` with the process id for each %p, and a zero behind it.
+void expand_path(const char* pattern, base::TextWriter& path);
 
 // A second descriptor for the same file, high above those that programs count on, closed by exec;
 // -1: not possible.

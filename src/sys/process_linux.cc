@@ -37,6 +37,18 @@ const char* const* environment_on_stack() {
 
 const char* const* environment() { return environ != nullptr ? environ : environment_on_stack(); }
 
+std::string_view environment_value(std::string_view name) {
+  const char* const* variable = environment();
+  for (; variable != nullptr && *variable != nullptr; ++variable) {
+    std::string_view text = *variable;
+    if (text.starts_with(name) && text.size() > name.size() && text[name.size()] == '=') {
+      text.remove_prefix(name.size() + 1);
+      return text;
+    }
+  }
+  return {};
+}
+
 bool is_secure_execution() {
   const ErrnoKeeper keeper;
   return getauxval(AT_SECURE) != 0;
@@ -85,6 +97,18 @@ int open_anew(const char* path) {
 void close_descriptor(int descriptor) {
   const ErrnoKeeper keeper;
   close(descriptor);
+}
+
+void expand_path(const char* pattern, base::TextWriter& path) {
+  for (; *pattern != '\0'; ++pattern) {
+    if (pattern[0] == '%' && pattern[1] == 'p') {
+      path.decimal(static_cast<uint64_t>(process_id()));
+      ++pattern;
+    } else {
+      path.put(*pattern);
+    }
+  }
+  path.put('\0');
 }
 
 int duplicate_high(int descriptor) {

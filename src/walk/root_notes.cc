@@ -9,6 +9,7 @@
 
 #include "layout/heap_note.h"
 #include "layout/heap_root.h"
+#include "layout/profile_table.h"
 
 namespace tide::walk {
 namespace {
@@ -19,9 +20,15 @@ constexpr uint64_t kMostNoteBytes = uint64_t{1} << 16;
 
 uint64_t padded(uint64_t bytes) { return (bytes + 3) & ~uint64_t{3}; }
 
-// The root that the notes in `notes`, which lie at `address`, lead to.
-std::optional<uint64_t> root_of_notes(const Target& target, std::span<const std::byte> notes,
-                                      uint64_t address) {
+// What notes lead to: their type, and whether it is there.
+struct Noted {
+  uint32_t type;
+  bool (*is_there)(const Target& target, uint64_t address);
+};
+
+// What the notes in `notes`, which lie at `address`, lead to.
+std::optional<uint64_t> noted_in(const Target& target, const Noted& noted,
+                                 std::span<const std::byte> notes, uint64_t address) {
   uint64_t at = 0;
   while (notes.size() - at >= sizeof(Elf64_Nhdr)) {
     Elf64_Nhdr head;
@@ -31,7 +38,7 @@ std::optional<uint64_t> root_of_notes(const Target& target, std::span<const std:
     const uint64_t end = descriptor + padded(head.n_descsz);
     if (descriptor + head.n_descsz > notes.size()) break;
     const bool is_ours =
-        head.n_type == layout::kNoteType && head.n_namesz == sizeof layout::kNoteOwner &&
+        head.n_type == noted.type && head.n_namesz == sizeof layout::kNoteOwner &&
         head.n_descsz >= layout::kNoteAt.bytes &&
         std::memcmp(notes.data() + name, layout::kNoteOwner, sizeof layout::kNoteOwner) == 0;
     if (is_ours) {
@@ -40,7 +47,7 @@ std::optional<uint64_t> root_of_notes(const Target& target, std::span<const std:
       std::memcpy(&offset, notes.data() + descriptor + layout::kNoteAt.root, sizeof offset);
       std::memcpy(&version, notes.data() + descriptor + layout::kNoteAt.version, sizeof version);
       const uint64_t root = address + descriptor + offset;
-      if (version == layout::kNoteVersion && is_root(target, root)) return root;
+      if (version == layout::kNoteVersion && noted.is_there(target, root)) return root;
     }
     if (end >= notes.size()) break;
     at = end;
@@ -49,7 +56,7 @@ std::optional<uint64_t> root_of_notes(const Target& target, std::span<const std:
 }
 
 // Of the file whose first byte is mapped at `start`.
-std::optional<uint64_t> root_of_file(const Target& target, uint64_t start) {
+std::optional<uint64_t> noted_by_file(const Target& target, const Noted& noted, uint64_t start) {
   const auto magic = target.load<uint32_t>(start);
   if (!magic.has_value() || std::memcmp(&*magic, ELFMAG, SELFMAG) != 0) return std::nullopt;
   const auto head = target.load<Elf64_Ehdr>(start);
@@ -70,10 +77,33 @@ std::optional<uint64_t> root_of_file(const Target& target, uint64_t start) {
     if (part.p_type != PT_NOTE || part.p_memsz > kMostNoteBytes) continue;
     Buffer notes(part.p_memsz);
     if (!target.try_read(bias + part.p_vaddr, notes.data(), notes.size())) continue;
-    const auto root = root_of_notes(target, notes, bias + part.p_vaddr);
+    const auto root = noted_in(target, noted, notes, bias + part.p_vaddr);
     if (root.has_value()) return root;
   }
   return std::nullopt;
+}
+
+bool is_profile_root(const Target& target, uint64_t address) {
+  const auto root = target.load<layout::ProfileRoot>(address);
+  return root.has_value() && root->magic == layout::kProfileFileMagic &&
+         reinterpret_cast<uint64_t>(root->self) == address;
+}
+
+std::vector<NotedRoot> find_noted(const Target& target, const Noted& noted) {
+  std::vector<NotedRoot> found;
+  for (const Segment& segment : target.segments()) {
+    // Where a core tells no files, any segment may begin with one.
+    if (!segment.is_readable || !(segment.is_file() || segment.file.empty())) continue;
+    const auto root = noted_by_file(target, noted, segment.start);
+    if (root.has_value()) found.push_back({*root, segment.file});
+  }
+  std::sort(found.begin(), found.end(),
+            [](const NotedRoot& a, const NotedRoot& b) { return a.address < b.address; });
+  const auto end =
+      std::unique(found.begin(), found.end(),
+                  [](const NotedRoot& a, const NotedRoot& b) { return a.address == b.address; });
+  found.erase(end, found.end());
+  return found;
 }
 
 }  // namespace
@@ -85,20 +115,15 @@ bool is_root(const Target& target, uint64_t address) {
 }
 
 std::vector<NotedRoot> find_noted_roots(const Target& target) {
-  std::vector<NotedRoot> found;
-  for (const Segment& segment : target.segments()) {
-    // Where a core tells no files, any segment may begin with one.
-    if (!segment.is_readable || !(segment.is_file() || segment.file.empty())) continue;
-    const auto root = root_of_file(target, segment.start);
-    if (root.has_value()) found.push_back({*root, segment.file});
+  return find_noted(target, {layout::kNoteType, is_root});
+}
+
+uint64_t find_noted_profile(const Target& target) {
+  for (const NotedRoot& root : find_noted(target, {layout::kProfileNoteType, is_profile_root})) {
+    const auto found = target.load<layout::ProfileRoot>(root.address);
+    if (found.has_value()) return reinterpret_cast<uint64_t>(found->table);
   }
-  std::sort(found.begin(), found.end(),
-            [](const NotedRoot& a, const NotedRoot& b) { return a.address < b.address; });
-  const auto end =
-      std::unique(found.begin(), found.end(),
-                  [](const NotedRoot& a, const NotedRoot& b) { return a.address == b.address; });
-  found.erase(end, found.end());
-  return found;
+  return 0;
 }
 
 }  // namespace tide::walk

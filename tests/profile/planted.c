@@ -27,7 +27,11 @@ OWN void* leak_requests(void) {
   return block;
 }
 
-OWN void* cache_results(void) { return malloc(64); }
+OWN void* cache_results(void) {
+  char* const block = malloc(64);
+  block[0] = 1;
+  return block;
+}
 
 OWN void* remember_sessions(void) {
   char* const block = malloc(128);
