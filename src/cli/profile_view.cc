@@ -27,7 +27,7 @@ std::string with_error(double bytes, double error) {
   return fmt::format("{}{} +- {}", bytes < 0 ? "-" : "", bytes_text(bytes), bytes_text(error));
 }
 
-std::string duration_text(double ns) {
+std::string lifetime_text(double ns) {
   if (ns < 1e3) return fmt::format("{:.0f}ns", ns);
   if (ns < 1e6) return fmt::format("{:.1f}us", ns / 1e3);
   if (ns < 1e9) return fmt::format("{:.1f}ms", ns / 1e6);
@@ -117,7 +117,7 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
     }
     cells.push_back({fmt::format("{:.0f}", cost.count), {}});
     cells.push_back({fmt::format("{}", cost.samples), {}});
-    if (kind == Kind::kLifetime) cells.push_back({duration_text(cost.mean_lifetime_ns), {}});
+    if (kind == Kind::kLifetime) cells.push_back({lifetime_text(cost.mean_lifetime_ns), {}});
     cells.push_back({stack_text(profile, profile.stacks[i], names, kShownFrames), {}});
     table.add_row(std::move(cells));
   }
