@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
+#include <string_view>
 
 #include "cli/screen.h"
 #include "host/error.h"

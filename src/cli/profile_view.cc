@@ -19,12 +19,13 @@ using profile::Costs;
 using profile::Kind;
 using profile::Profile;
 
-std::string bytes_text(double bytes) {
+std::string rounded_bytes(double bytes) {
   return host::short_byte_text(static_cast<uint64_t>(std::llround(std::abs(bytes))));
 }
 
 std::string with_error(double bytes, double error) {
-  return fmt::format("{}{} +- {}", bytes < 0 ? "-" : "", bytes_text(bytes), bytes_text(error));
+  return fmt::format("{}{} +- {}", bytes < 0 ? "-" : "", rounded_bytes(bytes),
+                     rounded_bytes(error));
 }
 
 std::string lifetime_text(double ns) {
@@ -35,8 +36,8 @@ std::string lifetime_text(double ns) {
 }
 
 // A function that memory passes through says little: the first one is shown, and who called it.
-std::string stack_text(const Profile& profile, const layout::SampledStack& stack,
-                       profile::Names& names, size_t most) {
+std::string callers_text(const Profile& profile, const layout::SampledStack& stack,
+                         profile::Names& names, size_t most) {
   std::string text;
   size_t shown = 0;
   for (uint32_t i = 0; i < stack.frame_count && shown < most; ++i) {
@@ -64,12 +65,12 @@ std::string headline(const Profile& profile, Kind kind, const Cost& total) {
   }
   if (kind == Kind::kResidency) {
     return fmt::format("{} resident, {} swapped out, {} absent of {:.0f} blocks", bytes,
-                       bytes_text(total.swapped), bytes_text(total.absent), total.count);
+                       rounded_bytes(total.swapped), rounded_bytes(total.absent), total.count);
   }
   return fmt::format("{} {} in {:.0f} blocks", profile::kind_name(kind), bytes, total.count);
 }
 
-host::TextTable table_of(Kind kind) {
+host::TextTable empty_table(Kind kind) {
   using host::Align;
   const char* const bytes = kind == Kind::kFragmentation ? "PINNED"
                             : kind == Kind::kResidency   ? "RESIDENT"
@@ -100,7 +101,7 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
       headline(profile, kind, total), total.samples, host::short_byte_text(profile.table.gap_bytes),
       profile.table.missed == 0 ? "" : fmt::format("; {} could not be kept", profile.table.missed));
   if (total.samples == 0) return text;
-  host::TextTable table = table_of(kind);
+  host::TextTable table = empty_table(kind);
   constexpr size_t kShownFrames = 6;
   size_t rows = 0;
   for (const size_t i : costs.order()) {
@@ -112,13 +113,13 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
         {with_error(cost.bytes, cost.bytes_error), {}},
         {total.bytes > 0 ? fmt::format("{:.1f}", 100 * cost.bytes / total.bytes) : "-", {}}};
     if (kind == Kind::kResidency) {
-      cells.push_back({bytes_text(cost.swapped), {}});
-      cells.push_back({bytes_text(cost.absent), {}});
+      cells.push_back({rounded_bytes(cost.swapped), {}});
+      cells.push_back({rounded_bytes(cost.absent), {}});
     }
     cells.push_back({fmt::format("{:.0f}", cost.count), {}});
     cells.push_back({fmt::format("{}", cost.samples), {}});
     if (kind == Kind::kLifetime) cells.push_back({lifetime_text(cost.mean_lifetime_ns), {}});
-    cells.push_back({stack_text(profile, profile.stacks[i], names, kShownFrames), {}});
+    cells.push_back({callers_text(profile, profile.stacks[i], names, kShownFrames), {}});
     table.add_row(std::move(cells));
   }
   return text + table.render(host::Terminal(STDOUT_FILENO));
