@@ -112,27 +112,6 @@ void profile_reset() { g_samples.reset(); }
 size_t profile_gap() { return g_samples.is_on() ? static_cast<size_t>(g_samples.gap_bytes()) : 0; }
 
 int profile_write(int descriptor) {
-  const layout::ProfileFileHeader header{.magic = layout::kProfileFileMagic,
-                                         .version = layout::kProfileFileVersion,
-                                         .table_bytes = sizeof(layout::ProfileTable),
-                                         .now_ns = sys::monotonic_ns(),
-                                         .real_now_ns = sys::real_ns(),
-                                         .process = sys::process_id(),
-                                         .unused = 0};
-  Output output{descriptor, sys::LinuxVm().page_size()};
-  constexpr layout::SampledPages kLast{};
-  if (!Output::write(&output, &header, sizeof header) || !g_samples.write(Output::write, &output) ||
-      !g_samples.visit_live(Output::write_pages, &output) ||
-      !Output::write(&output, &kLast, sizeof kLast)) {
-    return EIO;
-  }
-  char lines[2048];
-  sys::LineReader reader("/proc/self/maps", lines);
-  std::string_view line;
-  while (reader.next(line)) {
-    if (!sys::write_all(descriptor, line) || !sys::write_all(descriptor, "\n")) return EIO;
-  }
-  return 0;
   return probe::write_profile(g_samples, pages_of_sample, descriptor) ? 0 : EIO;
 }
 

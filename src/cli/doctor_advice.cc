@@ -7,20 +7,15 @@
 
 #include "cli/top_view.h"
 #include "host/byte_text.h"
+#include "host/number_text.h"
 
 namespace tide::cli {
 namespace {
 
 using host::byte_text;
+using host::grouped;
 using walk::AllocatorKind;
 using walk::Part;
-
-// Digits in groups: 8,100.
-std::string grouped(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, 1, ',');
-  return digits;
-}
 
 class Adviser {
  public:

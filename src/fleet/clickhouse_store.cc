@@ -219,8 +219,8 @@ Result parse_result(std::string_view text) {
 ClickHouseStore::ClickHouseStore(const DatabaseAddress& address)
     : address_(address),
       dialect_(std::make_unique<ClickHouseDialect>(address.database, !address.cluster.empty())) {
-  if (!address_.user.empty()) headers_.push_back("X-ClickHouse-User: " + address_.user);
-  if (!address_.password.empty()) headers_.push_back("X-ClickHouse-Key: " + address_.password);
+  if (!address_.user.empty()) headers_.emplace_back("X-ClickHouse-User", address_.user);
+  if (!address_.password.empty()) headers_.emplace_back("X-ClickHouse-Key", address_.password);
 }
 
 ClickHouseStore::~ClickHouseStore() = default;
@@ -250,20 +250,25 @@ std::string ClickHouseStore::ask(size_t server, const std::string& sql, std::str
   const std::string host = is_six ? "[" + at.host + "]" : at.host;
   std::string url = fmt::format("{}://{}:{}/?database={}&wait_end_of_query=1",
                                 address_.has_tls ? "https" : "http", host, at.port,
-                                url_escaped(address_.database));
+                                host::url_escaped(address_.database));
   // A question goes as the body; what is inserted is the body itself.
-  if (!data.empty()) url += "&query=" + url_escaped(sql);
-  HttpReply reply;
-  try {
-    reply =
-        client_.post(url, headers_, data.empty() ? std::string_view(sql) : data, kTimeoutSeconds);
-  } catch (const Unavailable& error) {
+  if (!data.empty()) url += "&query=" + host::url_escaped(sql);
+  host::HttpRequest request{.url = std::move(url),
+                            .headers = headers_,
+                            .body = std::string(data.empty() ? std::string_view(sql) : data),
+                            .timeout_seconds = kTimeoutSeconds,
+                            .most_answer_bytes = SIZE_MAX,
+                            // It is for the world outside, and would see the password.
+                            .uses_proxy = false};
+  std::string fault;
+  std::optional<host::HttpResponse> reply = client_.try_post(request, fault);
+  if (!reply) {
     throw Unavailable(
-        fmt::format("ClickHouse at {}:{} does not answer: {}", at.host, at.port, error.what()));
+        fmt::format("ClickHouse at {}:{} does not answer: {}", at.host, at.port, fault));
   }
-  constexpr long kOk = 200;
-  if (reply.status != kOk) fail(server, reply.body);
-  return std::move(reply.body);
+  constexpr int kOk = 200;
+  if (reply->status != kOk) fail(server, reply->body);
+  return std::move(reply->body);
 }
 
 Result ClickHouseStore::query_on(size_t server, const std::string& sql) {

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "fleet/http_client.h"
 #include "fleet/store.h"
+#include "host/http_client.h"
 
 namespace tide::fleet {
 
@@ -43,8 +43,8 @@ class ClickHouseStore : public Store {
 
   const DatabaseAddress address_;
   const std::unique_ptr<Dialect> dialect_;
-  std::vector<std::string> headers_;
-  HttpClient client_;
+  std::vector<std::pair<std::string, std::string>> headers_;
+  host::HttpClient client_;
 };
 
 }  // namespace tide::fleet

@@ -19,8 +19,6 @@ namespace tide::host {
 namespace {
 
 constexpr long kConnectSeconds = 10;
-constexpr long kWholeSeconds = 60;
-constexpr size_t kMostAnswer = size_t{1} << 20;
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -36,9 +34,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+struct Body {
+  std::string& bytes;
+  size_t most;
+};
+
 size_t take_body(char* data, size_t size, size_t count, void* to) {
-  std::string& body = static_cast<HttpResponse*>(to)->body;
-  body.append(data, std::min(size * count, kMostAnswer - body.size()));
+  const auto& body = *static_cast<const Body*>(to);
+  body.bytes.append(data, std::min(size * count, body.most - body.bytes.size()));
   return size * count;
 }
 
@@ -108,11 +111,29 @@ HttpClient::HttpClient() : library_(std::make_unique<Library>()) {
 
 HttpClient::~HttpClient() = default;
 
+std::string url_escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    out += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
+  }
+  return out;
+}
+
 HttpResponse HttpClient::post(const HttpRequest& request) {
+  std::string fault;
+  auto response = try_post(request, fault);
+  if (!response) throw Error(fmt::format("{}: {}", request.url, fault));
+  return *std::move(response);
+}
+
+std::optional<HttpResponse> HttpClient::try_post(const HttpRequest& request, std::string& fault) {
   Library& curl = *library_;
-  curl.reset(curl.curl);
+  curl.reset(curl.curl);  // keeps its connections
   HttpResponse response;
-  char fault[CURL_ERROR_SIZE] = "";
+  const Body answer{response.body, request.most_answer_bytes};
+  char error[CURL_ERROR_SIZE] = "";
   curl_slist* headers = nullptr;
   for (const auto& [name, value] : request.headers) {
     headers = curl.append(headers, fmt::format("{}: {}", name, value).c_str());
@@ -126,18 +147,19 @@ HttpResponse HttpClient::post(const HttpRequest& request) {
   curl.set(curl.curl, CURLOPT_POSTFIELDS, request.body.data());
   curl.set(curl.curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   curl.set(curl.curl, CURLOPT_WRITEFUNCTION, take_body);
-  curl.set(curl.curl, CURLOPT_WRITEDATA, &response);
+  curl.set(curl.curl, CURLOPT_WRITEDATA, &answer);
   curl.set(curl.curl, CURLOPT_HEADERFUNCTION, take_header);
   curl.set(curl.curl, CURLOPT_HEADERDATA, &response);
-  curl.set(curl.curl, CURLOPT_ERRORBUFFER, fault);
+  curl.set(curl.curl, CURLOPT_ERRORBUFFER, error);
   curl.set(curl.curl, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  curl.set(curl.curl, CURLOPT_TIMEOUT, kWholeSeconds);
+  curl.set(curl.curl, CURLOPT_TIMEOUT, request.timeout_seconds);
   curl.set(curl.curl, CURLOPT_NOSIGNAL, 1L);
   curl.set(curl.curl, CURLOPT_USERAGENT, "tide");
+  if (!request.uses_proxy) curl.set(curl.curl, CURLOPT_PROXY, "");
   const CURLcode code = curl.perform(curl.curl);
   if (code != CURLE_OK) {
-    throw Error(
-        fmt::format("{}: {}", request.url, fault[0] != '\0' ? fault : curl.error_text(code)));
+    fault = error[0] != '\0' ? error : curl.error_text(code);
+    return std::nullopt;
   }
   long status = 0;
   curl.info(curl.curl, CURLINFO_RESPONSE_CODE, &status);

@@ -6,7 +6,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,16 +18,22 @@ struct HttpRequest {
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  // posted
+  long timeout_seconds = 60;
+  size_t most_answer_bytes = size_t{1} << 20;
+  bool uses_proxy = true;  // of the environment
 };
 
 struct HttpResponse {
   int status = 0;
   std::map<std::string, std::string> headers;  // names in lower case
-  std::string body;                            // at most 1 MiB of it
+  std::string body;                            // as much of it as was asked for
 };
 
 // Whether a request says so that anybody on the way can read it: http, and not to this machine.
 bool is_readable_on_the_way(const std::string& url);
+
+// For a part of an address.
+std::string url_escaped(std::string_view text);
 
 class HttpClient {
  public:
@@ -38,6 +46,8 @@ class HttpClient {
   // Throws Error when there is no answer: not reachable, too slow, no valid certificate.
   // Redirections are not followed.
   HttpResponse post(const HttpRequest& request);
+  // The same, but nothing where post() throws, and `fault` says why, without the address.
+  std::optional<HttpResponse> try_post(const HttpRequest& request, std::string& fault);
 
  private:
   struct Library;

@@ -70,7 +70,8 @@ bool write_profile(SampleTable& samples, PagesOfSample* pages, int descriptor) {
     return false;
   }
   if (!write_all_pages(samples, output)) return false;
-  sys::LineReader reader("/proc/self/maps");
+  char lines[2048];
+  sys::LineReader reader("/proc/self/maps", lines);
   std::string_view line;
   while (reader.next(line)) {
     if (!sys::write_all(descriptor, line) || !sys::write_all(descriptor, "\n")) return false;
