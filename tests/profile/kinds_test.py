@@ -46,6 +46,11 @@ class Kinds(TideTest):
         # A block of 128 bytes alone on its page, but for a few.
         self.assertGreater(first["bytes"], 25 * 128 * first["blocks"])
 
+    def assert_all_pins(self, answer):
+        """Of few samples the error is as uncertain as they are."""
+        total, truth = answer["total"], answer["pinned_by_all_bytes"]
+        self.assertLess(abs(total["bytes"] - truth), SIGMAS * max(total["bytes_error"], truth / 5))
+
     def assert_resident(self, answer):
         [stack] = [s for s in answer["stacks"] if "reserve_table" in functions_of(s)]
         self.assertEqual(stack["blocks"], 1)
@@ -63,7 +68,7 @@ class Kinds(TideTest):
             self.assert_leak(in_use)
             pins = self.ask(pid, "fragmentation")
             self.assert_pinned(pins)
-            self.assert_near(pins["total"], pins["pinned_by_all_bytes"])
+            self.assert_all_pins(pins)
             running_pins = self.ask(pid, "fragmentation", "--no-stop")
             self.assertEqual(running_pins["total"], pins["total"])
             self.assert_resident(self.ask(pid, "residency"))
@@ -98,7 +103,7 @@ class Kinds(TideTest):
                 self.skipTest("the kernel writes no cores here")
             pins = self.ask(cores[0], "fragmentation")
             self.assert_pinned(pins)
-            self.assert_near(pins["total"], pins["pinned_by_all_bytes"])
+            self.assert_all_pins(pins)
             self.assertGreater(bytes_of(self.ask(cores[0], "inuse"), "leak_requests"), 0)
             self.assert_refused(tide("profile", cores[0], "--kind", "residency"), 1, "core",
                                 "resident")

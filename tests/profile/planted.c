@@ -4,7 +4,7 @@
 //   planted [leak] [sparse] [untouched] [churn] [exit] [abort]
 //
 // leak: 200,000 blocks of 64 bytes by leak_requests(), beside as many of cache_results() that go.
-// sparse: remember_sessions() keeps every 32nd of 400,000 blocks of 128 bytes, the others went.
+// sparse: remember_sessions() keeps every 32nd of 1,200,000 blocks of 128 bytes, the others went.
 // untouched: reserve_table() has 64 MiB and writes to a quarter of it.
 // churn: goes on allocating and freeing while it waits. exit, abort: ends at once.
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { kLeaked = 200000, kSessions = 400000, kEvery = 32 };
+enum { kLeaked = 200000, kSessions = 1200000, kEvery = 32 };
 
 #define OWN __attribute__((noinline, noclone))
 
