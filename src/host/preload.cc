@@ -233,6 +233,10 @@ std::string preload_list(const std::string& library, std::string_view existing) 
                                      [&](const std::string& e) { return is_same_file(e, entry); });
     if (is_new) entries.push_back(std::move(entry));
   }
+  const auto recorder = std::find_if(entries.begin(), entries.end(), [](const std::string& entry) {
+    return fs::path(entry).filename().string().starts_with("libtide-trace.so");
+  });
+  if (recorder != entries.end()) std::rotate(entries.begin(), recorder, recorder + 1);
   return fmt::format("{}", fmt::join(entries, ":"));
 }
 

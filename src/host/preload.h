@@ -30,7 +30,8 @@ PreloadLibrary open_preload_library(const std::string& path);
 // unless `library` will be loaded into the program at `path`. For a script: into its interpreter.
 void require_preloadable(const std::string& path, const PreloadLibrary& library);
 
-// The value for LD_PRELOAD: `library` first, then what `existing` has, each once.
+// The value for LD_PRELOAD: `library` first, then what `existing` has, each once. But our recorder,
+// if it is there, stays in front, or it would see nothing.
 std::string preload_list(const std::string& library, std::string_view existing);
 
 }  // namespace tide::host

@@ -33,6 +33,10 @@ ThreadStream* NextFunctions::open() {
   return phase == Phase::kRecording ? probe::open_stream() : nullptr;
 }
 
+bool NextFunctions::is_untried() {
+  return g_phase.load(std::memory_order_relaxed) == Phase::kUntried;
+}
+
 bool NextFunctions::hides(const void* p) { return is_bootstrap(p); }
 
 }  // namespace tide::preload

@@ -1,5 +1,6 @@
 // System calls about memory, recorded where the program makes them. The allocator's own, and ours,
 // pass by.
+#include <dlfcn.h>
 #include <cerrno>
 #include <cstdarg>
 
@@ -17,9 +18,21 @@ bool are_wanted() {
   return arena != nullptr && (arena->flags & format::kWithSystemCalls) != 0;
 }
 
+// Whether the code at `caller` is in the file that the program's malloc is from. If that stands
+// before us we see nothing of it but these calls, the first ones in the middle of its own start:
+// and ours calls malloc.
+TIDE_NOINLINE TIDE_COLD bool is_of_malloc(const void* caller) {
+  Dl_info from;
+  Dl_info malloc_at;
+  const void* const malloc_found = dlsym(RTLD_DEFAULT, "malloc");
+  return malloc_found != nullptr && dladdr(caller, &from) != 0 &&
+         dladdr(malloc_found, &malloc_at) != 0 && from.dli_fbase == malloc_at.dli_fbase;
+}
+
 // Null: not to be recorded. `caller`: where the call returns to.
 TIDE_INLINE ThreadStream* enter_from(const void* frame, const void* caller) {
   if (g_own_code.contains(caller) || g_allocator_code.contains(caller)) return nullptr;
+  if (TIDE_UNLIKELY(NextFunctions::is_untried()) && is_of_malloc(caller)) return nullptr;
   // Whoever never allocates has a trace as well, so the first call may be one of these.
   ThreadStream* const stream = enter(frame);
   return stream != nullptr && are_wanted() ? stream : nullptr;

@@ -56,6 +56,7 @@ struct NextFunctions {
 
   // See probe/entry.h.
   static probe::ThreadStream* open();
+  static bool is_untried();  // open() has yet to be called
   static bool hides(const void* p);
 };
 

@@ -87,9 +87,9 @@ uint32_t ChunkDecoder::State::request(Record& record) {
     found = columns[kSizes].split(columns[kSizesLow], columns[kNumbers]);
     if (found == 0) found = guess;
     if (found >= model.requests()) throw host::Error("the chunk names a size that it has not");
-    const ChunkModel::Request& known = model.request(static_cast<uint32_t>(found));
-    record.size = known.size;
-    for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = known.extras[i];
+    const ChunkModel::Request& seen = model.request(static_cast<uint32_t>(found));
+    record.size = seen.size;
+    for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = seen.extras[i];
   }
   model.requested(guess, static_cast<uint32_t>(found));
   return static_cast<uint32_t>(found);

@@ -99,14 +99,14 @@ void ChunkEncoder::State::extras(const Record& record) {
 
 uint32_t ChunkEncoder::State::request(const Record& record) {
   uint32_t& guess = model.guess(detail_of(record));
-  uint16_t& known = request_index.find(model, record.size, record.extras);
-  uint32_t found = known;
+  uint16_t& entry = request_index.find(model, record.size, record.extras);
+  uint32_t found = entry;
   if (found == ChunkModel::kNoRequest) {
     columns[kSizes].byte(kLong);
     number(record.size);
     extras(record);
     found = model.add_request({record.size, {record.extras[0], record.extras[1]}, 0});
-    known = static_cast<uint16_t>(found);
+    entry = static_cast<uint16_t>(found);
   } else {
     columns[kSizes].split(found == guess ? 0 : found, columns[kSizesLow], columns[kNumbers]);
   }

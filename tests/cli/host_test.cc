@@ -27,6 +27,8 @@ TEST(PreloadList, PutsTheLibraryFirstAndKeepsTheRest) {
 }
 
 TEST(PreloadList, NamesNothingTwice) {
+  EXPECT_EQ(preload_list("/l/tide.so", "a.so:/l/libtide-trace.so.0"),
+            "/l/libtide-trace.so.0:/l/tide.so:a.so");
   EXPECT_EQ(preload_list("/l/tide.so", "/l/tide.so"), "/l/tide.so");
   EXPECT_EQ(preload_list("/l/tide.so", "a.so:/l/tide.so:a.so"), "/l/tide.so:a.so");
   // The same file by another name.

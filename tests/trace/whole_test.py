@@ -76,6 +76,25 @@ class Whole(unittest.TestCase):
     def test_tide(self):
         self.check("tide")
 
+    def test_tide_run(self):
+        # ls allocates first in a constructor of one of its libraries, before the recorder's.
+        trace = self.base / "trace"
+        done = run(TIDE, "trace", "-q", "--stacks", "unwind", "-o", trace, "--", TIDE, "run", "--",
+                   "ls", "-l", "/usr")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        listing = self.info(trace)["processes"][-1]
+        self.assertEqual(pathlib.Path(listing["program"]).name, "ls")
+        self.assertIn("libtide.so", listing["allocator"])
+        self.assertGreater(listing["calls"]["malloc"], 20)
+
+    def test_tide_before_the_recorder(self):
+        # Then it is seen by its mappings only, the first of them while it starts.
+        trace = self.base / "trace"
+        library = BUILD / "lib/libtide.so"
+        done = run(TIDE, "trace", "-q", "-o", trace, "--", "sh", "-c",
+                   f"LD_PRELOAD={library}:$LD_PRELOAD exec ls -l /usr")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_killed(self):
         trace = self.base / "trace"
         done = run(TIDE, "trace", "-q", "-o", trace, "--", "/bin/sh", "-c",
