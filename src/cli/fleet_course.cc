@@ -130,9 +130,7 @@ int run_leaks(const Arguments& arguments) {
   const auto store = open_fleet(database);
   const fleet::Selection selection = options.selection(*store, fleet::TableId::kProfiles);
   const auto rows = fleet::leak_rows(*store, selection, search, most);
-  std::vector<int64_t> stacks;
-  for (const fleet::LeakRow& row : rows) stacks.push_back(row.stack);
-  const auto functions = fleet::stack_functions(*store, stacks);
+  const auto functions = fleet::stack_functions_of(*store, rows);
   if (as_json) {
     Json json = fleet_json("leaks", &selection);
     json["step_ns"] = search.step_ns;

@@ -105,9 +105,7 @@ Section stacks_section(fleet::Store& store, const fleet::Selection& selection) {
   section.title = "Call stacks";
   section.lead = "Live bytes by who allocated them, in processes that are sampled; estimates.";
   const auto rows = fleet::top_rows(store, By::kStack, selection, kMostStacks);
-  std::vector<int64_t> stacks;
-  for (const fleet::TopRow& row : rows) stacks.push_back(row.stack);
-  const auto functions = fleet::stack_functions(store, stacks);
+  const auto functions = fleet::stack_functions_of(store, rows);
   report::FlameTree tree(std::vector<report::FlameView>{{"live", "bytes"}});
   for (size_t i = 0; i < rows.size(); ++i) {
     uint32_t node = report::FlameTree::kRoot;
@@ -131,9 +129,7 @@ Section leaks_section(fleet::Store& store, const fleet::Selection& selection) {
   fleet::LeakSearch search;
   search.step_ns = std::max<int64_t>((selection.to_ns - selection.from_ns) / kSteps, 1);
   const auto rows = fleet::leak_rows(store, selection, search, kMostRows);
-  std::vector<int64_t> stacks;
-  for (const fleet::LeakRow& row : rows) stacks.push_back(row.stack);
-  const auto functions = fleet::stack_functions(store, stacks);
+  const auto functions = fleet::stack_functions_of(store, rows);
   Json cells = Json::array();
   for (size_t i = 0; i < rows.size(); ++i) {
     cells.push_back({rows[i].hosts, rows[i].processes, rows[i].grown_bytes, rows[i].live_bytes,

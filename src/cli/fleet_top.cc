@@ -43,9 +43,7 @@ constexpr HelpText kDiffHelp = {
 template <class Rows>
 std::vector<std::vector<std::string>> functions_of(fleet::Store& store, By by, const Rows& rows) {
   if (by != By::kStack) return std::vector<std::vector<std::string>>(rows.size());
-  std::vector<int64_t> stacks;
-  for (const auto& row : rows) stacks.push_back(row.stack);
-  return fleet::stack_functions(store, stacks);
+  return fleet::stack_functions_of(store, rows);
 }
 
 std::string bytes(int64_t value) {

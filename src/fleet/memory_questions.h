@@ -87,6 +87,14 @@ std::vector<LeakRow> leak_rows(Store& store, const Selection& selection, const L
 // The functions of call stacks, the innermost first, in the order of `stacks`.
 std::vector<std::vector<std::string>> stack_functions(Store& store,
                                                       const std::vector<int64_t>& stacks);
+// The same for the member `stack` of rows.
+template <class Row>
+std::vector<std::vector<std::string>> stack_functions_of(Store& store,
+                                                         const std::vector<Row>& rows) {
+  std::vector<int64_t> stacks;
+  for (const Row& row : rows) stacks.push_back(row.stack);
+  return stack_functions(store, stacks);
+}
 
 // The condition that a row is in the selection.
 std::string condition_of(const Selection& selection, const Dialect& dialect);

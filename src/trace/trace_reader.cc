@@ -101,7 +101,8 @@ TraceReader::TraceReader(const TraceProcess& process, EventsFile::Mode mode)
     process_.lost_events = std::max(process_.lost_events, chunk.head.lost);
   }
   const bool salvage = mode == EventsFile::Mode::kSalvage;
-  ReadAhead* const ahead = threads.size() <= kFewThreads ? &ahead_ : nullptr;
+  ReadAhead* const ahead =
+      threads.size() <= kFewThreads ? &ahead_.emplace(ReadAhead::usual_threads()) : nullptr;
   for (auto& [number, chunks] : threads) {
     merge_.add(std::make_unique<ThreadEvents>(file_, std::move(chunks), scale_, stacks_,
                                               merge_.live(), ahead, salvage ? &damaged_ : nullptr));

@@ -53,7 +53,7 @@ class TraceReader : public EventSource {
   ProcessIdentity process_;
   StackTable stacks_;
   SymbolTable symbols_;
-  ReadAhead ahead_{ReadAhead::usual_threads()};
+  std::optional<ReadAhead> ahead_;  // of few threads
   Merge merge_;
   uint64_t damaged_ = 0;
   uint64_t records_ = 0;
