@@ -13,7 +13,6 @@ from .session import Job
 from .text import number, times
 
 RETURNING = ("MADV_DONTNEED", "MADV_DONTNEED_LOCKED", "MADV_FREE")
-OFF = "off"   # variant of the judged allocator that gives nothing back by itself
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,14 @@ class Case:
     columns: tuple
     targets: tuple = ()
     counts_advice: bool = False
-    only_judged: bool = False   # runs on the judged allocator and its variant OFF alone
+    only_judged: bool = False   # runs on the judged allocator alone
     takes_seconds: bool = False
 
     def job(self, programs, seed, judged, seconds, shown):
         argv = [str(programs / self.command[0]), *self.command[1:], "--seed", str(seed)]
         argv += ["--seconds", f"{seconds:g}"] if self.takes_seconds else []
         return Job(self.name, self.about, argv, shown(argv), self.unit, counter=process.count_advice if self.counts_advice else None,
-                   peers=(judged, f"{judged}+{OFF}") if self.only_judged else None)
+                   peers=(judged,) if self.only_judged else None)
 
 
 class Results:
@@ -100,10 +99,6 @@ def raw(key, scale=1.0):
 
 def quotient(over, under):
     return lambda record: record[over] / record[under] if record.get(under) and over in record else None
-
-
-def faults(record):
-    return record["minor_faults"] + record["major_faults"]
 
 
 def per_second(record):
@@ -174,12 +169,13 @@ BURST_AGAIN = Case(
             median_of(quotient("rested_p999_ns", "warm_p999_ns"))),))
 
 STEADY_SERVER = Case(
-    "steady_server", "handlers that come and go over a shared table, with return and without",
-    ("server",), "request",
+    "steady_server", "handlers that come and go over a shared table, return on and off in turns of half a second",
+    ("server", "--turns", "0.5"), "request",
     (Column("requests/s", per_second), Column("CPU us", lambda record: record["cpu_s"] / record["ops"] * 1e6),
-     Column("peak MiB", mib("peak_rss_kib")), Column("page faults", faults)),
-    (Target("throughput with return over that without", 0.99,
-            lambda results, peer: results.over(peer, f"{peer}+{OFF}", per_second), True),),
+     Column("peak MiB", mib("peak_rss_kib")), Column("page faults on", raw("on_faults")), Column("off", raw("off_faults")),
+     Column("pairs of turns", raw("turns")),
+     Column("on/off", raw("on_over_off"), times), Column("standard error", raw("on_over_off_error"), percent)),
+    (Target("throughput with return over that without", 0.99, median_of(raw("on_over_off")), True),),
     only_judged=True, takes_seconds=True)
 
 POOL_COLUMNS = (

@@ -7,7 +7,7 @@ import time
 from . import return_cases, return_report
 from .command import (UsageError, add_common, can_count_calls, check_common, check_unchanged, exit_status, ledger_of,
                       names_of, print_end, print_start, programs_of, run_session, seed_of, shown_command, write_json)
-from .peers import PeerError, choose, return_variants, variant
+from .peers import PeerError, choose, return_variants
 from .session import Session
 from .text import render
 
@@ -67,8 +67,6 @@ def chosen_peers(options, cases):
         raise UsageError(f"--base {options.base}: no such allocator in this run")
     if not options.no_variants:
         peers += return_variants(peers)
-    if any(case.only_judged for case in cases):
-        peers.append(variant(judged, return_cases.OFF, "TIDE_PURGE", "off"))
     return peers, judged.name, missing
 
 
@@ -80,10 +78,7 @@ def run(options):
     peers, judged, missing = chosen_peers(options, cases)
     seed = seed_of(options)
     programs = programs_of(options, TOOL)
-    everywhere = tuple(peer.name for peer in peers if peer.name != f"{judged}+{return_cases.OFF}")
     jobs = [case.job(programs, seed, judged, options.seconds, shown_command) for case in cases]
-    for job in jobs:
-        job.peers = job.peers or everywhere
     print_start(TOOL, missing)
 
     ledger = ledger_of(options)

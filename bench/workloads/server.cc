@@ -7,6 +7,7 @@
 
 #include "harness.h"
 #include "threads.h"
+#include "turns.h"
 
 namespace bench = tide::bench;
 
@@ -66,8 +67,12 @@ int main(int argc, char** argv) {
   const auto entries =
       static_cast<uint32_t>(options.number("entries", "20000", "entries of the table"));
   const double seconds = options.real("seconds", "0", "work so long, whatever --requests says");
+  const double turn =
+      options.real("turns", "0",
+                   "return of free memory on and off in turns of so many seconds; needs --seconds");
   const uint64_t seed = options.seed();
   options.finish();
+  if (turn > 0 && seconds < 5 * turn) bench::fail("--turns needs --seconds of five turns", 2);
   if (handlers == 0 || life == 0 || entries == 0) bench::fail("counts must be at least 1", 2);
 
   const bench::SizeTable scratch_sizes(16, 2048, true, seed);
@@ -97,7 +102,10 @@ int main(int argc, char** argv) {
       }
     });
   }
-  if (seconds > 0) {
+  if (turn > 0) {
+    bench::run_in_turns(meter, "purge", seconds, turn, seed, [&] { return ended * life; });
+    is_over = true;
+  } else if (seconds > 0) {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
     is_over = true;
   }

@@ -10,7 +10,7 @@ namespace tide::sys {
 
 // Runs `run` in the helper, which ends when it returns; it can do nothing but give memory back,
 // wait and end. False: not possible here or now (it is still running, no clone(2), an unusual
-// thread-local layout). Keeps errno.
+// thread-local layout, Valgrind). Keeps errno.
 bool start_background(void (*run)());
 
 // In a forked child, which has no helper.

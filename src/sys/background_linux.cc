@@ -11,11 +11,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <iterator>
+#include <string_view>
 
 #include "base/align.h"
 #include "base/racy.h"
 #include "sys/background.h"
 #include "sys/errno_keeper.h"
+#include "sys/process.h"
 #include "sys/thread_pointer.h"
 
 namespace tide::sys {
@@ -55,6 +57,12 @@ bool is_shut_in() {
   if (file < 0) return true;
   syscall(SYS_close, file);
   return false;
+}
+
+// Valgrind runs all threads on its own: the helper's filter would forbid it what it lives on. It
+// preloads a library of this name into whatever it runs.
+bool is_under_valgrind() {
+  return environment_value("LD_PRELOAD").find("/vgpreload_") != std::string_view::npos;
 }
 
 // All of the kernel's signals, also those that the C library keeps to itself.
@@ -125,7 +133,7 @@ bool start_background(void (*run)()) {
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
   const ErrnoKeeper keeper;
   bool started = false;
-  if (is_errno_in_reach() && !is_shut_in()) {
+  if (is_errno_in_reach() && !is_under_valgrind() && !is_shut_in()) {
     g_run = run;
     char* const middle = g_thread_local + kThreadLocalBytes;
     prepare_thread_local(middle);
