@@ -19,7 +19,7 @@ set(TIDE_STRICT_WARNINGS ${TIDE_WARNINGS} -Wconversion -Wsign-conversion -Wnon-v
 set(TIDE_RUNTIME_FLAGS
     -fno-exceptions -fno-rtti -fno-threadsafe-statics -fasynchronous-unwind-tables
     -fvisibility=hidden -fvisibility-inlines-hidden -ftls-model=initial-exec
-    -fno-stack-protector -fno-math-errno -fno-plt
+    -fno-stack-protector -fno-math-errno -fno-plt -ffunction-sections
     -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
     -fno-builtin-aligned_alloc -fno-builtin-posix_memalign -fno-builtin-memalign)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|i.86")

@@ -1,0 +1,35 @@
+# Order of functions in libtide.so.
+#
+# tide_order_functions(TARGET FILE): the functions that FILE names, a line each, come first in the
+# code of TARGET, side by side, behind the constants. A small program runs an eighth of the library's
+# code; scattered over all of it, that makes the whole library resident in every process.
+#
+# GNU ld takes an order only from a whole linker script: its own, with the names put in. With another
+# linker, or a script of another form, the order stays as it is: that costs memory, nothing else.
+function(tide_order_functions target file)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  # The options choose the script.
+  set(nothing ${CMAKE_CURRENT_BINARY_DIR}/nothing.so)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -shared -nodefaultlibs -Wl,-z,noseparate-code,-z,now,--verbose
+                          -o ${nothing}
+                  OUTPUT_VARIABLE script ERROR_QUIET)
+  file(REMOVE ${nothing})
+  set(code "\n  \\.text +:\n  {\n")
+  set(constants "\n  \\.rodata +: { \\*\\(\\.rodata [^}]*}\n")
+  if(NOT script MATCHES "\n====+\n(.*)\n====+\n")
+    return()
+  endif()
+  set(script "${CMAKE_MATCH_1}")
+  if(NOT script MATCHES "${code}" OR NOT script MATCHES "${constants}")
+    return()
+  endif()
+  string(REGEX MATCH "${constants}" line "${script}")
+  string(REPLACE "${line}" "\n" script "${script}")
+  file(STRINGS ${file} names REGEX "^[^#]")
+  list(TRANSFORM names REPLACE "(.+)" "    *(.text.\\1)")
+  list(JOIN names "\n" names)
+  string(REGEX REPLACE "${code}" "${line}\n  .text :\n  {\n    *crtbegin*(.text)\n${names}\n" script "${script}")
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld CONTENT "${script}" @ONLY)
+  target_link_options(${target} PRIVATE -T ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld)
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld)
+endfunction()
