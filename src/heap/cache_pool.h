@@ -66,6 +66,7 @@ class CachePool {
   void park(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
     if (TIDE_UNLIKELY(cache.marks != nullptr)) leave_marks(cache);
     const size_t bytes = bytes_in(cache);
+    fit_room(cache);
     {
       const ds::LockGuard guard(lock_);
       if (bytes <= kMostParkedBytes - parked_bytes_) {

@@ -1,5 +1,6 @@
 // Thread caches: bounded, handed on, and never a place where blocks are lost.
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <deque>
 #include <set>
 #include <vector>
@@ -112,6 +113,26 @@ TEST(CachePool, WhatAThreadLeavesServesTheNext) {
   thread.park();
   Client next(*box.engine);
   EXPECT_EQ(next.allocate(100), block);
+}
+
+TEST(CachePool, ManyShortThreadsDoNotMakeTheirCacheGrow) {
+  StartedBox box;
+  uint32_t most = 0;
+  for (int i = 0; i < 400; ++i) {
+    Client thread(*box.engine);
+    std::vector<void*> blocks;
+    for (int k = 0; k < 12; ++k) blocks.push_back(thread.allocate(1000));
+    void* const left = blocks.back();
+    blocks.pop_back();
+    for (void* block : blocks) thread.release(block);
+    layout::ThreadCache& cache = *thread.cache();
+    most = std::max(most, layout::stack_count(cache, layout::class_of(1000)));
+    thread.park();
+    check_cache(cache, size_t{8} << 20);
+    box.client.release(left);
+  }
+  EXPECT_LE(most, 24u) << "no thread had more than twelve";
+  EXPECT_GE(most, 12u) << "what one left serves the next";
 }
 
 TEST(CachePool, ParkedCachesKeepLittleInAll) {
