@@ -106,6 +106,7 @@ void* allocate_to_move(size_t usable, size_t bytes) {
 
 RealEngine& engine() {
   if (TIDE_UNLIKELY(!g_engine.started())) {
+    sys::look_at_stderr();
     start_hardening_and_guards();
     g_engine.start(config_from_options());
     start_profile_by_options();

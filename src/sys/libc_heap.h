@@ -8,7 +8,8 @@
 namespace tide::sys {
 
 // Usable bytes of the block at `p` if it is one of the C library's heap, else 0. Looks at the
-// process's list of mappings before it reads anything near `p`, so any value is safe; slow.
+// process's list of mappings before it reads anything near `p`, or has the kernel read where there
+// is no such list, so any value is safe; slow. Keeps errno; is no cancellation point.
 size_t libc_block_bytes(const void* p);
 
 // `p` is a block of the C library's heap.

@@ -11,6 +11,7 @@ struct MappingLine {
   uintptr_t begin;
   uintptr_t end;
   uint64_t offset;
+  bool is_writable;
   bool is_executable;
   std::string_view path;  // in the line; empty: none
 
@@ -23,6 +24,7 @@ struct MappingLine {
     }
     begin = static_cast<uintptr_t>(first);
     end = static_cast<uintptr_t>(last);
+    is_writable = line[1] == 'w';
     is_executable = line[2] == 'x';
     line.remove_prefix(5);
     if (!number(line, &offset)) return false;

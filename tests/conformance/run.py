@@ -59,7 +59,7 @@ def make_cases():
     add("threads", "short_threads tsd_destructors tsd_destructors_only tsd_destructors_busy "
                    "blocks_outlive_threads blocks_change_hands one_way huge_reallocs_race smallest_stack "
                    "little_stack keys_left_alone "
-                   "stays_single_threaded cancellation stats_are_no_cancellation_point "
+                   "stays_single_threaded cancellation no_cancellation_point "
                    "main_ends_first", timeout=120)
     add("loader", "constructors no_cxx_runtime plugins_come_and_go opened_at_run_time "
                   "second_namespace exit_handlers")

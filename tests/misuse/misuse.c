@@ -17,10 +17,7 @@
 #include <unistd.h>
 
 #include "tests/misuse/case_table.h"
-
-void* __libc_malloc(size_t bytes);
-void* __libc_calloc(size_t count, size_t bytes);
-void* __libc_memalign(size_t alignment, size_t bytes);
+#include "tests/misuse/outside.h"
 
 // The sizes of the cases: 64 bytes, a page, above the size classes, and a mapping of its own.
 enum { kSmall = 64, kPage = 4096, kLarge = 100 << 10, kHuge = 64 << 20 };
@@ -37,7 +34,7 @@ static void* block(void) {
 
 // ---- the call that is wrong, chosen by the case's name: free, realloc or malloc_usable_size
 
-static void (*g_call)(void*) = free;
+void (*g_call)(void*) = free;
 static void call_realloc(void* p) { opaque(realloc(p, g_size * 2 + 1000)); }
 static void call_realloc_zero(void* p) { opaque(realloc(p, 0)); }
 static void call_usable_size(void* p) {
@@ -46,7 +43,7 @@ static void call_usable_size(void* p) {
 
 // ---- freed before
 
-static void at_once(void) {
+void at_once(void) {
   void* p = block();
   free(p);
   g_call(opaque(p));
@@ -302,62 +299,6 @@ static void free_before_any_malloc(void) {
   g_call(opaque(here + 16));
 }
 
-// ---- in order: the C library's own malloc
-
-static void expect_kept(char* p, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) {
-    if (p[i] != 'c') exit(6);
-  }
-}
-static void libc_block(void) {
-  for (size_t bytes = 1; bytes < (4u << 20); bytes = bytes * 3 / 2 + 1) {
-    char* p = __libc_malloc(bytes);
-    memset(p, 'c', bytes);
-    if (malloc_usable_size(p) < bytes) exit(5);
-    free(opaque(p));
-    p = __libc_malloc(bytes);
-    memset(p, 'c', bytes);
-    p = realloc(p, bytes * 2 + 10);
-    expect_kept(p, bytes);
-    free(p);
-    p = __libc_malloc(bytes);
-    memset(p, 'c', bytes);
-    p = realloc(p, bytes / 2 + 1);
-    expect_kept(p, bytes / 2 + 1);
-    free(p);
-    p = __libc_malloc(bytes);
-    if (realloc(opaque(p), 0) != NULL) exit(6);
-    free(__libc_calloc(3, bytes));
-    free(__libc_memalign(256, bytes));
-  }
-  exit(0);
-}
-static void* run_libc_block(void* unused) {
-  (void)unused;
-  for (size_t bytes = 1; bytes < 100000; bytes = bytes * 3 / 2 + 1) free(__libc_malloc(bytes));
-  return __libc_malloc(500);  // from an arena of the thread
-}
-static void libc_block_of_thread(void) {
-  pthread_t thread;
-  void* p;
-  pthread_create(&thread, NULL, run_libc_block, NULL);
-  pthread_join(thread, &p);
-  char* q = realloc(p, 5000);
-  q[4999] = 1;
-  free(q);
-  exit(0);
-}
-static void libc_double_free(void) {
-  void* p = __libc_malloc(64);
-  free(p);
-  g_call(opaque(p));
-}
-
-static void libc_inside(void) {
-  char* p = __libc_calloc(1, 200);
-  g_call(opaque(p + 64));
-}
-
 static const struct Case kCases[] = {
     CASE(at_once),
     CASE(after_other_frees),
@@ -409,10 +350,6 @@ static const struct Case kCases[] = {
     CASE(far_from_any),
     CASE(never_handed_out),
     CASE(free_before_any_malloc),
-    CASE(libc_block),
-    CASE(libc_block_of_thread),
-    CASE(libc_double_free),
-    CASE(libc_inside),
 };
 
 static const struct {
@@ -430,6 +367,7 @@ static const struct {
 // misuse CASE CALL SIZE
 int main(int argc, char** argv) {
   void (*run)(void) = argc == 4 ? FIND_CASE(kCases, argv[1]) : NULL;
+  if (run == NULL && argc == 4) run = find_outside_case(argv[1]);
   if (run == NULL) {
     fprintf(stderr, "usage: misuse CASE CALL SIZE; run.py knows them\n");
     return 2;

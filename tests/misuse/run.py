@@ -130,9 +130,17 @@ def make_cases():
     # The C library's own blocks are no misuse; a second free of one is.
     add("libc_block", "free", "small", None)
     add("libc_block_of_thread", "free", "small", None)
+    add("libc_block_without_files", "free", "small", None)
+    add("libc_block_split", "free", "small", None)
     add("libc_double_free", "free", "small", any_of(".*double free.*", never_allocated("free")))
     add("libc_inside", "free", "small", any_of("(tide: )?.*invalid (pointer|size).*",
                                                "tide: " + never_allocated("free")))
+
+    for misuse in "fake_chunk", "fake_chunk_static":
+        add(misuse, "free", "small", never_allocated("free"))
+    # These run the misuse in a child and look how it ended.
+    add("line_to_broken_pipe", "free", "small", None)
+    add("line_not_into_data", "free", "small", None)
 
     written = ("write_16 write_zeros write_all write_address write_many write_address_of_live "
                "write_after_trim write_by_another write_after_realloc past_end_1 past_end_16 "

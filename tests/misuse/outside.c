@@ -1,0 +1,168 @@
+// Misuse in which more than the allocator has a part: blocks of the C library's own malloc and what
+// looks like them, and where the line goes.
+#include "tests/misuse/outside.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/misuse/case_table.h"
+
+void* __libc_malloc(size_t bytes);
+void* __libc_calloc(size_t count, size_t bytes);
+void* __libc_memalign(size_t alignment, size_t bytes);
+
+// ---- in order: the C library's own malloc
+
+static void expect_kept(char* p, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i) {
+    if (p[i] != 'c') exit(6);
+  }
+}
+static void libc_block(void) {
+  for (size_t bytes = 1; bytes < (4u << 20); bytes = bytes * 3 / 2 + 1) {
+    char* p = __libc_malloc(bytes);
+    memset(p, 'c', bytes);
+    if (malloc_usable_size(p) < bytes) exit(5);
+    free(opaque(p));
+    p = __libc_malloc(bytes);
+    memset(p, 'c', bytes);
+    p = realloc(p, bytes * 2 + 10);
+    expect_kept(p, bytes);
+    free(p);
+    p = __libc_malloc(bytes);
+    memset(p, 'c', bytes);
+    p = realloc(p, bytes / 2 + 1);
+    expect_kept(p, bytes / 2 + 1);
+    free(p);
+    p = __libc_malloc(bytes);
+    if (realloc(opaque(p), 0) != NULL) exit(6);
+    free(__libc_calloc(3, bytes));
+    free(__libc_memalign(256, bytes));
+  }
+  exit(0);
+}
+static void* run_libc_block(void* unused) {
+  (void)unused;
+  for (size_t bytes = 1; bytes < 100000; bytes = bytes * 3 / 2 + 1) free(__libc_malloc(bytes));
+  return __libc_malloc(500);  // from an arena of the thread
+}
+static void libc_block_of_thread(void) {
+  pthread_t thread;
+  void* p;
+  pthread_create(&thread, NULL, run_libc_block, NULL);
+  pthread_join(thread, &p);
+  char* q = realloc(p, 5000);
+  q[4999] = 1;
+  free(q);
+  exit(0);
+}
+static void libc_block_without_files(void) {
+  pthread_t thread;
+  void* of_thread;
+  pthread_create(&thread, NULL, run_libc_block, NULL);
+  pthread_join(thread, &of_thread);
+  void* blocks[] = {__libc_malloc(100), __libc_malloc(8 << 20), __libc_memalign(4096, 1 << 20),
+                    __libc_calloc(7, 1000), of_thread};
+  const struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_NOFILE, &none);  // nor can the list of mappings be read
+  for (size_t i = 0; i < sizeof blocks / sizeof *blocks; ++i) {
+    if (malloc_usable_size(blocks[i]) < 100) exit(5);
+    free(i % 2 == 0 ? opaque(blocks[i]) : realloc(opaque(blocks[i]), 9 << 20));
+  }
+  exit(0);
+}
+static void libc_block_split(void) {
+  // Advice for a page in the middle makes three mappings of the block.
+  for (int i = 0; i < 2; ++i) {
+    char* p = __libc_malloc(60000);
+    char* page = (char*)(((uintptr_t)p + 2 * 4096 - 1) & ~(uintptr_t)4095);
+    if (madvise(page, 4096, MADV_DONTFORK) != 0) exit(4);
+    free(i == 0 ? opaque(p) : realloc(opaque(p), 100000));
+  }
+  exit(0);
+}
+static void libc_double_free(void) {
+  void* p = __libc_malloc(64);
+  free(p);
+  g_call(opaque(p));
+}
+
+static void libc_inside(void) {
+  char* p = __libc_calloc(1, 200);
+  g_call(opaque(p + 64));
+}
+
+// What looks like a chunk of another arena is not one of its heap.
+static void fake_chunk(void) {
+  size_t* words = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  words[1] = 0x40 | 5;
+  words[9] = 0x40 | 5;
+  g_call(opaque(words + 2));
+}
+static void fake_chunk_static(void) {
+  static size_t words[1 << 16] __attribute__((aligned(4096)));
+  words[513] = 0x40 | 5;
+  words[521] = 0x40 | 5;
+  g_call(opaque(words + 514));
+}
+
+// ---- where the line goes
+
+// Ends as the misuse in the child should: 0 if that died of SIGABRT.
+static void expect_abort(pid_t child) {
+  int status;
+  waitpid(child, &status, 0);
+  if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT) exit(7);
+}
+static void line_to_broken_pipe(void) {
+  const pid_t child = fork();
+  if (child == 0) {
+    int ends[2];
+    if (pipe(ends) != 0 || dup2(ends[1], STDERR_FILENO) < 0) _exit(4);
+    close(ends[0]);
+    close(ends[1]);
+    at_once();
+    _exit(3);
+  }
+  expect_abort(child);
+  exit(0);
+}
+// The descriptor of a program that began without stderr belongs to a file of data.
+static const char kDataFile[] = "/proc/self/fd/9";
+static void with_data_file(void) {
+  free(opaque(malloc(1)));  // the allocator looks at the descriptor when it starts
+  if (open(kDataFile, O_RDWR) != STDERR_FILENO) _exit(4);
+  at_once();
+}
+static void line_not_into_data(void) {
+  const int file = memfd_create("data", 0);
+  if (file < 0 || dup2(file, 9) != 9) exit(4);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(STDERR_FILENO);
+    execl("/proc/self/exe", "misuse", "with_data_file", "free", "small", NULL);
+    _exit(4);
+  }
+  expect_abort(child);
+  struct stat data;
+  exit(fstat(file, &data) == 0 && data.st_size == 0 ? 0 : 8);
+}
+
+static const struct Case kCases[] = {
+    CASE(libc_block),       CASE(libc_block_of_thread), CASE(libc_block_without_files),
+    CASE(libc_block_split), CASE(libc_double_free),     CASE(libc_inside),
+    CASE(fake_chunk),       CASE(fake_chunk_static),    CASE(line_to_broken_pipe),
+    CASE(with_data_file),   CASE(line_not_into_data),
+};
+
+void (*find_outside_case(const char* name))(void) { return FIND_CASE(kCases, name); }
