@@ -232,7 +232,7 @@ class Worker {
 
 // Life in a forked child: its memory is as it was, and every call works.
 [[noreturn]] void run_child(const std::vector<Block>& known, uint64_t seed) {
-  alarm(60);  // a lock that was left locked
+  alarm(180);  // a lock that was left locked
   verify();
   for (const Block& block : known) block.check(block.bytes);
   constexpr size_t kMost = 500;

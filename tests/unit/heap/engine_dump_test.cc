@@ -275,7 +275,7 @@ TEST_F(EngineDump, AForkedChildKnowsWhatIsLeftOut) {
       EXPECT_LE(left, 0);
       const pid_t child = fork();
       if (child == 0) {
-        alarm(20);
+        alarm(100);
         box.os.set_hook(nullptr);
         box.engine->repair_in_child(box.client.cache());
         fill(bytes, 40 * kMiB);

@@ -67,7 +67,7 @@ TEST(EngineHeaps, NoHeapWaitsForAPurgeOfWhatIsNotAHeaps) {
     EXPECT_NE(box.engine->heap_allocate(heap, 100, 0, false), nullptr);
     box.engine->heap_destroy(heap);
   });
-  alarm(20);  // a lock that stays locked
+  alarm(100);  // a lock that stays locked
   EXPECT_GT(box.client.purge(), 0u);
   alarm(0);
   box.os.set_hook(nullptr);

@@ -188,7 +188,7 @@ TEST_F(EnginePurge, EndsWhenTheSystemRefusesEverything) {
   }
   for (size_t i = 0; i < blocks.size(); i += 2) box.client.release(blocks[i]);
   box.os.fail_kind(VmCall::kPurge);
-  alarm(20);
+  alarm(100);
   EXPECT_EQ(box.client.purge(), 0u);
   alarm(0);
   box.engine->verify();

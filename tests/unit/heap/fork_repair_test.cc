@@ -76,7 +76,7 @@ class ForkRepair : public testing::Test {
 
   // Exit status 0: all is well.
   [[noreturn]] void run_child(const std::function<bool()>& check = {}) {
-    alarm(20);  // a lock that stays locked
+    alarm(100);  // a lock that stays locked
     FakeEngine& engine = *box.engine;
     engine.repair_in_child(box.client.cache());
     engine.verify();
@@ -194,7 +194,7 @@ TEST_F(ForkRepair, OutOfAHandlerThatInterruptedAnotherCall) {
     } else if (child == -1) {
       child = fork();
       if (child != 0) return;
-      alarm(20);
+      alarm(100);
       box.engine->repair_in_child(box.client.cache());
     }
   });

@@ -103,7 +103,7 @@ class ForkStep : public testing::Test {
   }
 
   [[noreturn]] void run_child() {
-    alarm(20);  // a lock that stays locked
+    alarm(100);  // a lock that stays locked
     FakeEngine& engine = *box.engine;
     engine.repair_in_child(box.client.cache());
     engine.verify();

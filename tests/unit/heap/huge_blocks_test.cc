@@ -223,7 +223,7 @@ TEST_F(HugeBlocksTest, LookingForAStrangerEndsAfterManyMoves) {
     block = huge.resize(vm, metadata, block, kMiB + 4096 * (1 + i % 2));
     ASSERT_NE(block, nullptr);
   }
-  alarm(10);  // ends the process, should this be a test of an endless loop
+  alarm(60);  // ends the process, should this be a test of an endless loop
   int stranger = 0;
   EXPECT_FALSE(is_known(&stranger));
   for (uintptr_t page = 1; page < 1000; ++page) {
