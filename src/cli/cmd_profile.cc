@@ -31,6 +31,7 @@ constexpr HelpText kHelp = {
     "  tide profile 4711 --for 30s --kind growth\n"
     "  tide profile 4711 --kind fragmentation\n"
     "  tide profile 4711 -o heap.pb.gz && pprof -http=: heap.pb.gz\n"
+    "  tide profile 4711 --every 10s -o heap.pb.gz; tide report heap-*.pb.gz -o course.html\n"
     "  tide profile 4711 --push http://localhost:4040 --every 10s\n",
     "tide profile [OPTIONS] PID|FILE|CORE",
     "Shows where the memory of a process on Tide was allocated, from a sample of its allocations.\n"
@@ -45,6 +46,7 @@ constexpr HelpText kHelp = {
     "Each figure is an estimate; +- is its standard error. A thread that allocates and frees in a\n"
     "short cycle is seen by chance: for it, 'allocated' is less certain than that says.\n"
     "\n"
+    "--every with -o heap.pb.gz writes heap-0001.pb.gz, heap-0002.pb.gz and so on.\n"
     "--push sends it to Pyroscope (http://, or pyroscope-push+http:// for its newer interface) or\n"
     "to Parca (parca+http://, or parca-json+http:// for a gateway), each with https, too. A token\n"
     "comes from --token-file or TIDE_PUSH_TOKEN, with TIDE_PUSH_USER as this user's password;\n"
@@ -105,12 +107,14 @@ uint64_t rate_of(const std::string& text) {
 }
 
 void check_push(const Wishes& wishes) {
-  if (!wishes.every.empty() && (wishes.as_json || wishes.folded || !wishes.output.empty())) {
-    refuse_wish("--every: is for --push alone, without --json, --folded and -o");
+  if (!wishes.every.empty() && (wishes.as_json || wishes.folded)) {
+    refuse_wish("--every: is for --push and -o, without --json and --folded");
+  }
+  if (!wishes.every.empty() && wishes.push.target.empty() == wishes.output.empty()) {
+    refuse_wish("--every: needs --push or -o, one of them");
   }
   if (!wishes.push.target.empty()) return;
   const std::pair<const char*, bool> of_pushes[] = {
-      {"--every", !wishes.every.empty()},
       {"--name", !wishes.push.name.empty()},
       {"--label", !wishes.push.labels.empty()},
       {"--token-file", !wishes.push.token_file.empty()}};
@@ -158,6 +162,38 @@ void push_every(const Wishes& wishes, Kind kind) {
   say_pushed(pusher);
 }
 
+// "heap.pb.gz" and 7: "heap-0007.pb.gz", so that names are in order.
+std::string numbered(const std::string& path, size_t number) {
+  const size_t name = path.rfind('/') + 1;  // 0 without a folder
+  const size_t dot = path.find('.', name + 1);
+  const size_t at = dot == std::string::npos ? path.size() : dot;
+  return fmt::format("{}-{:04}{}", path.substr(0, at), number, path.substr(at));
+}
+
+void write_every(const Wishes& wishes, Kind kind) {
+  const uint64_t rate = rate_of(wishes.rate);
+  const double every = seconds_of("--every", wishes.every);
+  const double seconds = wishes.duration.empty() ? 0 : seconds_of("--for", wishes.duration);
+  const LiveProfile live(parse_process_number("profile", wishes.target));
+  live.start(rate);
+  ProfileWatch watch(live, kind, !wishes.no_stop);
+  size_t written = 0;
+  uint64_t last_ns = 0;
+  watch.repeat(every, seconds, [&] {
+    if (watch.has_ended() && profile::is_of_pages(kind) && written != 0) return;
+    const Profile profile = watch.take();
+    if (profile.real_now_ns == last_ns) return;  // it ended, and was seen no more
+    last_ns = profile.real_now_ns;
+    profile::Names names(profile);
+    host::OutputFile file(numbered(wishes.output, ++written));
+    file.write(profile::pprof_of(profile, names, kind));
+    file.close();
+  });
+  if (wishes.stop && !watch.has_ended()) live.stop();
+  fmt::print(stderr, "tide profile: {} profile{} written, the last is {}\n", written,
+             written == 1 ? "" : "s", numbered(wishes.output, written));
+}
+
 Profile profile_of_process(const Wishes& wishes, Kind kind) {
   const uint64_t rate = rate_of(wishes.rate);
   double seconds = wishes.duration.empty() ? 0 : seconds_of("--for", wishes.duration);
@@ -193,7 +229,9 @@ int run(const Arguments& arguments) {
   parser.add_option("-o,--output", wishes.output, "Write a profile for pprof to FILE")
       ->type_name("FILE");
   parser.add_option("--push", wishes.push.target, "Send the profile to a server")->type_name("URL");
-  parser.add_option("--every", wishes.every, "Push again and again, until PID ends or Ctrl-C")
+  parser
+      .add_option("--every", wishes.every,
+                  "Push, or write a file, again and again, until PID ends or Ctrl-C")
       ->type_name("DURATION");
   parser.add_option("--name", wishes.push.name, "What --push calls the program")->type_name("NAME");
   parser
@@ -215,7 +253,7 @@ int run(const Arguments& arguments) {
   const bool is_file = wishes.target.find_first_not_of("0123456789") != std::string::npos;
   if (is_file) check_file(wishes, kind);
   if (!wishes.every.empty()) {
-    push_every(wishes, kind);
+    wishes.output.empty() ? push_every(wishes, kind) : write_every(wishes, kind);
     return host::kExitOk;
   }
   std::optional<ProfilePusher> pusher;

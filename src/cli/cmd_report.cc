@@ -23,12 +23,14 @@ namespace {
 constexpr HelpText kHelp = {
     "  tide report out.trace -o report.html\n"
     "  tide report replay.json out.trace -o report.html --svg plots\n"
-    "  tide report before.trace after.trace -o difference.html\n",
+    "  tide report before.trace after.trace -o difference.html\n"
+    "  tide report heap-*.pb.gz -o course.html\n",
     "tide report [OPTIONS] INPUT... -o FILE",
     "Makes one page of HTML, readable offline in any browser, from any number of inputs: memory "
     "over\n"
     "time, latencies, sizes, lifetimes, flame graphs, allocators side by side, and at the top the\n"
-    "answer in plain sentences. Two inputs of one kind are compared as well.\n",
+    "answer in plain sentences. Two inputs of one kind are compared as well, and several profiles\n"
+    "become one course over time, by call stack.\n",
     "INPUT is a trace (of tide trace, or a file that tide convert imports), the JSON of tide "
     "replay,\n"
     "a workload (.tidew), a profile (pprof's .pb.gz), or a core; each is told by its content.\n"};

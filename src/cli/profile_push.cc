@@ -149,22 +149,12 @@ bool ProfilePusher::try_push(const Profile& profile, std::string& fault) {
 }
 
 void ProfilePusher::push_all(ProfileWatch& watch, double every, double seconds) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
   std::string fault;
-  for (bool goes_on = true; goes_on;) {
-    double pause = every;
-    if (seconds > 0) {
-      const double left = seconds - std::chrono::duration<double>(Clock::now() - begin).count();
-      goes_on = left > every;
-      pause = std::clamp(left, 0.0, every);
-    }
-    goes_on = watch.wait(pause) && goes_on;
+  watch.repeat(every, seconds, [&] {
     // Of a process that has ended no pages are left.
     if (watch.has_ended() && profile::is_of_pages(kind_) && pushed_ != 0 && fault.empty()) return;
     try_push(watch.take(), fault);
-    goes_on = goes_on && !watch.has_ended();
-  }
+  });
   if (!fault.empty()) throw host::Error(fault);
 }
 

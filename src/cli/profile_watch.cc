@@ -41,6 +41,22 @@ bool ProfileWatch::wait(double seconds) {
   }
 }
 
+void ProfileWatch::repeat(double every, double seconds, const std::function<void()>& take_one) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  for (bool goes_on = true; goes_on;) {
+    double pause = every;
+    if (seconds > 0) {
+      const double left = seconds - std::chrono::duration<double>(Clock::now() - begin).count();
+      goes_on = left > every;
+      pause = std::clamp(left, 0.0, every);
+    }
+    goes_on = wait(pause) && goes_on;
+    take_one();
+    goes_on = goes_on && !has_ended_;
+  }
+}
+
 Profile ProfileWatch::take() {
   if (!has_ended_) look();
   if (has_ended_) {

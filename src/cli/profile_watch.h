@@ -2,6 +2,8 @@
 // ends.
 #pragma once
 
+#include <functional>
+
 #include "cli/profile_source.h"
 
 namespace tide::cli {
@@ -12,6 +14,9 @@ class ProfileWatch {
 
   // False: Ctrl-C, or the process has ended.
   bool wait(double seconds);
+  // Calls `take_one` every so many seconds, at most for `seconds` (0: no end), and a last time when
+  // that is over, the process has ended or Ctrl-C came.
+  void repeat(double every, double seconds, const std::function<void()>& take_one);
   bool has_ended() const { return has_ended_; }
 
   // As it is now, or was when it was last seen. Throws host::Error when it has ended and its

@@ -15,6 +15,7 @@
 #include "report/difference_section.h"
 #include "report/origin_section.h"
 #include "report/pprof_file.h"
+#include "report/profile_course.h"
 #include "report/profile_section.h"
 #include "report/replay_section.h"
 #include "report/trace_section.h"
@@ -80,7 +81,34 @@ class Reader {
     sections_.insert(sections_.begin(), std::move(found.front()));
   }
 
+  // Several profiles are a course over time, too; of many only the last has a section of its own.
+  void join_profiles() {
+    constexpr size_t kMostSections = 3;
+    if (profiles_.size() < 2) return;
+    std::vector<report::NamedProfile> named;
+    for (size_t i = 0; i < profiles_.size(); ++i) {
+      named.push_back({profile_names_[i], &profiles_[i]});
+    }
+    report::Section course = report::profile_course(std::move(named));
+    if (course.title.empty()) return;
+    if (profiles_.size() > kMostSections) {
+      const auto last =
+          std::max_element(profiles_.begin(), profiles_.end(), [](const auto& a, const auto& b) {
+            return a.time_ns + a.duration_ns < b.time_ns + b.duration_ns;
+          });
+      const std::string kept = profile_ids_[static_cast<size_t>(last - profiles_.begin())];
+      std::erase_if(sections_, [&](const report::Section& section) {
+        return section.id != kept && std::find(profile_ids_.begin(), profile_ids_.end(),
+                                               section.id) != profile_ids_.end();
+      });
+    }
+    const auto first = std::find_if(sections_.begin(), sections_.end(),
+                                    [&](const auto& section) { return section.kind == "Profile"; });
+    sections_.insert(first, std::move(course));
+  }
+
   std::vector<report::Section> take(const std::string& command) {
+    join_profiles();
     compare();
     sections_.push_back(report::origin_section(origins_, command));
     return std::move(sections_);
@@ -138,6 +166,8 @@ class Reader {
     profiles_.push_back(profile::is_profile_file(path) ? own_profile(path)
                                                        : report::read_profile(path));
     sections_.push_back(report::profile_section(id, base_name(path), profiles_.back()));
+    profile_ids_.push_back(id);
+    profile_names_.push_back(base_name(path));
     note("profile", path, profiles_.back().time_ns);
   }
 
@@ -167,6 +197,8 @@ class Reader {
   std::vector<std::string> names_;
   std::vector<std::vector<report::TraceReading>> traces_;
   std::vector<report::Profile> profiles_;
+  std::vector<std::string> profile_ids_;
+  std::vector<std::string> profile_names_;
   std::vector<report::ReplayFile> replays_;
 };
 

@@ -106,7 +106,8 @@ Json FlameTree::plot(const Caption& caption) const {
 }
 
 // Own values are what is left of a node when those under it are taken away.
-void FlameTree::add_tree(const FlameTree& other, size_t from_view, size_t to_view) {
+std::vector<std::pair<uint32_t, double>> FlameTree::merge(const FlameTree& other, size_t from_view,
+                                                          size_t to_view) {
   std::vector<double> own(other.size());
   for (uint32_t node = 0; node < other.size(); ++node) {
     own[node] += other.value(node, from_view);
@@ -117,17 +118,21 @@ void FlameTree::add_tree(const FlameTree& other, size_t from_view, size_t to_vie
     if (other.value(node, from_view) == 0) continue;
     here[node] = child(here[other.parent(node)], name(other.text(node)));
   }
+  std::vector<std::pair<uint32_t, double>> added;
   for (uint32_t node = 0; node < other.size(); ++node) {
-    if (node == kRoot || here[node] != kRoot) add(here[node], to_view, own[node]);
+    if (own[node] == 0 || (node != kRoot && here[node] == kRoot)) continue;
+    add(here[node], to_view, own[node]);
+    added.emplace_back(here[node], own[node]);
   }
+  return added;
 }
 
 FlameTree FlameTree::difference(const FlameTree& before, size_t before_view, const FlameTree& after,
                                 size_t after_view) {
   FlameTree tree(
       {{"Before", before.views()[before_view].unit}, {"After", after.views()[after_view].unit}});
-  tree.add_tree(before, before_view, 0);
-  tree.add_tree(after, after_view, 1);
+  tree.merge(before, before_view, 0);
+  tree.merge(after, after_view, 1);
   tree.sum_up();
   return tree;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "report/parts.h"
@@ -38,6 +39,11 @@ class FlameTree {
   uint32_t parent(uint32_t node) const { return nodes_[node].parent; }
   const std::string& text(uint32_t node) const { return names_[nodes_[node].name]; }
 
+  // Takes in what stacks of another tree that is summed up have by themselves in a view; says to
+  // which nodes here it went.
+  std::vector<std::pair<uint32_t, double>> merge(const FlameTree& other, size_t from_view,
+                                                 size_t to_view);
+
   // The plot; nodes that would be thinner than a pixel in every view are left out.
   Json plot(const Caption& caption) const;
 
@@ -52,7 +58,6 @@ class FlameTree {
   };
   double& value_of(uint32_t node, size_t view) { return values_[node * views_.size() + view]; }
   std::vector<bool> visible(size_t& count) const;
-  void add_tree(const FlameTree& other, size_t from_view, size_t to_view);
 
   std::vector<FlameView> views_;
   std::vector<std::string> names_;

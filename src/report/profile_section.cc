@@ -41,6 +41,13 @@ std::vector<double> own_values(const FlameTree& tree, size_t view) {
 
 }  // namespace
 
+size_t shown_view(const Profile& profile) {
+  const FlameTree& tree = profile.tree;
+  const bool is_told =
+      profile.shown < tree.views().size() && tree.value(FlameTree::kRoot, profile.shown) > 0;
+  return is_told ? profile.shown : main_view(tree);
+}
+
 Json function_table(const Caption& caption, const FlameTree& tree, size_t shown) {
   const size_t views = tree.views().size();
   std::map<std::string, std::vector<double>> functions;
@@ -82,9 +89,7 @@ Section profile_section(const std::string& id, const std::string& name, const Pr
     section.fact(tree.views()[view].name, tree.value(FlameTree::kRoot, view),
                  tree.views()[view].unit);
   }
-  const bool is_told =
-      profile.shown < tree.views().size() && tree.value(FlameTree::kRoot, profile.shown) > 0;
-  const size_t view = is_told ? profile.shown : main_view(tree);
+  const size_t view = shown_view(profile);
   uint32_t most = FlameTree::kRoot;
   const std::vector<double> own = own_values(tree, view);
   for (uint32_t node = 1; node < tree.size(); ++node) {

@@ -13,7 +13,7 @@
 namespace tide::report {
 namespace {
 
-Axis time_axis() { return {"time in the workload", "ns"}; }
+Axis workload_axis() { return {"time in the workload", "ns"}; }
 
 Json memory_plot(const std::string& id, const ReplayFile& file,
                  const std::vector<RunColors>& runs) {
@@ -50,8 +50,8 @@ Json memory_plot(const std::string& id, const ReplayFile& file,
       "the "
       "live bytes, the better; where that falls and a curve does not, memory is kept. Click a name "
       "to switch it, drag the strip below to zoom."};
-  Json plot = lines(caption, time_axis(), {"RSS", "bytes"}, rss, true);
-  Json other = lines(caption, time_axis(), {"VmSize", "bytes"}, vm, true);
+  Json plot = lines(caption, workload_axis(), {"RSS", "bytes"}, rss, true);
+  Json other = lines(caption, workload_axis(), {"VmSize", "bytes"}, vm, true);
   plot["views"] = {{{"name", "RSS"}},
                    {{"name", "VmSize"}, {"series", other["series"]}, {"y", other["y"]}}};
   return plot;

@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t kMostStacks = 20;
 
-void count(const trace::Event& event, TraceReading& reading) {
+void count(const trace::Event& event, StackCourse& course, TraceReading& reading) {
+  course.reach(event.time_ns, reading.summary.peak());
   reading.heat.reach(event.time_ns, reading.summary.peak().live_sizes());
   if (trace::came(event)) reading.heat.came(event.size);
   if (event.gone.is_known && event.call != trace::Call::kReallocDone &&
@@ -54,9 +55,10 @@ class Names {
   std::vector<uint32_t> chain_;
 };
 
-std::unique_ptr<FlameTree> flame_of(const trace::EventSource& source,
-                                    const trace::Summary& summary) {
-  if (source.stacks().size() < 2) return nullptr;
+void read_stacks(const trace::EventSource& source, const StackCourse& course,
+                 TraceReading& reading) {
+  if (source.stacks().size() < 2) return;
+  const trace::Summary& summary = reading.summary;
   auto tree = std::make_unique<FlameTree>(std::vector<FlameView>{{"Allocated bytes", "bytes"},
                                                                  {"Allocations", "count"},
                                                                  {"Live at the peak", "bytes"},
@@ -77,7 +79,11 @@ std::unique_ptr<FlameTree> flame_of(const trace::EventSource& source,
   const auto& left = summary.peak().live_stacks();
   for (uint32_t stack = 1; stack < left.size(); ++stack) add(stack, kLeaked, left[stack].sum);
   tree->sum_up();
-  return tree;
+  reading.course = course.pictures();
+  for (StackPicture& picture : reading.course) {
+    for (auto& [stack, bytes] : picture.stacks) stack = names.node(stack);
+  }
+  reading.flame = std::move(tree);
 }
 
 std::vector<NamedStack> named(const trace::EventSource& source,
@@ -93,15 +99,17 @@ std::vector<NamedStack> named(const trace::EventSource& source,
 
 TraceReading read_trace(trace::EventSource& source, const std::function<void(double)>& progress) {
   TraceReading reading;
+  StackCourse course;
   uint64_t events = 0;
   while (const trace::Event* event = source.next()) {
-    count(*event, reading);
+    count(*event, course, reading);
     if ((++events & 0xfffff) == 0) progress(source.progress());
   }
   reading.summary.finish(source);
   reading.heat.finish(reading.summary.peak().live_sizes());
   reading.process = source.process();
-  reading.flame = flame_of(source, reading.summary);
+  course.finish(reading.summary.end_ns(), reading.summary.peak());
+  read_stacks(source, course, reading);
   const trace::TopStacks top = trace::top_stacks(reading.summary, kMostStacks);
   reading.peak = named(source, top.peak);
   reading.leaked = named(source, top.leaked);

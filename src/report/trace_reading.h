@@ -8,6 +8,7 @@
 
 #include "report/flame_tree.h"
 #include "report/heat_map.h"
+#include "report/stack_course.h"
 #include "trace/event_source.h"
 #include "trace/summary.h"
 
@@ -27,6 +28,7 @@ struct TraceReading {
   trace::Summary summary;
   HeatMap heat;
   std::unique_ptr<FlameTree> flame;  // null: no stacks were recorded
+  std::vector<StackPicture> course;  // of nodes of `flame`
   std::vector<NamedStack> peak;      // those with most bytes then
   std::vector<NamedStack> leaked;
   std::vector<NamedStack> temporary;

@@ -9,6 +9,7 @@
 #include "host/number_text.h"
 #include "report/call_plots.h"
 #include "report/size_labels.h"
+#include "report/stacked_plot.h"
 #include "report/trace_answer.h"
 
 namespace tide::report {
@@ -89,6 +90,15 @@ Json stacks_table(const Caption& caption, const std::vector<NamedStack>& stacks,
 void add_stacks(const TraceReading& process, Section& section) {
   const std::string& id = section.id;
   if (process.flame == nullptr) return;
+  for (Json& item : stacked_items(
+           id,
+           "What was live, by the call stack that allocated it, layer upon layer: the upper edge "
+           "is "
+           "the whole. A layer that only grows is a leak, or a cache without a bound. Click a name "
+           "to switch it off, drag the strip below to zoom.",
+           time_axis(), process.course, *process.flame)) {
+    section.items.push_back(std::move(item));
+  }
   section.items.push_back(process.flame->plot(
       {id + "-flame", "Who allocates",
        "Callers on top, what they call below; the wider, the more. Click a bar to zoom into it, "

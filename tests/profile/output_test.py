@@ -9,7 +9,8 @@ import time
 import unittest
 
 import pprof
-from planted import PLANTED, RATE, TideTest, bytes_of, run_to_file, tide
+from planted import PLANTED, RATE, TideTest, bytes_of, run_to_file, running, tide
+from support import TIDE, clean_environment
 
 GO = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"),
       ("inuse_space", "bytes")]
@@ -42,6 +43,28 @@ class Output(TideTest):
 
     def json(self, kind):
         return json.loads(self.ask("--kind", kind, "--json", "--top", "1000"))
+
+    def test_every(self):
+        """A file each time, until the process ends; tide report makes one course of them."""
+        with running("leak", "churn") as process, tempfile.TemporaryDirectory() as folder:
+            command = subprocess.Popen([TIDE, "profile", str(process.pid), "--every", "200ms", "-o", f"{folder}/h.pb.gz"],
+                                       stderr=subprocess.PIPE, text=True, env=clean_environment())
+            third = pathlib.Path(folder, "h-0003.pb.gz")
+            while not third.exists() and command.poll() is None:
+                time.sleep(0.02)
+            process.kill()
+            _, err = command.communicate(timeout=30)
+            process.wait()
+            self.assertEqual(command.returncode, 0, err)
+            files = sorted(pathlib.Path(folder).glob("*"))
+            self.assertIn(f"{len(files)} profiles written, the last is {files[-1]}", err)
+            taken = [pprof.Profile(path.read_bytes()) for path in files]
+            self.assertGreater(taken[-1].total("inuse_space", "leak_requests"), 0)
+            ends = [profile.time_ns + profile.duration_ns for profile in taken]
+            self.assertEqual(ends, sorted(set(ends)))
+            run = tide("report", *files, "-o", f"{folder}/page.html")
+            self.assertEqual((run.returncode, run.stderr), (0, ""))
+            self.assertIn("leak_requests", pathlib.Path(folder, "page.html").read_text())
 
     def test_pprof(self):
         profile = self.pprof("inuse")

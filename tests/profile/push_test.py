@@ -191,7 +191,8 @@ class Push(TideTest):
                 (("--push", "http://h", "--name", "a{b}"), ("--name", "a{b}")),
                 (("--push", "http://h", "--kind", "lifetime"), ("lifetime",)),
                 (("--push", "http://h", "--every", "1s"), ("--every", "process")),
-                (("--every", "1s"), ("--every", "--push")),
+                (("--every", "1s"), ("--every", "--push", "-o")),
+                (("--every", "1s", "--push", "http://h", "-o", "x"), ("--every", "one of them")),
                 (("--name", "x"), ("--name", "--push"))]:
             run = tide("profile", self.path, *options)
             self.assert_refused(run, 2, *words)

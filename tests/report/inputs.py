@@ -57,7 +57,7 @@ def replay(path, crashed=True, scale=1.0, sentence=""):
     return path
 
 
-def profile(path, scale=1):
+def profile(path, scale=1, time_ns=None):
     """A pprof profile of three stacks, written by hand; main is in all of them."""
     def varint(value):
         out = bytearray()
@@ -83,6 +83,8 @@ def profile(path, scale=1):
         text += message(5, number(1, place), number(2, place + 2))
     for name in names:
         text += message(6, name.encode())
+    if time_ns is not None:
+        text += number(9, time_ns)
     path.write_bytes(text)
     return path
 

@@ -86,6 +86,29 @@ def differences(folder, source):
     check("wall time +50.0 %, max RSS no difference" in " ".join(data["answer"]), f"{data['answer']}")
 
 
+def courses(folder):
+    """Several profiles on one axis, in the order in which they were taken."""
+    taken = [inputs.profile(folder / f"heap-{i}.pb", scale=1 + 9 * i, time_ns=10**18 + i * 10**9) for i in range(5)]
+    page = folder / "course.html"
+    report(*reversed(taken), "-o", page, "--svg", folder / "course-plots")
+    data = data_of(page)
+    kinds = [section["kind"] for section in data["sections"]]
+    check(kinds == ["Profiles", "Profile", "Origin"], f"of many profiles the last alone has a section: {kinds}")
+    check(data["sections"][1]["title"] == "heap-4.pb", data["sections"][1]["title"])
+    plot = item(data, "-by-stack")
+    layers = {s["name"]: [p[1] for p in s["points"]] for s in plot["series"]}
+    check(layers["parse ← main"] == [1000 * (1 + 9 * i) for i in range(5)], f"{layers}")
+    check(all(sum(values) == 7000 + 9000 * i for i, values in enumerate(zip(*layers.values()))), f"{layers}")
+    check([p[0] for p in plot["series"][0]["points"]] == [i * 10**9 for i in range(5)], "times")
+    check("parse ← main grew most, by 35.2 KiB" in " ".join(data["answer"]), f"{data['answer']}")
+    svg = next((folder / "course-plots").glob("*-by-stack.svg")).read_text()
+    check("load ← main" in svg, "no layer in the SVG")
+    # Without times there is no axis; two are compared all the same.
+    report(inputs.profile(folder / "a.pb"), inputs.profile(folder / "b.pb", scale=2), "-o", page)
+    kinds = [section["kind"] for section in data_of(page)["sections"]]
+    check(kinds == ["Difference", "Profile", "Profile", "Origin"], f"{kinds}")
+
+
 def errors(folder):
     def refused(content, *words):
         path = folder / "bad"
@@ -115,6 +138,7 @@ def main():
         source = traces(folder)
         others(folder, source)
         differences(folder, source)
+        courses(folder)
         errors(folder)
     print("ok")
 

@@ -96,6 +96,30 @@ def flame_page(browser, page):
     is_quiet(browser)
 
 
+def course_page(browser, page):
+    browser.open(page)
+    show(browser, "-by-stack")
+    chart = CHART.format("-by-stack")
+    # Layers lie upon each other: the highest of the axis is that of the sum.
+    check(browser.value(f"{chart}.getOption().yAxis[0].max") >= 43000, "the layers are not stacked")
+    x, y = place(browser, '[id$="-by-stack"] .plot')
+    browser.hover(x, y)
+    browser.wait("[...document.querySelectorAll('[id$=\"-by-stack\"] .plot div')]"
+                 ".some(e => e.textContent.includes('together'))")
+    # Names in the legend do not reach into the plot, however narrow it is.
+    for width in (1280, 400):
+        browser.resize(width, 900)
+        browser.wait(f"document.documentElement.clientWidth === {width}")
+        browser.wait("(() => { const plot = document.querySelector('[id$=\"-by-stack\"] .plot');"
+                     f"const grid = {chart}.getModel().getComponent('grid').coordinateSystem.getRect();"
+                     "const names = plot.tidePlot.spec.series.map(s => s.name);"
+                     "const low = Math.max(...[...plot.querySelectorAll('text')].filter(t => names.includes(t.textContent))"
+                     ".map(t => t.getBoundingClientRect().bottom)) - plot.getBoundingClientRect().top;"
+                     "return low > 0 && low < grid.y; })()")
+    browser.resize(1280, 900)
+    is_quiet(browser)
+
+
 def schemes(browser, page):
     ground = "getComputedStyle(document.body).backgroundColor"
     browser.prefer("light")
@@ -124,6 +148,9 @@ def main():
         trace_page(browser, page)
         inputs.report(inputs.profile(folder / "p.pb"), "-o", page)
         flame_page(browser, page)
+        taken = [inputs.profile(folder / f"p{i}.pb", scale=1 + 9 * i, time_ns=10**18 + i * 10**9) for i in range(5)]
+        inputs.report(*taken, "-o", page)
+        course_page(browser, page)
     print("ok")
 
 

@@ -7,7 +7,8 @@ tide.options.bars = function (plot, look) {
   var common = tide.common;
   var option = common.base(look, plot);
   var several = plot.series.length > 1;
-  if (several) option.legend = common.legend(look, plot.series.map(function (s) { return s.name; }));
+  var names = plot.series.map(function (s) { return s.name; });
+  if (several) option.legend = common.legend(look, names);
   var sideways = plot.sideways;
   var categories = common.axis(look, 'text', {
     type: 'category', data: plot.categories, splitLine: { show: false }, inverse: Boolean(sideways),
@@ -23,7 +24,7 @@ tide.options.bars = function (plot, look) {
   });
   if (!plot.y.log) common.roundBytes(values, plot.y.unit, 0, top);
   option.grid = {
-    left: 12, right: 24, top: common.top(look, several || plot.y.name ? 0 : -8), bottom: plot.x && plot.x.name ? 34 : 10,
+    left: 12, right: 24, top: common.top(look, (several || plot.y.name ? 0 : -8) + (several ? common.legendRoom(look, names) : 0)), bottom: plot.x && plot.x.name ? 34 : 10,
     containLabel: true
   };
   option.xAxis = sideways ? values : categories;

@@ -69,10 +69,28 @@ tide.common = (function () {
     };
   }
 
+  // How many rows names take in a legend: what is below it begins further down. Without a DOM
+  // nobody measures text; 7.2 is what a letter of 13 pixels takes, a little generously.
+  function legendRows(look, names) {
+    var room = (look.width || 960) - 8 - 96 - 10, rows = 1, at = 0;
+    names.forEach(function (name) {
+      var width = 25 + Math.min(name.length * 7.2, room - 25) + (look.interactive ? 10 : 18);
+      if (at > 0 && at + width > room) {
+        ++rows;
+        at = 0;
+      }
+      at += width;
+    });
+    return rows;
+  }
+  var mostRows = 6;
+  function legendRoom(look, names) { return !names.length ? 0 : (Math.min(legendRows(look, names), mostRows) - 1) * 24; }
+
   function legend(look, names) {
     return {
-      type: 'scroll', top: look.interactive ? 2 : 36, left: 8, right: 96, data: names,
-      textStyle: { color: look.text, fontSize: 13 }, inactiveColor: look.line,
+      type: legendRows(look, names) > mostRows ? 'scroll' : 'plain',
+      top: look.interactive ? 2 : 36, left: 8, width: (look.width || 960) - 8 - 96, data: names,
+      textStyle: { color: look.text, fontSize: 13, width: (look.width || 960) - 140, overflow: 'truncate' }, inactiveColor: look.line,
       pageTextStyle: { color: look.muted }, pageIconColor: look.strong, itemWidth: 20, itemHeight: 10, itemGap: look.interactive ? 10 : 18,
       icon: 'roundRect'
     };
@@ -86,7 +104,7 @@ tide.common = (function () {
   }
 
   return {
-    axis: axis, roundBytes: roundBytes, tooltip: tooltip, rows: rows, base: base, legend: legend,
+    axis: axis, roundBytes: roundBytes, tooltip: tooltip, rows: rows, base: base, legend: legend, legendRoom: legendRoom,
     toolbox: toolbox, escaped: escaped,
     top: function (look, extra) { return (look.interactive ? 36 : 72) + (extra || 0); }
   };

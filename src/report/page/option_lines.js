@@ -6,13 +6,16 @@ tide.options.lines = function (plot, look) {
   'use strict';
   var common = tide.common;
   var low = Infinity, high = -Infinity, top = 0;
+  var sums = [];
   plot.series.forEach(function (s) {
-    s.points.forEach(function (p) {
+    s.points.forEach(function (p, i) {
+      sums[i] = (sums[i] || 0) + p[1];
       low = Math.min(low, p[0]);
       high = Math.max(high, p[0]);
       top = Math.max(top, p[1]);
     });
   });
+  if (plot.stacked) top = Math.max.apply(null, sums);
   var series = plot.series.map(function (s, i) {
     var made = {
       name: s.name, type: 'line', showSymbol: s.points.length < 3, symbolSize: 5,
@@ -20,9 +23,14 @@ tide.options.lines = function (plot, look) {
       data: s.points, color: tide.looks.color(look, s.color),
       lineStyle: { width: s.thin ? 1.5 : 2, type: s.dash || 'solid' },
       areaStyle: s.fill ? { opacity: look.dark ? 0.16 : 0.1 } : undefined,
+      stack: plot.stacked ? 'all' : undefined, stackStrategy: 'all',
       emphasis: { focus: look.interactive ? 'series' : 'none' },
       z: s.dash ? 2 : 3
     };
+    if (plot.stacked) {
+      made.areaStyle = { opacity: 0.75 };
+      made.lineStyle.width = 0.5;
+    }
     if (i === 0 && plot.marks && plot.marks.length) {
       made.markLine = {
         symbol: 'none', silent: false, lineStyle: { color: look.muted, type: 'dotted' },
@@ -35,9 +43,10 @@ tide.options.lines = function (plot, look) {
   var selected = {};
   plot.series.forEach(function (s) { selected[s.name] = !s.hidden; });
   var option = common.base(look, plot);
-  option.legend = common.legend(look, plot.series.map(function (s) { return s.name; }));
+  var names = plot.series.map(function (s) { return s.name; });
+  option.legend = common.legend(look, names);
   option.legend.selected = selected;
-  option.grid = { left: 12, right: 24, top: common.top(look, plot.y.name ? 22 : 0), bottom: plot.zoom && look.interactive ? 74 : 34, containLabel: true };
+  option.grid = { left: 12, right: 24, top: common.top(look, (plot.y.name ? 22 : 0) + common.legendRoom(look, names)), bottom: plot.zoom && look.interactive ? 74 : 34, containLabel: true };
   option.xAxis = common.axis(look, plot.x.unit, {
     type: plot.x.log ? 'log' : 'value', name: plot.x.name, nameLocation: 'middle', nameGap: 28,
     min: !isFinite(low) || (!plot.x.log && low < high / 20) ? 0 : low, max: isFinite(high) && high > low ? high : undefined, splitLine: { show: false }
@@ -51,11 +60,19 @@ tide.options.lines = function (plot, look) {
     trigger: 'axis',
     formatter: function (items) {
       if (!items.length) return '';
-      return common.rows(tide.format(items[0].axisValue, plot.x.unit), items.map(function (item) {
+      var made = items.map(function (item) {
         var row = [item.seriesName, tide.format(item.value[1], plot.y.unit)];
         row.marker = item.marker;
+        row.value = item.value[1];
         return row;
-      }));
+      });
+      // Layers as they lie, and the whole.
+      if (plot.stacked) {
+        var whole = made.reduce(function (sum, row) { return sum + row.value; }, 0);
+        made = made.filter(function (row) { return row.value > 0; }).reverse();
+        made.push(['together', tide.format(whole, plot.y.unit)]);
+      }
+      return common.rows(tide.format(items[0].axisValue, plot.x.unit), made);
     }
   });
   if (plot.zoom && look.interactive) {

@@ -19,7 +19,17 @@ tide.plots = (function () {
     if (spec.views && spec.type !== 'flame') for (key in spec.views[this.view]) if (key !== 'name') made[key] = spec.views[this.view][key];
     return made;
   };
-  Plot.prototype.option = function () { return tide.options[this.spec.type](this.shown(), tide.scheme.look()); };
+  // The box is higher by what a legend of several rows takes.
+  Plot.prototype.option = function () {
+    var look = tide.scheme.look(), shown = this.shown();
+    look.width = this.width = this.box.clientWidth;
+    if (shown.series && !shown.sideways) {
+      var names = shown.series.length > 1 ? shown.series.map(function (s) { return s.name; }) : [];
+      this.box.style.setProperty('--legend', tide.common.legendRoom(look, names) + 'px');
+      if (this.chart) this.chart.resize();
+    }
+    return tide.options[this.spec.type](shown, look);
+  };
   Plot.prototype.draw = function () {
     if (!this.chart) {
       this.chart = echarts.init(this.box, null, { renderer: this.spec.type === 'heat' || this.spec.type === 'flame' ? 'canvas' : 'svg' });
@@ -38,7 +48,9 @@ tide.plots = (function () {
   var resized = new ResizeObserver(function (entries) {
     entries.forEach(function (entry) {
       var plot = entry.target.tidePlot;
-      if (plot.chart) plot.chart.resize();
+      if (!plot.chart) return;
+      plot.chart.resize();
+      if (plot.width !== undefined && plot.width !== plot.box.clientWidth) plot.draw();
     });
   });
   tide.scheme.changed(function () { all.forEach(function (plot) { plot.redraw(); }); });

@@ -29,7 +29,8 @@ tide.svg = (function () {
     if (plot.type === 'flame') return tide.flameHeight(plot, look, { view: view, root: 0 });
     if (plot.rows) return Math.max(300, 170 + plot.rows.length * 19);
     if (plot.sideways) return 100 + plot.categories.length * 34;
-    return 420;
+    var names = (plot.series || []).map(function (s) { return s.name; });
+    return 420 + (names.length > 1 ? tide.common.legendRoom(look, names) : 0);
   }
 
   function draw(i) {
