@@ -45,9 +45,10 @@ constexpr HelpText kHelp = {
     "are\n"
     "recorded, too; programs that it executes are not, and neither are mmap and its like.\n"
     "\n"
-    "--to DB (clickhouse://USER@HOST:PORT/DB, or sqlite://FILE) records into a folder, sends it at "
-    "the\n"
-    "end and removes it; a folder that could not be sent stays, for 'tide fleet import'.\n"
+    "--to DB (clickhouse://USER@HOST:PORT/DB, or sqlite://FILE) records into a folder and sends "
+    "it,\n"
+    "while PROG runs and at its end, and removes it; a folder that could not be sent stays, for\n"
+    "'tide fleet import', which sends what is missing.\n"
     "\n"
     "--collect and --to use the token in FILE or TIDE_TRACE_TOKEN, which is sent as it is, as the\n"
     "trace is: beyond your own network use an SSH tunnel.\n"
@@ -134,6 +135,12 @@ void add_options(VerbParser& parser, TraceOptions& options, Texts& texts) {
   parser.add_option("--token-file", options.token_file, "File with the token for that")
       ->type_name("FILE");
   parser
+      .add_option("--password-file", options.password_file,
+                  "File with the database's password, else TIDE_FLEET_PASSWORD")
+      ->type_name("FILE");
+  parser.add_flag("--plain", options.is_plain_allowed,
+                  "Send to a database on another machine without TLS");
+  parser
       .add_option("--library", options.library,
                   "The recorder, else libtide-trace.so of this command")
       ->type_name("PATH");
@@ -186,6 +193,9 @@ int run(const Arguments& arguments) {
     fail_usage(split.program.empty() ? "no program given" : "--pid starts no program");
   }
   if (is_fleet_address(options.to)) return record_into_fleet(options, split.program);
+  for (const char* const option : {"--password-file", "--plain"}) {
+    if (parser.count(option) != 0) fail_usage(fmt::format("{} goes with --to DB", option));
+  }
   if (!options.to.empty() && !options.folder.empty()) fail_usage("--to and -o exclude each other");
   if (!options.process.has_value()) {
     if (options.has_no_live || options.repairs) fail_usage("--no-live and --repair go with --pid");

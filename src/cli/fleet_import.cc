@@ -22,7 +22,7 @@
 namespace tide::cli {
 namespace {
 
-using Json = nlohmann::json;
+using PlainJson = nlohmann::json;
 
 constexpr HelpText kFleetImportHelp = {
     "  tide fleet import out.trace --db clickhouse://tide@127.0.0.1:8123/heaps\n"
@@ -54,10 +54,10 @@ void add_process(const FleetLabels& labels, int64_t pid, uint64_t time_ns, fleet
 }
 
 // A line of `tide top --json`.
-void add_sample(const Json& sample, const Labels& given, fleet::Batch& batch) {
+void add_sample(const PlainJson& sample, const Labels& given, fleet::Batch& batch) {
   const auto time_ns =
       static_cast<uint64_t>(std::llround(sample.at("time").get<double>() * 1e3)) * 1'000'000;
-  for (const Json& process : sample.at("processes")) {
+  for (const PlainJson& process : sample.at("processes")) {
     const int64_t pid = process.at("process_id");
     const FleetLabels labels = labels_of(given, pid, process.at("command"));
     tide_stats totals{};
@@ -66,7 +66,7 @@ void add_sample(const Json& sample, const Labels& given, fleet::Batch& batch) {
 #undef TIDE_FIGURE
     add_process(labels, pid, time_ns, batch);
     add_statistics(labels, time_ns, process.at("rss_bytes"), totals, batch);
-    for (const Json& row : process.at("classes")) {
+    for (const PlainJson& row : process.at("classes")) {
       tide_class_stats entry{};
       entry.block_bytes = row.at("block_bytes");
       entry.slabs = row.at("slabs");
@@ -89,7 +89,7 @@ size_t import_samples(fleet::Store& store, const std::string& path, const Labels
                        given.host,
                        {}};
     try {
-      const Json sample = Json::parse(line);
+      const PlainJson sample = PlainJson::parse(line);
       if (sample.at("schema") != "tide-top") throw host::Error("it is no JSON of tide top");
       add_sample(sample, given, batch);
     } catch (const std::exception& error) {

@@ -1,11 +1,16 @@
 // A trace goes to the database in batches whose ids follow from the trace: the same command sends
-// what is missing. The row in `traces` comes last; before it nobody sees the trace.
+// what is missing, and what was sent while it was recorded is not sent again. The row in `traces`
+// comes last; before it nobody sees the trace.
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <optional>
 #include <thread>
 
 #include "cli/fleet_import.h"
@@ -13,6 +18,7 @@
 #include "cli/trace_input.h"
 #include "fleet/shipper.h"
 #include "host/error.h"
+#include "host/output_file.h"
 #include "host/progress.h"
 #include "host/terminal.h"
 
@@ -22,8 +28,12 @@ namespace {
 using fleet::Batch;
 using fleet::TableId;
 
-// Of a batch: large ones are what ClickHouse likes.
+// Of a batch: large ones are what ClickHouse likes, small ones come while the program runs.
 constexpr size_t kEventsOfBatch = size_t{1} << 18;
+constexpr size_t kEventsWhileRecording = size_t{1} << 16;
+
+// In the folder of a trace that was sent while it was recorded: its number, and events of a batch.
+constexpr std::string_view kMark = "fleet-trace";
 
 // Of a file, or of all files of a folder.
 uintmax_t bytes_of(const std::string& path) {
@@ -49,43 +59,62 @@ std::string text_of(const TraceInput& input, const std::string& path) {
   return text + std::to_string(bytes_of(path));
 }
 
+// How a trace is cut into batches: the same whoever sends it when.
+struct Cut {
+  int64_t trace = 0;
+  size_t events = kEventsOfBatch;
+};
+
+std::optional<Cut> marked_cut(const std::string& path) {
+  std::ifstream in(std::filesystem::path(path) / kMark);
+  Cut cut;
+  if (!(in >> cut.trace >> cut.events) || cut.events == 0) return std::nullopt;
+  return cut;
+}
+
 class Sender {
  public:
-  Sender(fleet::Store& store, std::string host, int64_t trace)
-      : store_(store), host_(std::move(host)), trace_(trace) {}
+  Sender(fleet::Store& store, std::string host, Cut cut)
+      : store_(store), host_(std::move(host)), cut_(cut) {}
 
+  const Cut& cut() const { return cut_; }
   Batch batch(const std::string& name) const {
-    return {fmt::format("trace-{:016x}-{}", trace_, name), host_, {}};
+    return {fmt::format("trace-{:016x}-{}", cut_.trace, name), host_, {}};
   }
-  void send(const Batch& batch) { apply_patiently(store_, batch); }
+  Batch batch(uint32_t process, size_t number) const {
+    return batch(fmt::format("{}-{}", process, number));
+  }
+  bool is_patient = true;
+  void send(const Batch& batch) {
+    is_patient ? apply_patiently(store_, batch) : store_.apply(batch);
+  }
 
  private:
   fleet::Store& store_;
   const std::string host_;
-  const int64_t trace_;
+  const Cut cut_;
 };
 
-int64_t send_process(const TraceInput& input, size_t index, int64_t trace, int64_t time_ns,
-                     Sender& sender) {
+int64_t send_process(const TraceInput& input, size_t index, int64_t time_ns, Sender& sender) {
   const std::unique_ptr<trace::EventSource> source = input.open(index);
   const uint32_t number = source->process().number;
-  TraceRows rows(trace, number, time_ns);
+  TraceRows rows(sender.cut().trace, number, time_ns);
   host::Progress progress{host::Terminal(STDERR_FILENO)};
   progress.begin_share("sending");
   size_t batches = 0;
-  Batch batch = sender.batch(fmt::format("{}-{}", number, batches));
+  Batch batch = sender.batch(number, batches);
   size_t count = 0;
   const auto flush = [&] {
     batch.rows(TableId::kTraceEvents).set_size(count);
     sender.send(batch);
-    batch = sender.batch(fmt::format("{}-{}", number, ++batches));
+    batch = sender.batch(number, ++batches);
     count = 0;
     progress.reach(source->progress());
   };
   fleet::Rows* events = &batch.rows(TableId::kTraceEvents);
   while (const trace::Event* const event = source->next()) {
     rows.add(*event, *events);
-    if (++count < kEventsOfBatch) continue;
+    if (++count < sender.cut().events) continue;
     flush();
     events = &batch.rows(TableId::kTraceEvents);
   }
@@ -94,6 +123,32 @@ int64_t send_process(const TraceInput& input, size_t index, int64_t trace, int64
   rows.finish(*source, last);
   sender.send(last);
   return rows.events();
+}
+
+// Whole batches of events until `until_ns`; `sent` of them are known to be there.
+void send_process_so_far(const TraceInput& input, size_t index, uint64_t until_ns, Sender& sender,
+                         std::map<uint32_t, size_t>& sent, const std::function<bool()>& goes_on) {
+  const std::unique_ptr<trace::EventSource> source = input.open(index);
+  const trace::ProcessIdentity& process = source->process();
+  if (process.start_ns == 0 || until_ns <= process.start_ns) return;
+  const uint64_t end_ns = until_ns - process.start_ns;
+  size_t& known = sent[process.number];
+  TraceRows rows(sender.cut().trace, process.number, 0);
+  size_t batches = 0;
+  Batch batch = sender.batch(process.number, batches);
+  for (size_t count = 0; const trace::Event* const event = source->next();) {
+    if (event->time_ns > end_ns) return;
+    rows.add(*event, batch.rows(TableId::kTraceEvents));
+    if (++count < sender.cut().events) continue;
+    batch.rows(TableId::kTraceEvents).set_size(count);
+    count = 0;
+    if (!goes_on()) return;
+    if (batches++ >= known) {
+      sender.send(batch);
+      known = batches;
+    }
+    batch = sender.batch(process.number, batches);
+  }
 }
 
 }  // namespace
@@ -113,14 +168,33 @@ bool apply_patiently(fleet::Store& store, const Batch& batch) {
   }
 }
 
+void send_so_far(fleet::Store& store, const std::string& path, const std::string& host,
+                 uint64_t until_ns, std::map<uint32_t, size_t>& sent,
+                 const std::function<bool()>& goes_on) {
+  std::optional<Cut> cut = marked_cut(path);
+  if (!cut) {
+    cut = Cut{fleet::number_of(fleet::new_batch_id()), kEventsWhileRecording};
+    host::OutputFile mark((std::filesystem::path(path) / kMark).string());
+    mark.write(fmt::format("{} {}\n", cut->trace, cut->events));
+    mark.close();
+  }
+  const TraceInput input(path, {});
+  Sender sender(store, host, *cut);
+  sender.is_patient = false;
+  for (size_t i = 0; i < input.processes(); ++i) {
+    send_process_so_far(input, i, until_ns, sender, sent, goes_on);
+  }
+}
+
 SentTrace send_trace(fleet::Store& store, const std::string& path, const std::string& host,
                      bool salvages) {
   TraceInput::Options options;
   options.salvage = salvages;
   const TraceInput input(path, options);
   SentTrace sent;
-  sent.trace = fleet::number_of(text_of(input, path));
-  Sender sender(store, host, sent.trace);
+  const std::optional<Cut> marked = marked_cut(path);
+  Sender sender(store, host, marked ? *marked : Cut{fleet::number_of(text_of(input, path))});
+  sent.trace = sender.cut().trace;
   Batch whole = sender.batch("whole");
   if (store.has(whole.id)) {
     sent.was_there = true;
@@ -130,7 +204,7 @@ SentTrace send_trace(fleet::Store& store, const std::string& path, const std::st
   uint64_t start_ns = 0;
   for (size_t i = 0; i < input.processes(); ++i) {
     if (i == 0) start_ns = input.open(i)->process().start_ns;
-    sent.events += send_process(input, i, sent.trace, time_ns, sender);
+    sent.events += send_process(input, i, time_ns, sender);
   }
   add_call_names(whole);
   const std::filesystem::path name = std::filesystem::path(path).lexically_normal();

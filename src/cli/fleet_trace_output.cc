@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/fleet_import.h"
+#include "cli/fleet_trace_follower.h"
 #include "host/error.h"
 #include "host/number_text.h"
 
@@ -18,7 +19,8 @@ bool is_fleet_address(const std::string& to) {
 
 int record_into_fleet(const TraceOptions& options, const std::vector<std::string>& program) {
   // A wrong address or a database of another version is said before the program runs.
-  const fleet::DatabaseAddress address = fleet::parse_database(options.to, "", false);
+  const fleet::DatabaseAddress address =
+      fleet::parse_database(options.to, options.password_file, options.is_plain_allowed);
   const std::unique_ptr<fleet::Store> store = fleet::open_store(address, false);
   store->prepare();
   TraceOptions recording = options;
@@ -29,8 +31,11 @@ int record_into_fleet(const TraceOptions& options, const std::vector<std::string
                                  : std::filesystem::path(program.front()).filename().string();
     recording.folder = fmt::format("tide-trace-{}-{}", name, getpid());
   }
-  const int status =
-      options.process ? record_process(recording) : record_program(recording, program);
+  int status = host::kExitOk;
+  {
+    const TraceFollower follower(address, recording.folder);
+    status = options.process ? record_process(recording) : record_program(recording, program);
+  }
   if (!std::filesystem::is_directory(recording.folder)) return status;
   try {
     const SentTrace sent = send_trace(*store, recording.folder, host_name(), false);

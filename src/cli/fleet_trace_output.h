@@ -1,5 +1,5 @@
 // `tide trace --to DB`: a trace that is recorded into a folder and goes to the fleet's database
-// when the program has ended.
+// while the program runs, and what is left when it has ended.
 #pragma once
 
 #include <string>

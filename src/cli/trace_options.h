@@ -14,6 +14,9 @@ struct TraceOptions {
   std::string folder;      // empty: one that is named after the program
   std::string to;          // tcp://HOST:PORT instead
   std::string token_file;  // empty: $TIDE_TRACE_TOKEN
+  // Of a database behind --to; empty: $TIDE_FLEET_PASSWORD.
+  std::string password_file;
+  bool is_plain_allowed = false;
   trace::ArenaSettings arena;
   std::string library;  // empty: our own
   std::vector<std::string> preloads;

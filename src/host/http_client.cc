@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -155,6 +156,10 @@ std::optional<HttpResponse> HttpClient::try_post(const HttpRequest& request, std
   curl.set(curl.curl, CURLOPT_TIMEOUT, request.timeout_seconds);
   curl.set(curl.curl, CURLOPT_NOSIGNAL, 1L);
   curl.set(curl.curl, CURLOPT_USERAGENT, "tide");
+  // As the command curl and OpenSSL's programs have it; the library alone does not look.
+  if (const char* const file = std::getenv("SSL_CERT_FILE"); file != nullptr && *file != '\0') {
+    curl.set(curl.curl, CURLOPT_CAINFO, file);
+  }
   if (!request.uses_proxy) curl.set(curl.curl, CURLOPT_PROXY, "");
   const CURLcode code = curl.perform(curl.curl);
   if (code != CURLE_OK) {

@@ -1,4 +1,5 @@
-// Requests over HTTP and HTTPS, by libcurl.
+// Requests over HTTP and HTTPS, by libcurl. Certificates are checked against the system's, or
+// against those in the file that SSL_CERT_FILE names.
 //
 // The library is loaded by the first client: it and what it needs would cost every other command
 // several milliseconds.

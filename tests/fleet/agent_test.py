@@ -235,6 +235,18 @@ class Shipping(ShippingTest):
                                          for entry in said["classes"]))
         self.assertEqual(self.sql("SELECT host FROM hosts"), [["h1"]])
 
+    def test_what_is_older_than_keep_goes(self):
+        with on_tide():
+            for number in (1, 2):
+                result = tide("agent", "--once", "--host", "h1", "--db", self.db, "--spool", self.path("spool"),
+                              *(["--keep", "1s"] if number == 2 else ["--keep", "1h"]))
+                self.assertEqual(result.returncode, 0, result.stderr)
+                time.sleep(1.1 if number == 1 else 0)
+        # The first look is gone, the second is there; what a process is called stays.
+        [[times]] = self.sql("SELECT count(DISTINCT time_ns) FROM statistics")
+        self.assertEqual(times, 1)
+        self.assertGreater(len(self.sql("SELECT command FROM processes")), 0)
+
     def test_a_full_spool_is_said_once_and_keeps_what_it_has(self):
         os.mkdir(self.path("no.db"))  # a database that cannot be opened
         with on_tide():

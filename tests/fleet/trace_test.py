@@ -4,13 +4,14 @@ in part is gone on with."""
 
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
 import time
 import unittest
 
-from fleet_support import BUILD, FleetTest, TIDE, clean_environment, clickhouse, tide
+from fleet_support import BUILD, FleetTest, TIDE, USAGE, clean_environment, clickhouse, tide
 
 
 class OnSqlite(FleetTest):
@@ -92,6 +93,64 @@ class OnSqlite(FleetTest):
         self.assertGreater(row["events"], 100)
         self.assertFalse(os.path.exists(self.path("kept")))
 
+    def test_is_sent_while_it_is_recorded(self):
+        """Rows are there before the program ends; what is there in the end is what was recorded."""
+        go_on = self.path("go_on")
+        command = subprocess.Popen(
+            [TIDE, "trace", "-q", "--to", self.trace_address(), "-o", self.path("long"), "--",
+             str(BUILD / "bin/fleet_steady"), go_on], env={**clean_environment(), **clickhouse.ENVIRONMENT},
+            stderr=subprocess.PIPE, text=True)
+        self.addCleanup(command.kill)
+        self.wait_for_events(command, 60_000)
+        self.interrupt(command)
+        early = self.count_events()
+        self.assertIsNone(command.poll())
+        self.assertEqual(self.ask("trace")["rows"], [])  # it is not there whole
+        pathlib.Path(go_on).touch()
+        _, err = command.communicate(timeout=100)
+        self.assertEqual((command.returncode, err), (0, ""))
+        [row] = self.ask("trace")["rows"]
+        self.assertGreater(row["events"], early)
+        rows = "SELECT count(*), count(DISTINCT event), min(event), max(event) FROM trace_events"
+        self.assertEqual(self.sql(rows), [[row["events"], row["events"], 1, row["events"]]])
+        known = self.ask("trace", str(row["trace"]))
+        text = json.dumps(known)
+        self.assertIn('"unknown_releases": 0', text)
+
+    def wait_for_events(self, command, least):
+        while command.poll() is None and self.count_events() < least:
+            time.sleep(0.1)
+
+    def count_events(self):
+        result = tide("fleet", "sql", "SELECT count(*) FROM trace_events", "--json", "--db", self.db,
+                      env=clickhouse.ENVIRONMENT)
+        return json.loads(result.stdout)["rows"][0][0] if result.returncode == 0 else 0  # no table yet
+
+    def interrupt(self, command):
+        pass
+
+    def test_the_password_may_be_in_a_file(self):
+        secret = pathlib.Path(self.path("secret"))
+        secret.write_text(clickhouse.PASSWORD + "\n")
+        result = tide("trace", "-q", "--to", self.trace_address(), "--password-file", secret, "--", "/bin/ls")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(len(self.ask("trace")["rows"]), 1)
+        for option in (("--plain",), ("--password-file", secret)):
+            self.assert_refused(tide("trace", *option, "--", "/bin/true"), USAGE, option[0], "--to")
+
+    def test_expires(self):
+        """What is older goes, with all that belongs to it; what is younger stays."""
+        self.fleet("import", self.write("old", 1000, 1, 1))
+        self.assertEqual(len(self.ask("trace")["rows"]), 1)
+        self.fleet("expire", "--older-than", "1h")
+        self.assertEqual(len(self.ask("trace")["rows"]), 1)
+        time.sleep(1.1)
+        self.fleet("expire", "--older-than", "1s")
+        tables = ("traces", "trace_processes", "trace_events", "trace_threads")
+        for table in tables:
+            while self.sql(f"SELECT count(*) FROM {table}") != [[0]]:  # ClickHouse takes its time
+                time.sleep(0.1)
+
     def trace_address(self):
         return "sqlite://" + self.db
 
@@ -110,6 +169,26 @@ class OnClickHouse(OnSqlite):
 
     def trace_address(self):
         return self.db
+
+    def interrupt(self, command):
+        """The server is killed while the program runs, and comes back."""
+        self.server.kill()
+        time.sleep(2.5)  # so that something is sent in vain
+        self.assertIsNone(command.poll())
+        self.server.start()
+
+    def test_a_password_that_is_wrong_or_not_there(self):
+        run = tide("trace", "--to", self.db, "--password-file", "/none/x", "--", "/bin/true")
+        self.assert_refused(run, 1, "--password-file", "/none/x")
+        run = tide("trace", "--to", self.db, "--", "/bin/true", env={"TIDE_FLEET_PASSWORD": "wrong"})
+        self.assert_refused(run, 1, "TIDE_FLEET_PASSWORD")
+        self.assertNotIn("wrong", run.stderr)
+
+    def test_another_machine_needs_tls(self):
+        for command in (("fleet", "top", "--db"), ("trace", "--to")):
+            run = tide(*command, "clickhouse://tide@192.0.2.1:8123/heaps", *(["--", "/bin/true"] if "trace" in command else []),
+                       env=clickhouse.ENVIRONMENT)
+            self.assert_refused(run, USAGE, "192.0.2.1", "clickhouse+https://", "--plain")
 
 
 if __name__ == "__main__":
