@@ -12,6 +12,7 @@
 #include "host/error.h"
 #include "host/text_table.h"
 #include "inspect/contents.h"
+#include "inspect/hash_tables.h"
 #include "inspect/survey.h"
 
 namespace tide::cli {
@@ -91,14 +92,22 @@ struct Entry {
 std::vector<Entry> look_at_blocks(const HeapSession& session, Contents& contents, bool has_owners) {
   std::vector<Entry> entries;
   inspect::Owners owners;
+  inspect::HashTables tables;
+  bool has_chains = false;
   const size_t most = session.most == 0 ? kUsualBlocks : session.most;
   for (const walk::Block& block : first_blocks(session, most)) {
     entries.push_back({block, contents.classify(block)});
-    if (may_have_owner(entries.back().content.kind)) owners.add(block.address, block.bytes);
+    if (!may_have_owner(entries.back().content.kind)) continue;
+    owners.add(block.address, block.bytes);
+    tables.add(block.address);
+    if (entries.back().content.kind == Kind::kChainNode) has_chains = true;
   }
   if (has_owners) owners.scan(*session.target);
+  if (has_owners && has_chains) tables.find(*session.target, contents.pointees());
   for (Entry& entry : entries) {
-    entry.content.kind = kind_by_owner(entry.content.kind, owners.of(entry.block.address));
+    Kind& kind = entry.content.kind;
+    const bool is_node = tables.has(entry.block.address);
+    kind = is_node ? Kind::kHashNode : kind_by_owner(kind, owners.of(entry.block.address));
   }
   return entries;
 }

@@ -39,7 +39,7 @@ Container Containers::recognise(const walk::Block& block, std::span<const uint64
   if (is_list_node(block, words)) return Container::kListNode;
   if (is_deque_map(words)) return Container::kDequeMap;
   if (is_hash_buckets(block, words)) return Container::kHashBuckets;
-  if (is_hash_node(block, words)) return Container::kHashNode;
+  if (is_chain_node(block, words)) return Container::kChainNode;
   return Container::kNone;
 }
 
@@ -69,8 +69,8 @@ bool Containers::is_list_node(const walk::Block& block, std::span<const uint64_t
 }
 
 // Next, value; the next one has the same size and is followed by one of that size or by none.
-// Nothing points back, so a forward_list's are told the same way and the last one not at all.
-bool Containers::is_hash_node(const walk::Block& block, std::span<const uint64_t> words) const {
+// Nothing points back, so the last one does not show.
+bool Containers::is_chain_node(const walk::Block& block, std::span<const uint64_t> words) const {
   if (words.size() < 2 || pointees_.of(words[0]) != Pointee::kHeap) return false;
   uint64_t at = words[0];
   constexpr int kSteps = 2;

@@ -15,8 +15,8 @@ enum class Container : uint8_t {
   kNone,
   kTreeNode,     // std::map, std::set
   kListNode,     // std::list
-  kHashNode,     // std::unordered_map, std::unordered_set
-  kHashBuckets,  // of those
+  kChainNode,    // linked one way: std::forward_list, std::unordered_map, ...
+  kHashBuckets,  // of std::unordered_map, std::unordered_set
   kDequeMap,     // of std::deque
 };
 
@@ -37,7 +37,7 @@ class Containers {
   bool is_tree_node(uint64_t address, uint64_t parent, uint64_t left, uint64_t right,
                     uint64_t node_parent_at, uint64_t node_left_at) const;
   bool is_list_node(const walk::Block& block, std::span<const uint64_t> words) const;
-  bool is_hash_node(const walk::Block& block, std::span<const uint64_t> words) const;
+  bool is_chain_node(const walk::Block& block, std::span<const uint64_t> words) const;
   bool is_hash_buckets(const walk::Block& block, std::span<const uint64_t> words) const;
   bool is_deque_map(std::span<const uint64_t> words) const;
 

@@ -25,6 +25,7 @@ constexpr std::array<KindName, kKinds> kNames = {{
     {"std::vector elements", "vector"},
     {"std::map or set node", "map-node"},
     {"list node (std::list or alike)", "list-node"},
+    {"node linked one way (std::forward_list or alike)", "chain-node"},
     {"std::unordered_map or set node", "unordered-map-node"},
     {"std::unordered_map or set buckets", "unordered-map-buckets"},
     {"std::deque map", "deque-map"},
@@ -101,8 +102,8 @@ Kind Contents::kind_of_words(const walk::Block& block, Bytes first) const {
       return Kind::kTreeNode;
     case Container::kListNode:
       return Kind::kListNode;
-    case Container::kHashNode:
-      return Kind::kHashNode;
+    case Container::kChainNode:
+      return Kind::kChainNode;
     case Container::kHashBuckets:
       return Kind::kHashBuckets;
     case Container::kDequeMap:

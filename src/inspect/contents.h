@@ -27,7 +27,8 @@ enum class Kind : uint8_t {
   kVector,  // the elements of a std::vector, seen the same way
   kTreeNode,
   kListNode,
-  kHashNode,
+  kChainNode,  // linked one way
+  kHashNode,   // the same, of a hash table that was seen
   kHashBuckets,
   kDequeMap,
   kPointers,   // an array of pointers

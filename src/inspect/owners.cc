@@ -5,27 +5,9 @@
 #include <cstring>
 #include <mutex>
 
-#include "inspect/parallel.h"
-#include "inspect/word_reader.h"
+#include "inspect/memory_scan.h"
 
 namespace tide::inspect {
-namespace {
-
-constexpr uint64_t kPiece = 1 << 20;
-constexpr uint64_t kPageBytes = 4096;
-
-bool is_scanned(const walk::Segment& segment) { return segment.is_readable && segment.is_writable; }
-
-}  // namespace
-
-uint64_t Owners::bytes_to_scan(const walk::Target& target) {
-  uint64_t bytes = 0;
-  for (const walk::Segment& segment : target.segments()) {
-    if (is_scanned(segment)) bytes += std::min(segment.size(), segment.present);
-  }
-  return bytes;
-}
-
 void Owners::make_tables() {
   filter_.assign(kFilterBits / 64, 0);
   const auto log = static_cast<unsigned>(std::bit_width(2 * wanted_.size()));
@@ -58,49 +40,22 @@ uint32_t Owners::find(uint64_t address) const {
 void Owners::scan(const walk::Target& target) {
   if (wanted_.empty()) return;
   make_tables();
-  std::vector<walk::Range> pieces;
-  for (const walk::Segment& segment : target.segments()) {
-    if (!is_scanned(segment)) continue;
-    const uint64_t end = segment.start + std::min(segment.size(), segment.present);
-    for (uint64_t at = segment.start; at < end; at += std::min(kPiece, end - at)) {
-      pieces.push_back({at, at + std::min(kPiece, end - at)});
-    }
-  }
   std::mutex mutex;
-  share_out(static_cast<uint32_t>(pieces.size()), [&](Pieces& left) {
-    walk::Buffer buffer;
+  scan_memory(target, kWords, [&](uint64_t address, const Words& words) {
     std::vector<Finding> found;
-    for (uint32_t p; left.next(p);) {
-      found.clear();
-      for (uint64_t at = pieces[p].start; at < pieces[p].end;) {
-        at = target.next_touched(at, pieces[p].end);
-        if (at == pieces[p].end) break;
-        // A pattern may go on behind the piece.
-        const uint64_t more = kWords * sizeof(uint64_t);
-        const std::span<const std::byte> bytes = target.view(at, pieces[p].end - at + more, buffer);
-        if (bytes.size() < sizeof(uint64_t)) {
-          at = (at | (kPageBytes - 1)) + 1;
-          continue;
-        }
-        scan_words(target, at, bytes, found);
-        // What a short view ends in is looked at again with what is behind it.
-        const uint64_t seen = bytes.size() & ~uint64_t{sizeof(uint64_t) - 1};
-        at += seen > 2 * more ? seen - more : seen;
-      }
-      const std::lock_guard lock(mutex);
-      for (const Finding& finding : found) {
-        Wanted& wanted = wanted_[finding.wanted];
-        if (finding.at >= wanted.found_at) continue;
-        wanted.found_at = finding.at;
-        wanted.owner = finding.owner;
-      }
+    scan_words(target, address, words, found);
+    const std::lock_guard lock(mutex);
+    for (const Finding& finding : found) {
+      Wanted& wanted = wanted_[finding.wanted];
+      if (finding.at >= wanted.found_at) continue;
+      wanted.found_at = finding.at;
+      wanted.owner = finding.owner;
     }
   });
 }
 
-void Owners::scan_words(const walk::Target& target, uint64_t start,
-                        std::span<const std::byte> bytes, std::vector<Finding>& found) const {
-  const Words words(bytes.data(), bytes.size() / sizeof(uint64_t));
+void Owners::scan_words(const walk::Target& target, uint64_t start, const Words& words,
+                        std::vector<Finding>& found) const {
   for (size_t i = 0; i + 2 < words.size(); ++i) {
     const uint64_t word = words[i];
     if (word - lowest_ > span_ || word % 8 != 0) continue;

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "inspect/word_reader.h"
 #include "walk/heap.h"
 #include "walk/target.h"
 
@@ -21,9 +22,6 @@ class Owners {
     wanted_.push_back({address, bytes, UINT64_MAX, Owner::kNone});
   }
   size_t count() const { return wanted_.size(); }
-
-  // Bytes that scan() would read.
-  static uint64_t bytes_to_scan(const walk::Target& target);
 
   void scan(const walk::Target& target);
 
@@ -51,7 +49,7 @@ class Owners {
   static size_t filter_bit(uint64_t address) { return hash_of(address) >> 41; }  // 23 bits
   void make_tables();
   uint32_t find(uint64_t address) const;
-  void scan_words(const walk::Target& target, uint64_t start, std::span<const std::byte> bytes,
+  void scan_words(const walk::Target& target, uint64_t start, const Words& words,
                   std::vector<Finding>& found) const;
   static Owner owner_by(const walk::Target& target, const uint64_t* words, uint64_t bytes);
 

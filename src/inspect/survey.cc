@@ -4,6 +4,8 @@
 #include <bit>
 
 #include "inspect/first_bytes.h"
+#include "inspect/hash_tables.h"
+#include "inspect/memory_scan.h"
 
 namespace tide::inspect {
 namespace {
@@ -65,7 +67,7 @@ class Surveyor {
 
   void run() {
     count();
-    result_.is_scanned = Owners::bytes_to_scan(target_) <= options_.most_scanned;
+    result_.is_scanned = bytes_to_scan(target_) <= options_.most_scanned;
     look();
     if (result_.is_scanned) add_owners();
     for (const SizeContents& row : result_.sizes) result_.looked_at += row.looked_at;
@@ -180,6 +182,7 @@ class Surveyor {
   // were looked for stand for all.
   void add_owners() {
     owners_.scan(target_);
+    find_hash_nodes();
     struct Group {
       uint64_t asked = 0;
       std::map<Kind, uint64_t> found;
@@ -188,7 +191,8 @@ class Surveyor {
     for (const Pending& one : pending_) {
       Group& group = groups[{one.row, one.kind}];
       ++group.asked;
-      const Kind kind = kind_by_owner(one.kind, owners_.of(one.address));
+      const Kind kind = tables_.has(one.address) ? Kind::kHashNode
+                                                 : kind_by_owner(one.kind, owners_.of(one.address));
       if (kind != one.kind) ++group.found[kind];
     }
     std::vector<std::array<uint64_t, kKinds>> before;
@@ -208,6 +212,22 @@ class Surveyor {
     }
   }
 
+  // Where not all could be followed, what looks like those of its size that were.
+  void find_hash_nodes() {
+    const auto is_chained = [](const Pending& one) { return one.kind == Kind::kChainNode; };
+    if (std::none_of(pending_.begin(), pending_.end(), is_chained)) return;
+    for (const Pending& one : pending_) tables_.add(one.address);
+    tables_.find(target_, contents_.pointees());
+    if (tables_.is_complete()) return;
+    std::vector<bool> has_some(result_.sizes.size());
+    for (const Pending& one : pending_) {
+      if (tables_.has(one.address)) has_some[one.row] = true;
+    }
+    for (Pending& one : pending_) {
+      if (is_chained(one) && has_some[one.row]) tables_.set(one.address);
+    }
+  }
+
   const walk::Target& target_;
   const Heaps heaps_;
   Contents& contents_;
@@ -219,6 +239,7 @@ class Surveyor {
   std::pair<uint32_t, bool> last_key_;
   ClassTotal* last_total_ = nullptr;
   Owners owners_;
+  HashTables tables_;
   std::vector<Pending> pending_;
 };
 
@@ -232,7 +253,7 @@ bool may_have_owner(Kind kind) {
     case Kind::kStructure:
     case Kind::kNumbers:
     case Kind::kRandom:
-    case Kind::kHashNode:
+    case Kind::kChainNode:
     case Kind::kHashBuckets:
     case Kind::kUnknown:
       return true;

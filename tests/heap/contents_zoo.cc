@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <forward_list>
 #include <list>
 #include <map>
 #include <memory>
@@ -70,6 +71,7 @@ constexpr int kNests = 45;
 constexpr int kHidden = 77;
 constexpr int kBoth = 60;
 constexpr int kEntries = 500;
+constexpr int kLost = 60;
 
 // Everything stays reachable and is never freed.
 struct Zoo {
@@ -78,6 +80,7 @@ struct Zoo {
   std::list<uint64_t> list;
   std::unordered_map<uint64_t, uint64_t> table;
   std::deque<uint64_t> deque;
+  std::forward_list<uint64_t> chain;
   std::vector<std::string> strings;
   std::vector<uint64_t> numbers;
 };
@@ -104,9 +107,13 @@ int main(int argc, char** argv) {
     zoo->list.push_back(i);
     zoo->table[i * 11] = i;
     zoo->deque.push_back(i);
+    zoo->chain.push_front(i);
     zoo->numbers.push_back(i * i);
     zoo->strings.push_back("string number " + std::to_string(i) + " of the zoo, long enough");
   }
+  // Nothing leads to it any more; its nodes are a list's all the same.
+  auto* const lost = new std::list<uint64_t>;
+  for (uint64_t i = 0; i < kLost; ++i) lost->push_back(i);
   char* const text = static_cast<char*>(std::malloc(3000));
   for (int i = 0; i < 3000; ++i) text[i] = static_cast<char>('a' + i % 26);
   char16_t* const wide = static_cast<char16_t*>(std::malloc(5000));
@@ -128,11 +135,13 @@ int main(int argc, char** argv) {
   std::fprintf(out, "class %d (anonymous namespace)::Both\n", kBoth);
   std::fprintf(out, "class 5 pond::Frog[]\n");
   std::fprintf(out, "kind %d map-node\n", kEntries);
-  std::fprintf(out, "kind %d list-node\n", kEntries);
+  std::fprintf(out, "kind %d list-node\n", kEntries + kLost);
   std::fprintf(out, "kind %d string\n", kEntries);
   std::fprintf(out, "kind 1 unordered-map-buckets\n");
   std::fprintf(out, "kind 1 deque-map\n");
-  std::fprintf(out, "near %d unordered-map-node\n", kEntries);
+  std::fprintf(out, "kind %d unordered-map-node\n", kEntries);
+  // The last one has no address in it.
+  std::fprintf(out, "near %d chain-node\n", kEntries);
   const auto block = [&](const char* kind, const void* address) {
     std::fprintf(out, "block %p %s\n", address, kind);
   };

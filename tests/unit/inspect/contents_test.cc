@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "inspect/hash_tables.h"
 #include "inspect/owners.h"
 #include "inspect/survey.h"
 #include "tests/unit/inspect/fake_target.h"
@@ -103,11 +104,39 @@ TEST_F(ContentsTest, HashTables) {
   add(2, 32, {at(3), 21, 1});
   const walk::Block last = add(3, 32, {0, 32, 1});
   const walk::Block buckets = add(9, 48, {before_first, at(1), at(2), 0, 0});
-  EXPECT_EQ(kind_of(first), Kind::kHashNode);
-  EXPECT_NE(kind_of(last), Kind::kHashNode);  // nothing shows
+  EXPECT_EQ(kind_of(first), Kind::kChainNode);
+  EXPECT_NE(kind_of(last), Kind::kChainNode);  // nothing shows
   EXPECT_EQ(kind_of(buckets), Kind::kHashBuckets);
   // A chain that leads back to itself at once is none.
-  EXPECT_NE(kind_of(add(4, 32, {at(4), 10})), Kind::kHashNode);
+  EXPECT_NE(kind_of(add(4, 32, {at(4), 10})), Kind::kChainNode);
+}
+
+TEST_F(ContentsTest, HashTablesTellTheirNodesFromOtherLists) {
+  const uint64_t table = FakeProgram::kVariables;
+  const uint64_t load = 0x3F80'0000;  // 1.0F
+  program_.target.write_words(table, {at(9), 5, at(1), 3, load});
+  add(1, 32, {at(2), 10, 1});
+  add(2, 32, {at(3), 21, 1});
+  add(3, 32, {0, 32, 1});
+  add(9, 48, {table + 16, at(1), at(2), 0, 0});
+  // The same without a bucket that leads to the record.
+  program_.target.write_words(table + 256, {at(8), 5, at(4), 2, load});
+  add(4, 32, {at(5), 10, 1});
+  add(5, 32, {0, 10, 1});
+  add(8, 48, {0, 0, 0, 0, 0});
+  const Contents contents(program_.target, program_.heaps);
+  const auto found = [&](uint64_t most_steps) {
+    HashTables tables;
+    for (const uint64_t number : {1, 2, 3, 4, 5}) tables.add(at(number));
+    tables.find(program_.target, contents.pointees(), most_steps);
+    uint64_t bits = 0;
+    for (const uint64_t number : {1, 2, 3, 4, 5, 7}) {
+      bits |= uint64_t{tables.has(at(number))} << number;
+    }
+    return std::pair(bits, tables.is_complete());
+  };
+  EXPECT_EQ(found(HashTables::kMostSteps), std::pair(uint64_t{0b1110}, true));
+  EXPECT_EQ(found(2), std::pair(uint64_t{0b0110}, false));
 }
 
 TEST_F(ContentsTest, DequeMaps) {
