@@ -42,6 +42,7 @@ constexpr layout::HeapRoot make_root(const layout::HeapRoot* self) {
   root.hardening.seal_bytes = kSealBytes;
   root.hardening.guard_level = kGuardLevel;
   Quarantine::add_to(root.hardening);
+  root.seal_secret = &g_secret;
   root.recording = &g_recording_root;
   return root;
 }

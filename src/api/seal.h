@@ -15,11 +15,13 @@
 #include <cstring>
 
 #include "api/origin.h"
+#include "layout/seal.h"
 
 namespace tide::api {
 
-inline constexpr size_t kSealBytes = 8;
-inline constexpr unsigned char kSlackByte = 0xc3;
+using layout::kSealBytes;
+using layout::kSlackByte;
+using layout::seal_word;
 // What does not fit into its field counts as the program's own: an odd case of large alignments.
 inline constexpr size_t kMostSlack = (size_t{1} << 13) - 1;
 
@@ -29,15 +31,6 @@ struct Seal {
   Origin origin;
 };
 
-// The contents in the upper 16 bits, the checksum below. The byte next to the program's is never 0:
-// what is written one too far mostly is.
-inline uint64_t seal_word(uint64_t secret, uintptr_t block, uint16_t contents) {
-  const uint64_t left = (secret ^ block) * 0x9e3779b97f4a7c15;
-  const uint64_t right = (left ^ (left >> 29) ^ contents) * (secret | 1);
-  return uint64_t{contents} << 48 | (right ^ (right >> 32)) << 16 >> 16 | 1;
-}
-
-// `room`: the block's bytes without the seal; `bytes` of them are the program's.
 inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bool guarded,
                      Origin origin) {
   const size_t slack = room - bytes < kMostSlack ? room - bytes : kMostSlack;
@@ -50,8 +43,7 @@ inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bo
 }
 
 inline uint64_t standing_seal(uint64_t secret, const void* block) {
-  const uint64_t mixed = (reinterpret_cast<uintptr_t>(block) ^ secret) * (secret | 1);
-  return (mixed ^ mixed >> 32) | 1;
+  return layout::standing_seal(secret, reinterpret_cast<uintptr_t>(block));
 }
 inline void put_standing_seal(uint64_t secret, void* block, size_t room) {
   const uint64_t word = standing_seal(secret, block);

@@ -30,7 +30,12 @@ int run(HeapSession& session, const Arguments& arguments) {
       text += fmt::format("{:#x}: {}\n", problem.address, problem.text);
     }
     if (problems.size() >= most) text += fmt::format("... the first {} are shown\n", most);
-    if (problems.empty()) text += fmt::format("{}: everything fits together\n", heap->allocator());
+    if (!problems.empty()) continue;
+    text += fmt::format("{}: everything fits together\n", heap->allocator());
+    const std::string not_checked = heap->not_checked();
+    if (not_checked.empty()) continue;
+    json["not_checked"].push_back(not_checked);
+    text += fmt::format("  {}\n", not_checked);
   }
   json["is_sound"] = count == 0;
   print(session.as_json ? json_line(json) : text);

@@ -295,6 +295,7 @@ struct HeapRoot {
   const void* recording;  // a RecordingRoot (recording_root.h); null: this Tide has no recorder
   const void* profile;    // ProfileTable, see profile_table.h
   HeldAt held;
+  const void* seal_secret;  // uint64, see seal.h; only in hardened mode
 };
 
 }  // namespace tide::layout

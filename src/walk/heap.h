@@ -158,6 +158,8 @@ class Heap {
 
   // Compares everything with everything. Empty: all fits together. At most `most`.
   virtual std::vector<Problem> check(size_t most) const = 0;
+  // What check() has no way to see, for people; empty: nothing in particular.
+  virtual std::string not_checked() const { return {}; }
 };
 
 }  // namespace tide::walk

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ class TideCheck {
   void check_listed(const Listed& block);
   void check_large();
   void check_seals();
+  // `bytes`: what the engine counts for the block. Returns whether it is sound.
+  bool check_seal(uint64_t address, uint64_t bytes, bool is_of_class);
+  void report_broken(uint64_t address, uint64_t bytes, bool is_of_class, bool may_be_unwritten);
+  void check_freed();
+  bool is_old_seal(uint64_t at) const;
   bool has_calls() const;
 
   const TideHeap& heap_;
@@ -33,6 +39,8 @@ class TideCheck {
   uint64_t used_ = 0;  // blocks that slabs count as live or in lists
   uint64_t live_ = 0;
   uint64_t listed_ = 0;
+  std::optional<uint64_t> secret_;
+  uint64_t broken_end_ = 0;  // of the last block with a broken seal
   std::vector<Problem> problems_;
 };
 

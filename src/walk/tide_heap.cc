@@ -92,17 +92,20 @@ bool TideHeap::is_quarantined(uint64_t address) const {
   return std::binary_search(quarantine_.begin(), quarantine_.end(), address);
 }
 
-uint64_t TideHeap::usable(uint64_t address, uint64_t bytes, bool is_of_class) const {
+uint64_t TideHeap::room(uint64_t address, uint64_t bytes, bool is_of_class) const {
   if (harden_ == 0) return bytes;
   const layout::HardeningAt& at = root_.root.hardening;
-  uint64_t room = bytes - at.seal_bytes;
   const bool has_guard = harden_ >= at.guard_level && !is_of_class && address % system_page_ == 0;
-  if (has_guard) room -= system_page_;
-  if (room > bytes) return bytes;
-  if (has_standing_seals_ && is_of_class) return room;
-  const auto seal = target_.load<uint64_t>(address + room);
+  const uint64_t taken = at.seal_bytes + (has_guard ? system_page_ : 0);
+  return taken <= bytes ? bytes - taken : bytes;
+}
+
+uint64_t TideHeap::usable(uint64_t address, uint64_t bytes, bool is_of_class) const {
+  const uint64_t before_seal = room(address, bytes, is_of_class);
+  if (before_seal == bytes || (has_standing_seals_ && is_of_class)) return before_seal;
+  const auto seal = target_.load<uint64_t>(address + before_seal);
   const uint64_t slack = seal.value_or(0) >> 51;
-  return slack <= room ? room - slack : room;
+  return slack <= before_seal ? before_seal - slack : before_seal;
 }
 
 Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit) const {

@@ -35,6 +35,7 @@ class TideHeap : public Heap {
   std::vector<HeapThread> threads() const override;
   Unknown for_each_span(const VisitSpan& visit) const override;
   std::vector<Problem> check(size_t most) const override;
+  std::string not_checked() const override;
 
  private:
   friend class TideCheck;
@@ -59,7 +60,9 @@ class TideHeap : public Heap {
   std::vector<Guarded> guarded_blocks(bool with_stacks) const;
   CallStack read_stack(uint64_t at) const;
   bool is_quarantined(uint64_t address) const;
-  // Usable bytes of a block that the engine counts `bytes` for.
+  // Of a block that the engine counts `bytes` for: what is in front of its seal, and what of that
+  // its program may use.
+  uint64_t room(uint64_t address, uint64_t bytes, bool is_of_class) const;
   uint64_t usable(uint64_t address, uint64_t bytes, bool is_of_class) const;
   std::optional<Place> find_place(uint64_t address) const;
   std::optional<Place> find_in_slab(const TideZone& zone, uint64_t address) const;
