@@ -98,10 +98,13 @@ std::vector<FoundCache> find_by_threads(const Memory& memory, uint64_t distance)
   return caches;
 }
 
-std::vector<FoundCache> find_by_content(const Memory& memory, const Arenas& arenas) {
+// `with_main`: also such as lie in the main arena.
+std::vector<FoundCache> find_by_content(const Memory& memory, const Arenas& arenas,
+                                        bool with_main) {
   std::vector<FoundCache> caches;
   const ChunkSet none;
   for (const Region& region : arenas.regions) {
+    if (region.arena == 0 && !with_main) continue;
     ChunkWalk walk(memory, arenas, region, {&none, &none, nullptr});
     for (auto chunks = walk.next(); !chunks.empty(); chunks = walk.next()) {
       for (const Chunk& chunk : chunks) {
@@ -119,6 +122,41 @@ std::vector<FoundCache> find_by_content(const Memory& memory, const Arenas& aren
     }
   }
   return caches;
+}
+
+// Whether all that it holds has the same second word, which is what thread caches mark their blocks
+// with: the cache's address, or one random number for all caches of the process.
+bool is_marked(const Memory& memory, const FoundCache& cache, uint64_t& mark) {
+  uint64_t own = 0;
+  for (const uint64_t entry : cache.content.entries) {
+    if (entry == 0) continue;
+    const uint64_t word = memory.word(entry + sizeof(uint64_t)).value_or(0);
+    if (word == 0 || (own != 0 && word != own)) return false;
+    own = word;
+  }
+  if (own == cache.address || own == 0) return true;
+  if (mark == 0) mark = own;
+  return own == mark;
+}
+
+void add_unknown(std::vector<FoundCache>& caches, const FoundCache& other) {
+  const bool is_known = std::any_of(caches.begin(), caches.end(), [&](const FoundCache& cache) {
+    return cache.address == other.address;
+  });
+  if (!is_known) caches.push_back(other);
+}
+
+// A process that was forked has the caches of its parent's other threads, and nobody uses them any
+// more; a thread that ends itself empties its own.
+void add_forked(const Memory& memory, const Arenas& arenas, std::vector<FoundCache>& caches) {
+  uint64_t mark = 0;
+  for (const FoundCache& cache : caches) is_marked(memory, cache, mark);
+  for (const FoundCache& other : find_by_content(memory, arenas, false)) {
+    const auto& entries = other.content.entries;
+    const bool holds_any = std::any_of(entries, entries + ThreadCache::kBins,
+                                       [](uint64_t entry) { return entry != 0; });
+    if (holds_any && is_marked(memory, other, mark)) add_unknown(caches, other);
+  }
 }
 
 // +1: mangled, -1: plain, 0: does not tell. The last link of a list leads to nothing.
@@ -141,15 +179,15 @@ std::vector<FoundCache> find_thread_caches(const Memory& memory, const Arenas& a
       !threads.empty() && std::all_of(threads.begin(), threads.end(),
                                       [](const Thread& t) { return t.thread_pointer != 0; });
   const uint64_t distance = are_known ? find_distance(memory, arenas) : 0;
-  if (distance == 0) return find_by_content(memory, arenas);
+  if (distance == 0) return find_by_content(memory, arenas, true);
   std::vector<FoundCache> caches = find_by_threads(memory, distance);
-  if (!arenas.is_cut) return caches;
-  // Of most threads the variable that leads to theirs is missing.
-  for (const FoundCache& other : find_by_content(memory, arenas)) {
-    const bool is_known = std::any_of(caches.begin(), caches.end(), [&](const FoundCache& cache) {
-      return cache.address == other.address;
-    });
-    if (!is_known) caches.push_back(other);
+  if (arenas.is_cut) {
+    // Of most threads the variable that leads to theirs is missing.
+    for (const FoundCache& other : find_by_content(memory, arenas, true)) {
+      add_unknown(caches, other);
+    }
+  } else if (arenas.all.size() > threads.size()) {
+    add_forked(memory, arenas, caches);
   }
   return caches;
 }
