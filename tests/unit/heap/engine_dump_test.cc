@@ -154,7 +154,8 @@ TEST_F(EngineDump, RangesStayFewWhenTheyAreBroken) {
 TEST_F(EngineDump, LiveBlocksAreDumpedAfterEachOfManySteps) {
   std::mt19937 random(11);
   std::vector<std::vector<void*>> groups;
-  for (int step = 0; step < 2500; ++step) {
+  const int steps = base::kThreadSanitizer ? 400 : 2500;  // it is slow with many nodes of maps
+  for (int step = 0; step < steps; ++step) {
     const unsigned kind = random() % 100;
     if (kind < 55 || groups.empty()) {
       const size_t bytes = size_t{1} << (4 + random() % 18);
@@ -185,7 +186,7 @@ TEST_F(EngineDump, LiveBlocksAreDumpedAfterEachOfManySteps) {
     ASSERT_TRUE(all_live_are_dumped()) << "step " << step;
     ASSERT_LE(box.os.left_out().map().size(), most_ranges() + 3) << "step " << step;
   }
-  EXPECT_GT(box.os.calls(VmCall::kSetDumped), 200u);
+  EXPECT_GT(box.os.calls(VmCall::kSetDumped), static_cast<size_t>(steps) * 2 / 25);
   box.engine->verify();
   for (const auto& group : groups) {
     for (void* block : group) release(block);

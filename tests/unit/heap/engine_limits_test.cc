@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "sys/thread.h"
 #include "tests/unit/engine_client.h"
 #include "tests/unit/heap/held_blocks.h"
 #include "tests/unit/sizes.h"
@@ -124,7 +125,8 @@ TEST(EngineLimits, OtherThreadsCachesKeepLittle) {
     }
   }
   const auto blocks = fill(box.client, 50'000);
-  EXPECT_GE(blocks.size() * 50'000, hard / 2);
+  // Without a barrier they keep what they have.
+  EXPECT_GE(blocks.size() * 50'000, sys::fence_all_threads() ? hard / 2 : hard * 2 / 5);
 }
 
 TEST(EngineLimits, HeapsCountForTheProcess) {
