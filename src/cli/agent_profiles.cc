@@ -7,11 +7,10 @@
 #include <csignal>
 
 #include "cli/agent_processes.h"
+#include "cli/profile_source.h"
 #include "fleet/spool.h"
 #include "host/error.h"
-#include "host/process_maps.h"
 #include "profile/names.h"
-#include "profile/profile.h"
 
 namespace tide::cli {
 namespace {
@@ -21,12 +20,7 @@ void add_profile_of(const host::Proc& proc, const std::string& host, int pid, fl
   const auto heap = walk::LiveHeap::open(pid);
   if (!process || heap == nullptr || heap->reader().profile_address() == 0) return;
   const uint64_t now = now_since_1970();
-  profile::Profile profile = profile::read_profile(
-      [&](uint64_t address, void* to, size_t bytes) {
-        heap->memory().read({{address, to, bytes}});
-      },
-      heap->reader().profile_address());
-  profile.maps = host::parse_maps(proc.read(pid, "maps"));
+  const profile::Profile profile = LiveProfile(pid).read_with_all_pages();
   profile::Names names(profile);
   add_profile(process->labels, now, profile, names, batch);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/proc.h"
+#include "profile/costs.h"
 
 namespace tide::cli {
 namespace {
@@ -33,6 +34,13 @@ struct StackSums {
   double allocated_blocks = 0;
   double peak_bytes = 0;
   uint64_t samples = 0;
+  double freed_bytes = 0;
+  double freed_blocks = 0;
+  double lifetime_ns = 0;
+  double pinned_bytes = 0;
+  double resident_bytes = 0;
+  double swapped_bytes = 0;
+  double absent_bytes = 0;
 };
 
 }  // namespace
@@ -91,8 +99,12 @@ int64_t add_stack(const std::vector<std::string>& functions, fleet::Batch& batch
 
 void add_profile(const FleetLabels& labels, uint64_t time_ns, const profile::Profile& profile,
                  profile::Names& names, fleet::Batch& batch) {
+  using profile::Kind;
   std::map<std::vector<std::string>, StackSums> sums;
-  for (const layout::SampledStack& stack : profile.stacks) {
+  const profile::Costs pins(profile, Kind::kFragmentation);
+  const profile::Costs resident(profile, Kind::kResidency);
+  for (size_t at = 0; at < profile.stacks.size(); ++at) {
+    const layout::SampledStack& stack = profile.stacks[at];
     std::vector<std::string> functions;
     for (uint32_t i = 0; i < stack.frame_count; ++i) {
       for (const host::SourcePlace& place : names.places(profile.frames[stack.first_frame + i])) {
@@ -107,7 +119,15 @@ void add_profile(const FleetLabels& labels, uint64_t time_ns, const profile::Pro
     sum.allocated_blocks += stack.allocated.count;
     sum.peak_bytes += stack.peak.bytes;
     sum.samples += stack.samples;
+    sum.freed_bytes += stack.freed.bytes;
+    sum.freed_blocks += stack.freed.count;
+    sum.lifetime_ns += stack.lifetime_ns;
+    sum.pinned_bytes += profile.has_pins ? pins[at].bytes : 0;
+    sum.resident_bytes += resident[at].bytes;
+    sum.swapped_bytes += resident[at].swapped;
+    sum.absent_bytes += resident[at].absent;
   }
+  const int64_t pages = profile.has_pins ? 2 : profile.has_pages ? 1 : 0;
   for (const auto& [functions, sum] : sums) {
     std::vector<Cell> cells = labelled(labels, time_ns);
     cells.emplace_back(add_stack(functions, batch));
@@ -118,6 +138,14 @@ void add_profile(const FleetLabels& labels, uint64_t time_ns, const profile::Pro
     cells.emplace_back(whole(sum.allocated_blocks));
     cells.emplace_back(whole(sum.peak_bytes));
     cells.emplace_back(whole(sum.samples));
+    cells.emplace_back(whole(sum.freed_bytes));
+    cells.emplace_back(whole(sum.freed_blocks));
+    cells.emplace_back(whole(sum.lifetime_ns));
+    cells.emplace_back(pages);
+    for (const double bytes :
+         {sum.pinned_bytes, sum.resident_bytes, sum.swapped_bytes, sum.absent_bytes}) {
+      cells.emplace_back(whole(bytes));
+    }
     batch.rows(TableId::kProfiles).add(std::move(cells));
   }
 }

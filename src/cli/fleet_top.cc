@@ -12,6 +12,7 @@
 #include "host/number_text.h"
 #include "host/terminal.h"
 #include "host/text_table.h"
+#include "profile/costs.h"
 
 namespace tide::cli {
 namespace {
@@ -25,11 +26,15 @@ constexpr size_t kShownFrames = 6;
 
 constexpr HelpText kTopHelp = {
     "  tide fleet top --by service\n"
+    "  tide fleet top --kind fragmentation --service shop\n"
     "  tide fleet top --by stack --service shop --db clickhouse://tide@127.0.0.1:8123/heaps\n",
     "tide fleet top [OPTIONS]",
     "Who has the memory: of each process what was seen of it last, at most ten minutes before the\n"
     "newest, summed up by host, service, version, command, process, size class or call stack.\n",
-    "Call stacks are those of processes that are sampled; their figures are estimates.\n"};
+    "Call stacks are those of processes that are sampled; their figures are estimates.\n"
+    "--kind asks their profiles, by call stack unless --by says otherwise: what is in use, was\n"
+    "allocated, lived at the peak, was freed (lifetime), has grown since --from (1d), what live\n"
+    "blocks keep from going back (fragmentation), and which part of them is resident.\n"};
 
 constexpr HelpText kDiffHelp = {
     "  tide fleet diff --versions 1.4 1.5 --service shop --by stack\n"
@@ -129,17 +134,29 @@ int run_top(const Arguments& arguments) {
   FleetOptions database;
   SelectionOptions options(kTenMinutes);
   std::string by_name = "service";
+  std::string kind;
   size_t most = 20;
   bool as_json = false;
   parser
       .add_option("--by", by_name,
                   "host, service (default), version, command, process, stack or class")
       ->type_name("WHAT");
+  parser.add_option("--kind", kind, "Ask profiles: " + profile::kind_list())->type_name("KIND");
   parser.add_option("--top", most, "Rows to show, 20 by default")->type_name("N");
   options.add_to(parser);
   database.add_to(parser);
   parser.add_flag("--json", as_json, "Print JSON");
   if (!parser.accept(arguments)) return host::kExitOk;
+  if (!kind.empty()) {
+    const KindQuestion question = {kind, parser.count("--by") == 0 ? "stack" : by_name, most,
+                                   as_json};
+    check_kind(question);
+    constexpr uint64_t kDay = 86'400'000'000'000;
+    if (kind == "growth") options.set_usual(kDay);
+    const auto store = open_fleet(database);
+    print(answer_kind(*store, options.selection(*store, fleet::TableId::kProfiles), question));
+    return host::kExitOk;
+  }
   const By by = parse_by("top", by_name);
   const auto store = open_fleet(database);
   const fleet::Selection selection = options.selection(*store, table_of(by));

@@ -33,6 +33,7 @@ class SelectionOptions {
   // `usual_ns`: how far back from the newest row, unless told.
   explicit SelectionOptions(uint64_t usual_ns) : usual_ns_(usual_ns) {}
   void add_to(CLI::App& parser);
+  void set_usual(uint64_t usual_ns) { usual_ns_ = usual_ns; }
   fleet::Selection selection(fleet::Store& store, fleet::TableId table) const;
 
  private:
@@ -45,6 +46,18 @@ class SelectionOptions {
 int64_t parse_moment(const std::string& option, const std::string& text, int64_t newest_ns);
 // "2026-11-22 10:30:05", in UTC.
 std::string moment_text(int64_t time_ns);
+
+// `tide fleet top --kind`: what sampled profiles say of call stacks, or of what `by` is.
+struct KindQuestion {
+  std::string kind;
+  std::string by;
+  size_t most = 0;
+  bool as_json = false;
+};
+// Of a kind that is none, or of size classes. Throws host::Error, kExitUsage.
+void check_kind(const KindQuestion& question);
+std::string answer_kind(fleet::Store& store, const fleet::Selection& selection,
+                        const KindQuestion& question);
 
 // host, service, version, command, process, stack, class. Throws host::Error, kExitUsage.
 fleet::By parse_by(const std::string& verb, const std::string& text);

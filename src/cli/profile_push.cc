@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "cli/fleet_rows.h"
 #include "cli/screen.h"
 #include "host/error.h"
 #include "host/proc.h"
@@ -41,11 +42,6 @@ std::string new_uuid() {
     text += fmt::format("{:02x}", bytes[i]);
   }
   return text;
-}
-
-std::string host_name() {
-  char name[256] = "";
-  return gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 // What may stand in a name of Pyroscope's.

@@ -111,19 +111,24 @@ std::vector<layout::SampledPages> no_pages(const Profile& profile) {
 }
 
 // Of the blocks that `pins` was asked for. What was never touched pins nothing.
-void add_pins(Profile& profile, const inspect::PagePins& pins, const PageStates& states) {
-  std::vector<layout::SampledPages> pages = no_pages(profile);
+void fill_pins(const inspect::PagePins& pins, const PageStates& states,
+               std::vector<layout::SampledPages>& pages) {
   for (const inspect::PagePins::Pin& pin : pins.pins()) {
     const auto state = states(pin.page, pin.page + 1);
     if (state && state->front() == State::kAbsent) continue;
     pages[pin.block].pinned += pin.bytes;
   }
+}
+
+void add_pins(Profile& profile, const inspect::PagePins& pins, const PageStates& states) {
+  std::vector<layout::SampledPages> pages = no_pages(profile);
+  fill_pins(pins, states, pages);
   profile::set_pages(profile, pages);
   profile.pinned_bytes = pins.total_bytes();
 }
 
-void add_residency(Profile& profile, const PageStates& states) {
-  std::vector<layout::SampledPages> pages = no_pages(profile);
+void fill_residency(const Profile& profile, const PageStates& states,
+                    std::vector<layout::SampledPages>& pages) {
   const uint64_t page_bytes = host::Pagemap::page_bytes();
   for (size_t i = 0; i < pages.size(); ++i) {
     const layout::SampledBlock& block = profile.blocks[i];
@@ -141,6 +146,11 @@ void add_residency(Profile& profile, const PageStates& states) {
       if (state == State::kSwapped) pages[i].swapped += bytes;
     }
   }
+}
+
+void add_residency(Profile& profile, const PageStates& states) {
+  std::vector<layout::SampledPages> pages = no_pages(profile);
+  fill_residency(profile, states, pages);
   profile::set_pages(profile, pages);
 }
 
@@ -241,6 +251,25 @@ Profile LiveProfile::read_with_pages(Kind kind, bool may_stop) const {
     return result;
   }
   throw host::Error(fmt::format("the profile of process {} changes all the time; try again", pid_));
+}
+
+Profile LiveProfile::read_with_all_pages() const {
+  const host::Pagemap pagemap(host::Proc(), pid_);
+  const PageStates states = [&](uint64_t start, uint64_t end) {
+    return pagemap.states(start, end);
+  };
+  Profile result = read();
+  sort_blocks(result);
+  std::vector<layout::SampledPages> pages = no_pages(result);
+  if (is_tides_) {
+    const inspect::PagePins pins = look_at_slabs(target_, walk::find_roots(target_), result);
+    fill_pins(pins, states, pages);
+    result.pinned_bytes = pins.total_bytes();
+    result.has_pins = true;
+  }
+  fill_residency(result, states, pages);
+  profile::set_pages(result, pages);
+  return result;
 }
 
 bool LiveProfile::start(uint64_t gap_bytes) const {

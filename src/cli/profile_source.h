@@ -22,6 +22,9 @@ class LiveProfile {
   // are looked at, unless `may_stop` is false: then it may change meanwhile.
   profile::Profile read_with_pages(profile::Kind kind, bool may_stop) const;
 
+  // With residency and, on Tide's malloc, pins; the process goes on meanwhile.
+  profile::Profile read_with_all_pages() const;
+
   // Returns whether sampling was off. 0: as it is, or the usual rate.
   bool start(uint64_t gap_bytes) const;
   void stop() const;

@@ -16,35 +16,9 @@ TableId table_of(By by) {
                             : TableId::kStatistics;
 }
 
-std::string_view column_of(By by) {
-  switch (by) {
-    case By::kHost:
-      return "host";
-    case By::kService:
-      return "service";
-    case By::kVersion:
-      return "version";
-    case By::kCommand:
-      return "command";
-    case By::kProcess:
-      return "process";
-    case By::kStack:
-      return "stack";
-    case By::kClass:
-      break;
-  }
-  return "block_bytes";
-}
-
 // Live bytes in a row of the table.
 std::string_view live_bytes_of(By by) {
   return by == By::kClass ? "live_blocks * block_bytes" : "live_bytes";
-}
-
-std::string name_of(By by, const ResultCell& cell) {
-  if (by == By::kStack) return {};
-  const std::string* const text = std::get_if<std::string>(&cell);
-  return text != nullptr ? *text : fmt::format("{}", std::get<int64_t>(cell));
 }
 
 // Of each process the last row of the selection; with a step, in each step of time.
@@ -130,6 +104,32 @@ std::string list_of(const std::vector<int64_t>& numbers) {
 }
 
 }  // namespace
+
+std::string_view column_of(By by) {
+  switch (by) {
+    case By::kHost:
+      return "host";
+    case By::kService:
+      return "service";
+    case By::kVersion:
+      return "version";
+    case By::kCommand:
+      return "command";
+    case By::kProcess:
+      return "process";
+    case By::kStack:
+      return "stack";
+    case By::kClass:
+      break;
+  }
+  return "block_bytes";
+}
+
+std::string name_of(By by, const ResultCell& cell) {
+  if (by == By::kStack) return {};
+  const std::string* const text = std::get_if<std::string>(&cell);
+  return text != nullptr ? *text : fmt::format("{}", std::get<int64_t>(cell));
+}
 
 std::string condition_of(const Selection& selection, const Dialect& dialect) {
   std::string text =

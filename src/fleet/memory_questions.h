@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fleet/store.h"
@@ -96,6 +97,9 @@ std::vector<std::vector<std::string>> stack_functions_of(Store& store,
   return stack_functions(store, stacks);
 }
 
+// The column that rows are put together by, and what one of its values is called.
+std::string_view column_of(By by);
+std::string name_of(By by, const ResultCell& cell);
 // The condition that a row is in the selection.
 std::string condition_of(const Selection& selection, const Dialect& dialect);
 

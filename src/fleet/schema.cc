@@ -75,6 +75,14 @@ constexpr Column kProfiles[] = {
     {"allocated_blocks", kInt64, ""},
     {"peak_bytes", kInt64, "when the whole was highest"},
     {"samples", kInt64, "behind the estimate"},
+    {"freed_bytes", kInt64, "since sampling began"},
+    {"freed_blocks", kInt64, ""},
+    {"lifetime_ns", kInt64, "of all of these together"},
+    {"pages", kInt64, "what is known of pages: 0 nothing, 1 residency, 2 pins, too"},
+    {"pinned_bytes", kInt64, "beyond the live ones on pages that live blocks keep"},
+    {"resident_bytes", kInt64, "of the live ones"},
+    {"swapped_bytes", kInt64, "likewise"},
+    {"absent_bytes", kInt64, "likewise: never touched, or given back"},
 };
 
 constexpr Column kTraces[] = {

@@ -320,6 +320,16 @@ class Profiles(FleetTest):
             agent.end()
             process.stdin.close()
         self.assertEqual(found[0]["functions"][:2], ["leak_here", "main"])
+        # All of it is written to; blocks of 3000 bytes keep little beside them.
+        [resident] = self.kind("residency")
+        self.assertGreater(resident["resident_bytes"], 0.9 * resident["live_bytes"])
+        self.assertLess(resident["absent_bytes"], 0.1 * resident["live_bytes"])
+        [pinned] = self.kind("fragmentation")
+        self.assertLess(pinned["pinned_bytes"], 0.3 * pinned["live_bytes"])
+
+    def kind(self, name):
+        rows = self.ask("top", "--kind", name, "--service", "leaky")["rows"]
+        return [row for row in rows if row["functions"][:1] == ["leak_here"]]
         self.assertEqual((found[0]["hosts"], found[0]["processes"]), (1, 1))
         [[live, profiled]] = self.sql(
             "SELECT (SELECT max(live_bytes) FROM statistics WHERE service = 'leaky'), "

@@ -108,6 +108,22 @@ class OnSqlite(FleetTest):
         self.assertAlmostEqual(rows["0x1010"]["live_error_bytes"], (2 * 64 * 5 * MIB) ** 0.5,
                                delta=2)
 
+    def test_kinds_of_profiles(self):
+        def of(kind, *more):
+            return {row["functions"][0]: row for row in self.rows("top", "--kind", kind, *more)}
+        self.assertEqual(of("inuse")["0x1000"]["live_bytes"], (9 + 17) * MIB)
+        self.assertEqual(of("peak")["0x1000"]["peak_bytes"], (9 + 17) * MIB)
+        self.assertEqual(of("allocated")["0x1010"]["allocated_bytes"], 10 * MIB)
+        # Each version is a process of its own: 3 and 6 hours of leaking, then 4 and 8.
+        grown = of("growth", "--from", "8h")
+        self.assertEqual(list(grown), ["0x1000", "0x1020"])
+        self.assertEqual(grown["0x1000"]["grown_bytes"], (3 + 6 + 4 + 8) * MIB)
+        [row] = self.rows("top", "--kind", "growth", "--by", "host", "--from", "3h", "--host", "beta")
+        self.assertEqual((row["name"], row["grown_bytes"]), ("beta", (6 - 7) * MIB))
+        # These profiles have nothing that was freed, and nobody looked at pages.
+        for kind in ("lifetime", "fragmentation", "residency"):
+            self.assertEqual(of(kind), {})
+
     def test_top_at_another_time_and_of_one_service(self):
         [row] = self.rows("top", "--to", "5h", "--service", "shop", "--host", "alpha")
         self.assertEqual(row["live_bytes"], 10 * MIB)
@@ -185,6 +201,10 @@ class OnSqlite(FleetTest):
                                  (("import",), ("file",))):
             self.assert_refused(tide("fleet", *arguments, "--db", self.db,
                                      env=clickhouse.ENVIRONMENT), USAGE, *words)
+        for arguments, words in ((("--kind", "leaked"), ("--kind", "leaked", "growth")),
+                                 (("--kind", "inuse", "--by", "class"), ("--kind", "size classes"))):
+            self.assert_refused(tide("fleet", "top", *arguments, "--db", self.db,
+                                     env=clickhouse.ENVIRONMENT), USAGE, *words)
         self.assert_refused(tide("fleet", "leak"), USAGE, "leak", "leaks")
         self.assert_refused(tide("fleet", "sql", "SELECT nonsense FROM nowhere", "--db", self.db,
                                  env=clickhouse.ENVIRONMENT), 1, "no")
@@ -194,6 +214,9 @@ class OnSqlite(FleetTest):
 # Of each verb all answers, to be compared.
 QUESTIONS = [("top", "--by", by) for by in
              ("host", "service", "version", "command", "process", "stack", "class")]
+QUESTIONS += [("top", "--kind", kind, "--by", by) for kind in
+              ("inuse", "allocated", "peak", "lifetime", "growth", "fragmentation", "residency")
+              for by in ("stack", "service")]
 QUESTIONS += [("diff", "--versions", "1", "2", "--by", by) for by in
               ("host", "service", "command", "stack", "class")]
 QUESTIONS += [("leaks",), ("leaks", "--steps", "2", "--step", "2h"), ("rss", "--from", "8h"),
