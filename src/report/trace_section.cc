@@ -178,32 +178,39 @@ Section process_section(const std::string& id, const std::string& name,
   return section;
 }
 
-Section overview(const std::string& id, const std::string& name,
-                 const std::vector<TraceReading>& processes) {
+// Highest peaks first.
+using Order = std::vector<const TraceReading*>;
+
+Section overview(const std::string& id, const std::string& name, const Order& processes,
+                 size_t shown) {
   Section section;
   section.id = id;
   section.kind = "Trace";
   section.title = fmt::format("{}: {} processes", name, processes.size());
-  section.lead = fmt::format("The {} with the highest peaks have a section each below.",
-                             std::min(processes.size(), kMostSections));
+  section.lead = shown == 1 ? "The one with the highest peak has a section below."
+                            : fmt::format(
+                                  "The {} with the highest peaks have a section each "
+                                  "below.",
+                                  shown);
   Json rows = Json::array();
-  for (const TraceReading& process : processes) {
-    const trace::Summary& summary = process.summary;
+  for (const TraceReading* const process : processes) {
+    const trace::Summary& summary = process->summary;
     const trace::MemorySamples& memory = summary.memory();
-    rows.push_back({process_name(process), process.process.ended,
+    rows.push_back({process_name(*process), process->process.ended,
                     summary.end_ns() - summary.begin_ns(), summary.totals().calls.total(),
                     summary.peak().bytes(), memory.empty() ? Json() : Json(memory.rss_max()),
                     summary.totals().leaked_bytes});
   }
-  section.items.push_back(table({id + "-processes", "Processes", "Click a head to sort."},
-                                {{"program", "text"},
-                                 {"end", "text"},
-                                 {"duration", "ns"},
-                                 {"calls", "count"},
-                                 {"peak, live", "bytes"},
-                                 {"peak, RSS", "bytes"},
-                                 {"left at the end", "bytes"}},
-                                rows));
+  section.items.push_back(table(
+      {id + "-processes", "Processes", "Highest peaks first; click a head to sort otherwise."},
+      {{"program", "text"},
+       {"end", "text"},
+       {"duration", "ns"},
+       {"calls", "count"},
+       {"peak, live", "bytes"},
+       {"peak, RSS", "bytes"},
+       {"left at the end", "bytes"}},
+      rows));
   return section;
 }
 
@@ -227,13 +234,19 @@ Points rss_curve(const trace::MemorySamples& memory) {
 std::vector<Section> trace_sections(const std::string& id, const std::string& name,
                                     const std::vector<TraceReading>& processes) {
   std::vector<Section> sections;
-  if (processes.size() > 1) sections.push_back(overview(id, name, processes));
-  std::vector<const TraceReading*> order;
+  Order order;
   for (const TraceReading& process : processes) order.push_back(&process);
   std::stable_sort(order.begin(), order.end(), [](const TraceReading* a, const TraceReading* b) {
     return a->summary.peak().bytes() > b->summary.peak().bytes();
   });
-  order.resize(std::min(order.size(), kMostSections));
+  // The shells around a program say nothing of it.
+  const uint64_t least = order.front()->summary.peak().bytes() / 100;
+  const auto small = std::find_if(order.begin() + 1, order.end(), [&](const TraceReading* process) {
+    return process->summary.peak().bytes() < least;
+  });
+  const size_t shown = std::min(static_cast<size_t>(small - order.begin()), kMostSections);
+  if (processes.size() > 1) sections.push_back(overview(id, name, order, shown));
+  order.resize(shown);
   for (const TraceReading* process : order) {
     const std::string own =
         processes.size() == 1 ? id : fmt::format("{}-{}", id, process->process.number);

@@ -68,6 +68,18 @@ def replay_page(browser, page):
 
 def trace_page(browser, page):
     browser.open(page)
+    # What is switched off does not press the others flat; switched on, it has room.
+    show(browser, "-memory")
+    chart = CHART.format("-memory")
+    highest = browser.value("(() => { const s = JSON.parse(document.getElementById('data').textContent).sections"
+                            ".flatMap(s => s.items).find(i => i.id.endsWith('-memory')).series;"
+                            "return Object.fromEntries(s.map(s => [s.name, Math.max(...s.points.map(p => p[1]))])); })()")
+    on = [value for name, value in highest.items() if name != "VmSize"]
+    top = f"{chart}.getOption().yAxis[0].max"
+    check(max(on) <= browser.value(top) < 2.1 * max(on), f"the axis ends at {browser.value(top)}: {highest}")
+    if "VmSize" in highest:
+        browser.value(f"{chart}.dispatchAction({{type: 'legendToggleSelect', name: 'VmSize'}})")
+        browser.wait(f"{top} >= {highest['VmSize']}")
     check(inputs.HOSTILE.rsplit("/", 1)[-1] in browser.value("document.querySelector('h2').textContent"),
           "the program's name is not there as it is")
     for ending in ("-memory", "-sizes-over-time", "-sizes", "-lifetimes", "-size-by-lifetime", "-rate"):

@@ -2,20 +2,31 @@
 var tide = tide || {};
 tide.options = tide.options || {};
 
+// The axis for those curves that are switched on: one that is not must not press the others flat.
+tide.fitLines = function (plot, selected, axis) {
+  'use strict';
+  if (plot.y.log) return;
+  var top = 0, sums = [];
+  plot.series.forEach(function (s) {
+    if (selected[s.name] === false) return;
+    s.points.forEach(function (p, i) {
+      sums[i] = (plot.stacked ? sums[i] || 0 : 0) + p[1];
+      top = Math.max(top, sums[i]);
+    });
+  });
+  tide.common.roundBytes(axis, plot.y.unit, 0, top);
+};
+
 tide.options.lines = function (plot, look) {
   'use strict';
   var common = tide.common;
-  var low = Infinity, high = -Infinity, top = 0;
-  var sums = [];
+  var low = Infinity, high = -Infinity;
   plot.series.forEach(function (s) {
-    s.points.forEach(function (p, i) {
-      sums[i] = (sums[i] || 0) + p[1];
+    s.points.forEach(function (p) {
       low = Math.min(low, p[0]);
       high = Math.max(high, p[0]);
-      top = Math.max(top, p[1]);
     });
   });
-  if (plot.stacked) top = Math.max.apply(null, sums);
   var series = plot.series.map(function (s, i) {
     var made = {
       name: s.name, type: 'line', showSymbol: s.points.length < 3, symbolSize: 5,
@@ -55,7 +66,7 @@ tide.options.lines = function (plot, look) {
     type: plot.y.log ? 'log' : 'value', name: plot.y.name, nameLocation: 'end',
     nameTextStyle: { color: look.muted, align: 'left', fontSize: 12 }
   });
-  if (!plot.y.log) common.roundBytes(option.yAxis, plot.y.unit, 0, top);
+  tide.fitLines(plot, selected, option.yAxis);
   option.tooltip = common.tooltip(look, {
     trigger: 'axis',
     formatter: function (items) {

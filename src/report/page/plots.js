@@ -35,6 +35,14 @@ tide.plots = (function () {
       this.chart = echarts.init(this.box, null, { renderer: this.spec.type === 'heat' || this.spec.type === 'flame' ? 'canvas' : 'svg' });
     }
     this.chart.setOption(this.option(), true);
+    if (this.spec.type !== 'lines') return;
+    var plot = this;
+    this.chart.off('legendselectchanged');
+    this.chart.on('legendselectchanged', function (event) {
+      var axis = {};
+      tide.fitLines(plot.shown(), event.selected, axis);
+      plot.chart.setOption({ yAxis: axis });
+    });
   };
   Plot.prototype.redraw = function () { if (this.chart) this.draw(); };
 
