@@ -84,7 +84,10 @@ Section holders_section(fleet::Store& store, const fleet::Selection& selection) 
   for (const auto& [by, name] : kWays) {
     Json rows = Json::array();
     for (const fleet::TopRow& row : fleet::top_rows(store, by, selection, kMostRows)) {
-      rows.push_back({row.name, row.processes, row.rss_bytes, row.live_bytes, row.cached_bytes});
+      // RSS is of processes.
+      const bool is_class = by == By::kClass;
+      rows.push_back({is_class ? row.name + " B" : row.name, row.processes,
+                      is_class ? Json() : Json(row.rss_bytes), row.live_bytes, row.cached_bytes});
     }
     section.items.push_back(
         report::table({report::id_of(fmt::format("by {}", name)), fmt::format("By {}", name), ""},

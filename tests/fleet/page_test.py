@@ -25,6 +25,13 @@ class Page(Fleet):
                 browser.wait(f"echarts.getInstanceByDom(document.querySelector('#{item} .plot'))")
             self.assertEqual(browser.value("echarts.getInstanceByDom(document.querySelector('#memory-time .plot'))"
                                            ".getOption().series.length"), 5)
+            # Ticks are hours, and closer ones when a part is looked at.
+            labels = ("[...document.querySelectorAll('#memory-time .plot text')].map(t => t.textContent)"
+                      ".filter(t => / (h|min)$/.test(t))")
+            self.assertIn("3 h", browser.value(labels))
+            browser.value("echarts.getInstanceByDom(document.querySelector('#memory-time .plot'))"
+                          ".dispatchAction({type: 'dataZoom', start: 0, end: 10})")
+            browser.wait(f"{labels}.filter(t => t.endsWith(' min')).length > 3")
             first = "document.querySelector('#by-host tbody tr').cells[0].textContent"
             self.assertEqual(browser.value(first), "beta")
             browser.value("document.querySelector('#by-host th button').click()")

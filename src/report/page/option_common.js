@@ -30,6 +30,14 @@ tide.common = (function () {
     axis.max = Math.ceil(to / step) * step;
   }
 
+  // Ticks of minutes, hours and days, which are no powers of ten.
+  function roundTimes(axis, unit, span) {
+    if (unit !== 'ns' || !(span >= 120e9)) return;
+    var minutes = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080], i = 0;
+    while (i < minutes.length - 1 && span / (minutes[i] * 60e9) > 8) ++i;
+    axis.interval = Math.max(minutes[i] * 60e9, span / 12);
+  }
+
   function tooltip(look, more) {
     var made = {
       confine: true,
@@ -104,7 +112,7 @@ tide.common = (function () {
   }
 
   return {
-    axis: axis, roundBytes: roundBytes, tooltip: tooltip, rows: rows, base: base, legend: legend, legendRoom: legendRoom,
+    axis: axis, roundBytes: roundBytes, roundTimes: roundTimes, tooltip: tooltip, rows: rows, base: base, legend: legend, legendRoom: legendRoom,
     toolbox: toolbox, escaped: escaped,
     top: function (look, extra) { return (look.interactive ? 36 : 72) + (extra || 0); }
   };

@@ -62,6 +62,7 @@ tide.options.lines = function (plot, look) {
     type: plot.x.log ? 'log' : 'value', name: plot.x.name, nameLocation: 'middle', nameGap: 28,
     min: !isFinite(low) || (!plot.x.log && low < high / 20) ? 0 : low, max: isFinite(high) && high > low ? high : undefined, splitLine: { show: false }
   });
+  if (!plot.x.log && option.xAxis.min === 0) common.roundTimes(option.xAxis, plot.x.unit, high);
   option.yAxis = common.axis(look, plot.y.unit, {
     type: plot.y.log ? 'log' : 'value', name: plot.y.name, nameLocation: 'end',
     nameTextStyle: { color: look.muted, align: 'left', fontSize: 12 }

@@ -37,6 +37,14 @@ tide.plots = (function () {
     this.chart.setOption(this.option(), true);
     if (this.spec.type !== 'lines') return;
     var plot = this;
+    this.chart.off('datazoom');
+    this.chart.on('datazoom', function () {
+      var shown = plot.shown(), axis = { interval: null };
+      var ends = plot.chart.getModel().getComponent('xAxis').axis.scale.getExtent();
+      if (shown.x.log) return;
+      tide.common.roundTimes(axis, shown.x.unit, ends[1] - ends[0]);
+      plot.chart.setOption({ xAxis: axis });
+    });
     this.chart.off('legendselectchanged');
     this.chart.on('legendselectchanged', function (event) {
       var axis = {};
