@@ -62,7 +62,8 @@ enum class ProcessNote : uint8_t {
   kFork = 1,   // number: the child's
   kExec = 2,   // text: the path of the new program
   kExit = 3,   // number: the exit status, where it is known
-  kSpawn = 4,  // posix_spawn; number: the child's; text: the path of its program
+  kSpawn = 4,  // posix_spawn, system, popen; number: the child's, 0: not known; text: the path of
+               // its program
 };
 
 enum class Note : uint8_t {

@@ -64,6 +64,8 @@ using Exec = int(const char*, char* const*, char* const*);
 using ExecOwn = int(const char*, char* const*);
 using ExecDescriptor = int(int, char* const*, char* const*);
 using ExecAt = int(int, const char*, char* const*, char* const*, int);
+using System = int(const char*);
+using Open = FILE*(const char*, const char*);
 using Spawn = int(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*,
                   char* const*, char* const*);
 
@@ -82,6 +84,14 @@ int spawn(const void* frame, Spawn* next, pid_t* child, const char* path,
                           path == nullptr ? "" : path);
   });
   return 0;
+}
+
+// The C library starts the shell by a function of its own, and nobody says which number it has.
+void note_shell(const void* frame) {
+  if (!probe::is_own_process()) return;
+  remark(frame, [](ThreadStream& s) {
+    probe::record_process(s, format::ProcessNote::kSpawn, 0, "/bin/sh");
+  });
 }
 
 // How many arguments there are, without the null behind them; `first` is one of them.
@@ -199,6 +209,18 @@ TIDE_EXPORT int posix_spawnp(pid_t* child, const char* file,
   static Spawn* next = nullptr;
   return spawn(TIDE_FRAME, next_function(next, "posix_spawnp"), child, file, actions, attributes,
                arguments, environment);
+}
+
+TIDE_EXPORT int system(const char* command) {
+  static System* next = nullptr;
+  note_shell(TIDE_FRAME);
+  return next_function(next, "system")(command);
+}
+
+TIDE_EXPORT FILE* popen(const char* command, const char* mode) {
+  static Open* next = nullptr;
+  note_shell(TIDE_FRAME);
+  return next_function(next, "popen")(command, mode);
 }
 
 TIDE_EXPORT int fexecve(int descriptor, char* const* arguments, char* const* environment) noexcept {

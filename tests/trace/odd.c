@@ -263,6 +263,13 @@ static void spawns(void) {
   blocks(10);
 }
 
+static void shells(void) {
+  if (WEXITSTATUS(system("exit 3")) != 3) abort();
+  FILE* const shell = popen("exit 4", "r");
+  if (shell == NULL || WEXITSTATUS(pclose(shell)) != 4) abort();
+  blocks(10);
+}
+
 static void mappings(void) {
   const size_t page = 4096;
   for (int i = 0; i < 100; ++i) {
@@ -334,6 +341,7 @@ static const struct {
               {"vfork_and_exec", vfork_and_exec},
               {"all_execs", all_execs},
               {"spawns", spawns},
+              {"shells", shells},
               {"paths", paths},
               {"mappings", mappings},
               {"controls", controls},
