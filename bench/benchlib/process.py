@@ -142,7 +142,7 @@ def parse_advice(text):
     """Advice -> calls of madvise, from the lines that strace writes."""
     calls = {}
     for line in text.splitlines():
-        if match := re.search(r"\bmadvise\([^,]*, [^,]*, (\w+)", line):
+        if match := re.search(r"\b(?:madvise\([^,]*, [^,]*|process_madvise\(.*\]\S*, \d+), (\w+)", line):
             calls[match[1]] = calls.get(match[1], 0) + 1
     return calls
 
@@ -177,7 +177,7 @@ def count_calls(command, peer, timeout_s=120.0, directory=None):
 
 def count_advice(command, peer, timeout_s=120.0, directory=None):
     """Calls of madvise by their advice; None when that can't be had."""
-    text = watch_calls(["-e", "trace=madvise"], command, peer, timeout_s, directory)
+    text = watch_calls(["-e", "trace=madvise,process_madvise"], command, peer, timeout_s, directory)
     return parse_advice(text) if text is not None else None
 
 

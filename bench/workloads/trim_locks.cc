@@ -27,6 +27,7 @@ namespace {
 // Gives and takes back addresses as the system does, and never a page.
 class AddressesOnly : public tide::sys::LinuxVm {
  public:
+  uint32_t purge_many(const tide::sys::PageRange*, uint32_t) { return 0; }
   bool purge(void*, size_t) { return true; }
   bool purge_lazily(void*, size_t) { return true; }
   void deny(void*, size_t) {}

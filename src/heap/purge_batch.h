@@ -15,6 +15,8 @@ namespace tide::heap {
 
 // Most bytes of one call: a few hundred microseconds, and two huge pages of x86-64 and arm64.
 inline constexpr size_t kPurgeBytes = size_t{4} << 20;
+// Most ranges of one call. They lie on the stack, of a thread of the program now and then.
+inline constexpr uint32_t kPurgeRanges = 32;
 
 // How pages are given back, and the figures of it.
 template <sys::VmSource Vm>
@@ -28,6 +30,27 @@ struct Purger {
     const uint64_t start = sys::monotonic_ns();
     void* const pages = reinterpret_cast<void*>(begin);
     if (!(lazily ? vm.purge_lazily(pages, bytes) : vm.purge(pages, bytes))) return false;
+    count_call(start, bytes);
+    return true;
+  }
+
+  // By one call where the system and the thread can, which saves most of what small ranges cost:
+  // the stop of the other CPUs above all. Returns how many of them are gone, the first ones.
+  uint32_t give_back(const sys::PageRange* ranges, uint32_t count) {
+    uint32_t gone = 0;
+    if (count > 1 && !lazily) {
+      const uint64_t start = sys::monotonic_ns();
+      size_t bytes = 0;
+      gone = vm.purge_many(ranges, count);
+      for (uint32_t i = 0; i < gone; ++i) bytes += ranges[i].bytes;
+      if (gone != 0) count_call(start, bytes);
+    }
+    while (gone < count && give_back(ranges[gone].begin, ranges[gone].bytes)) ++gone;
+    return gone;
+  }
+
+ private:
+  void count_call(uint64_t start, size_t bytes) {
     const uint64_t took = sys::monotonic_ns() - start;
     figures.calls.fetch_add(1, std::memory_order_relaxed);
     figures.bytes.fetch_add(bytes, std::memory_order_relaxed);
@@ -35,7 +58,6 @@ struct Purger {
     if (took > figures.max_ns.load(std::memory_order_relaxed)) {
       figures.max_ns.store(took, std::memory_order_relaxed);
     }
-    return true;
   }
 };
 
@@ -46,20 +68,34 @@ class PurgeBatch {
 
   // Whole pages [begin, end), above all that were added before.
   void add(uintptr_t begin, uintptr_t end) {
-    if (begin != end_) {
-      flush();
-      begin_ = begin;
+    if (count_ == 0 || end_of(count_ - 1) != begin) {
+      if (count_ == kPurgeRanges) flush();
+      ranges_[count_++] = {begin, 0};
     }
-    end_ = end;
-    while (end_ - begin_ > kPurgeBytes) {
+    ranges_[count_ - 1].bytes += end - begin;
+    bytes_ += end - begin;
+    if (bytes_ <= kPurgeBytes) return;
+    const sys::PageRange last = ranges_[--count_];
+    flush();
+    begin = last.begin;
+    while (end - begin > kPurgeBytes) {
       // Up to a boundary: a huge page goes whole.
-      if (!give_back(base::align_down(begin_ + kPurgeBytes, kPurgeBytes))) return;
+      const uintptr_t boundary = base::align_down(begin + kPurgeBytes, kPurgeBytes);
+      give_back({begin, boundary - begin});
+      begin = boundary;
     }
+    ranges_[count_++] = {begin, end - begin};
+    bytes_ = end - begin;
   }
 
   void flush() {
-    if (begin_ != end_) give_back(end_);
-    begin_ = end_ = 0;
+    if (refused_ == UINTPTR_MAX && count_ != 0) {
+      const uint32_t gone = purger_.give_back(ranges_, count_);
+      for (uint32_t i = 0; i < gone; ++i) gone_bytes_ += ranges_[i].bytes;
+      if (gone < count_) refused_ = ranges_[gone].begin;
+    }
+    count_ = 0;
+    bytes_ = 0;
   }
 
   size_t gone_bytes() const { return gone_bytes_; }
@@ -69,24 +105,23 @@ class PurgeBatch {
   bool is_gone(uintptr_t end) const { return end <= refused_; }
 
  private:
-  bool give_back(uintptr_t end) {
-    if (refused_ == UINTPTR_MAX) {
-      if (purger_.give_back(begin_, end - begin_)) {
-        gone_bytes_ += end - begin_;
-        begin_ = end;
-        return true;
-      }
-      refused_ = begin_;
+  uintptr_t end_of(uint32_t range) const { return ranges_[range].begin + ranges_[range].bytes; }
+
+  void give_back(const sys::PageRange& range) {
+    if (refused_ != UINTPTR_MAX) return;
+    if (purger_.give_back(range.begin, range.bytes)) {
+      gone_bytes_ += range.bytes;
+    } else {
+      refused_ = range.begin;
     }
-    begin_ = end_;
-    return false;
   }
 
   Purger<Vm>& purger_;
-  uintptr_t begin_ = 0;
-  uintptr_t end_ = 0;
+  uint32_t count_ = 0;
+  size_t bytes_ = 0;  // of the ranges that wait
   uintptr_t refused_ = UINTPTR_MAX;
   size_t gone_bytes_ = 0;
+  sys::PageRange ranges_[kPurgeRanges];
 };
 
 }  // namespace tide::heap

@@ -16,6 +16,9 @@ bool start_background(void (*run)());
 // In a forked child, which has no helper.
 void forget_background();
 
+// Whether the calling thread is the helper.
+bool is_in_background();
+
 void sleep_for(uint64_t nanoseconds);
 
 }  // namespace tide::sys

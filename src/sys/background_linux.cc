@@ -96,9 +96,9 @@ void give_up_all_else() {
   constexpr uint16_t kLoad = BPF_LD | BPF_W | BPF_ABS;
   constexpr uint16_t kEqual = BPF_JMP | BPF_JEQ | BPF_K;
   constexpr uint16_t kReturn = BPF_RET | BPF_K;
-  constexpr uint32_t kAllowed[] = {SYS_madvise,    SYS_munmap,          SYS_futex,
-                                   SYS_membarrier, SYS_clock_nanosleep, SYS_clock_gettime,
-                                   SYS_exit};
+  constexpr uint32_t kAllowed[] = {
+      SYS_madvise,         SYS_munmap,        SYS_futex,           SYS_membarrier,
+      SYS_clock_nanosleep, SYS_clock_gettime, SYS_process_madvise, SYS_exit};
   constexpr auto kCount = static_cast<uint8_t>(std::size(kAllowed));
   sock_filter program[kCount + 5] = {
       {kLoad, 0, 0, offsetof(seccomp_data, arch)},
@@ -148,6 +148,11 @@ bool start_background(void (*run)()) {
 }
 
 void forget_background() { g_thread.store(0, std::memory_order_relaxed); }
+
+bool is_in_background() {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  return here - reinterpret_cast<uintptr_t>(g_stack) < kStackBytes;
+}
 
 void sleep_for(uint64_t nanoseconds) {
   const ErrnoKeeper keeper;

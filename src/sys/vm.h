@@ -17,8 +17,14 @@ enum class MapResult : uint8_t {
   kNoMemory,  // the kernel or a limit refused
 };
 
+struct PageRange {
+  uintptr_t begin;
+  size_t bytes;
+};
+
 template <class T>
-concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer) {
+concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer,
+                            const PageRange* ranges, uint32_t count) {
   // Bytes of an OS page: a power of two, the same for the life of the process.
   { vm.page_size() } -> std::same_as<size_t>;
   // Bits of a user-space address, at most; a process may be able to use fewer.
@@ -35,7 +41,10 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   { vm.unmap(pointer, bytes) } -> std::same_as<bool>;
   // Gives the pages back; they read as zero when touched again. False: nothing may be assumed.
   { vm.purge(pointer, bytes) } -> std::same_as<bool>;
-  // The same as soon as the system needs them; until then what is in them may stay. Touching them
+  // The same with some ranges, in one call. How many of them are gone, the first ones; of the next
+  // one some pages may be. 0: not possible here or now.
+  { vm.purge_many(ranges, count) } -> std::same_as<uint32_t>;
+  // As purge() as soon as the system needs them; until then what is in them may stay. Touching them
   // again takes them back.
   { vm.purge_lazily(pointer, bytes) } -> std::same_as<bool>;
   // Makes the pages resident, cheaper than one by one as they are touched. Only a hint.
@@ -69,6 +78,7 @@ class LinuxVm {
   uintptr_t find_free(size_t bytes);
   bool unmap(void* address, size_t bytes);
   bool purge(void* address, size_t bytes);
+  uint32_t purge_many(const PageRange* ranges, uint32_t count);
   bool purge_lazily(void* address, size_t bytes);
   void populate(void* address, size_t bytes);
   void populate_huge(void* address, size_t bytes);

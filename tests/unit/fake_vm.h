@@ -258,6 +258,24 @@ class FakeOs {
     return verdict != Verdict::kFail && madvise(p, bytes, MADV_DONTNEED) == 0;
   }
 
+  // One call for all of them, if this system has such; a failing one gets half of the way.
+  uint32_t purge_many(const sys::PageRange* ranges, uint32_t count) {
+    if (!purges_many_) return 0;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; ++i) bytes += ranges[i].bytes;
+    if (enter({VmCall::kPurge, ranges[0].begin, bytes}) == Verdict::kFail) count /= 2;
+    for (uint32_t i = 0; i < count; ++i) {
+      void* const pages = reinterpret_cast<void*>(ranges[i].begin);
+      {
+        const std::lock_guard guard(mutex_);
+        require_ours(pages, ranges[i].bytes, "purge_many");
+      }
+      if (madvise(pages, ranges[i].bytes, MADV_DONTNEED) != 0) return i;
+    }
+    return count;
+  }
+  void let_purge_many(bool can = true) { purges_many_ = can; }
+
   // What is in the pages stays: nobody may rely on zeros.
   bool purge_lazily(void* p, size_t bytes) {
     const Verdict verdict = enter({VmCall::kPurge, base::address_of(p), bytes});
@@ -429,6 +447,7 @@ class FakeOs {
   uint64_t failures_ = 0;
   size_t populated_ = 0;
   std::vector<uintptr_t> populated_huge_;
+  bool purges_many_ = false;
   uint64_t fail_first_ = 0, fail_count_ = 0, fail_period_ = 0;
   uint64_t take_first_ = 0, take_count_ = 0;
   bool fail_kind_[kVmCalls] = {};
@@ -446,6 +465,9 @@ class FakeVm {
   uintptr_t find_free(size_t bytes) { return os_->find_free(bytes); }
   bool unmap(void* p, size_t bytes) { return os_->unmap(p, bytes); }
   bool purge(void* p, size_t bytes) { return os_->purge(p, bytes); }
+  uint32_t purge_many(const sys::PageRange* ranges, uint32_t count) {
+    return os_->purge_many(ranges, count);
+  }
   bool purge_lazily(void* p, size_t bytes) { return os_->purge_lazily(p, bytes); }
   void deny(void*, size_t) {}
   void populate(void* p, size_t bytes) { os_->populate(p, bytes); }
