@@ -57,7 +57,7 @@ struct Kernel {
     checker::step("munmap has returned");
     return true;
   }
-  uint32_t purge_many(const sys::PageRange*, uint32_t) { return 0; }
+  uint32_t purge_many(const tide::sys::PageRange*, uint32_t) { return 0; }
   bool purge(void*, size_t) {
     checker::step("madvise");
     return true;
