@@ -92,7 +92,7 @@ class PurgeBatch {
     if (refused_ == UINTPTR_MAX && count_ != 0) {
       const uint32_t gone = purger_.give_back(ranges_, count_);
       for (uint32_t i = 0; i < gone; ++i) gone_bytes_ += ranges_[i].bytes;
-      if (gone < count_) refused_ = ranges_[gone].begin;
+      if (gone < count_ && gone < kPurgeRanges) refused_ = ranges_[gone].begin;
     }
     count_ = 0;
     bytes_ = 0;
