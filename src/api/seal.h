@@ -31,6 +31,7 @@ struct Seal {
   Origin origin;
 };
 
+// `room`: the block's bytes without the seal; `bytes` of them are the program's.
 inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bool guarded,
                      Origin origin) {
   const size_t slack = room - bytes < kMostSlack ? room - bytes : kMostSlack;

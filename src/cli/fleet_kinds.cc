@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-
+#include "cli/fleet_row_names.h"
 #include "cli/fleet_verbs.h"
 #include "cli/heap_json.h"
 #include "fleet/profile_questions.h"
-#include "host/byte_text.h"
 #include "host/error.h"
 #include "host/number_text.h"
 #include "host/terminal.h"
@@ -22,8 +20,6 @@ using fleet::By;
 using fleet::ProfileKind;
 using fleet::ProfileRow;
 using host::Align;
-
-constexpr size_t kShownFrames = 6;
 
 ProfileKind kind_named(const std::string& name) {
   const auto kind = profile::find_kind(name);
@@ -50,11 +46,6 @@ ProfileKind kind_named(const std::string& name) {
       break;
   }
   return ProfileKind::kInUse;
-}
-
-std::string bytes_text(int64_t value) {
-  return value < 0 ? "-" + host::short_byte_text(static_cast<uint64_t>(-value))
-                   : host::short_byte_text(static_cast<uint64_t>(value));
 }
 
 double mean_lifetime_ns(const ProfileRow& row) {
@@ -116,8 +107,7 @@ std::string answer_kind(fleet::Store& store, const fleet::Selection& selection,
   const ProfileKind kind = kind_named(question.kind);
   const By by = parse_by("top", question.by);
   const auto rows = fleet::profile_rows(store, kind, by, selection, question.most);
-  std::vector<std::vector<std::string>> functions(rows.size());
-  if (by == By::kStack) functions = fleet::stack_functions_of(store, rows);
+  const RowNames names(store, by, rows);
   const Shown shown = shown_of(kind);
   const bool has_lifetime = kind == ProfileKind::kLifetime;
   if (question.as_json) {
@@ -130,12 +120,7 @@ std::string answer_kind(fleet::Store& store, const fleet::Selection& selection,
                                       {shown.json, rows[i].bytes}};
       for (const Figure& figure : shown.more) entry[figure.json] = rows[i].*figure.member;
       if (has_lifetime) entry["mean_lifetime_ns"] = mean_lifetime_ns(rows[i]);
-      if (by == By::kStack) {
-        entry["stack"] = rows[i].stack;
-        entry["functions"] = functions[i];
-      } else {
-        entry["name"] = rows[i].name;
-      }
+      names.add_to(entry, i);
       json["rows"].push_back(std::move(entry));
     }
     return json_line(json);
@@ -144,24 +129,19 @@ std::string answer_kind(fleet::Store& store, const fleet::Selection& selection,
                                                   {shown.title, Align::kRight}};
   for (const Figure& figure : shown.more) columns.push_back({figure.title, Align::kRight});
   if (has_lifetime) columns.push_back({"MEAN LIFETIME", Align::kRight});
-  std::string title = by == By::kStack ? "ALLOCATED BY" : question.by;
-  std::transform(title.begin(), title.end(), title.begin(), [](char c) {
-    return static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-  });
-  columns.push_back({title});
+  columns.push_back({names.title(question.by)});
   host::TextTable table(columns);
   for (size_t i = 0; i < rows.size(); ++i) {
     std::vector<host::TextTable::Cell> cells = {{fmt::format("{}", rows[i].processes)},
-                                                {bytes_text(rows[i].bytes)}};
+                                                {signed_byte_text(rows[i].bytes)}};
     for (const Figure& figure : shown.more) {
       const int64_t value = rows[i].*figure.member;
-      cells.push_back({figure.is_bytes ? bytes_text(value) : fmt::format("{}", value)});
+      cells.push_back({figure.is_bytes ? signed_byte_text(value) : fmt::format("{}", value)});
     }
     if (has_lifetime) {
       cells.push_back({host::duration_text(static_cast<uint64_t>(mean_lifetime_ns(rows[i])))});
     }
-    cells.push_back({by == By::kStack ? functions_text(functions[i], kShownFrames)
-                                      : host::printable(rows[i].name)});
+    cells.push_back({names.text(i)});
     table.add_row(std::move(cells));
   }
   return rows.empty() ? "nothing is known for that time\n"

@@ -5,9 +5,9 @@
 
 #include <cmath>
 
+#include "cli/fleet_row_names.h"
 #include "cli/fleet_verbs.h"
 #include "cli/heap_json.h"
-#include "host/byte_text.h"
 #include "host/error.h"
 #include "host/number_text.h"
 #include "host/terminal.h"
@@ -22,7 +22,6 @@ using host::Align;
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kTenMinutes = 600'000'000'000;
-constexpr size_t kShownFrames = 6;
 
 constexpr HelpText kTopHelp = {
     "  tide fleet top --by service\n"
@@ -45,20 +44,8 @@ constexpr HelpText kDiffHelp = {
     "WHEN is a time such as 2026-11-22T10:30 (UTC), or 7d: so long before the newest; 0 is the\n"
     "newest. Call stacks are those of processes that are sampled.\n"};
 
-template <class Rows>
-std::vector<std::vector<std::string>> functions_of(fleet::Store& store, By by, const Rows& rows) {
-  if (by != By::kStack) return std::vector<std::vector<std::string>>(rows.size());
-  return fleet::stack_functions_of(store, rows);
-}
-
-std::string bytes(int64_t value) {
-  return value < 0 ? "-" + host::short_byte_text(static_cast<uint64_t>(-value))
-                   : host::short_byte_text(static_cast<uint64_t>(value));
-}
-
 std::string top_text(By by, const std::vector<fleet::TopRow>& rows,
-                     const std::vector<std::vector<std::string>>& functions,
-                     const std::string& title) {
+                     const RowNames<fleet::TopRow>& names, const std::string& by_name) {
   const bool has_all = by != By::kStack && by != By::kClass;
   std::vector<host::TextTable::Column> columns = {{"PROCESSES", Align::kRight},
                                                   {"LIVE", Align::kRight}};
@@ -70,45 +57,39 @@ std::string top_text(By by, const std::vector<fleet::TopRow>& rows,
       columns.push_back({name, Align::kRight});
     }
   }
-  columns.push_back({by == By::kStack ? "ALLOCATED BY" : title});
+  columns.push_back({names.title(by_name)});
   host::TextTable table(columns);
   for (size_t i = 0; i < rows.size(); ++i) {
     const fleet::TopRow& row = rows[i];
     std::vector<host::TextTable::Cell> cells = {{fmt::format("{}", row.processes)},
-                                                {bytes(row.live_bytes)}};
-    if (by == By::kStack) cells.push_back({bytes(row.error_bytes)});
+                                                {signed_byte_text(row.live_bytes)}};
+    if (by == By::kStack) cells.push_back({signed_byte_text(row.error_bytes)});
     if (!has_all) cells.push_back({fmt::format("{}", row.live_blocks)});
-    if (by == By::kClass) cells.push_back({bytes(row.cached_bytes)});
+    if (by == By::kClass) cells.push_back({signed_byte_text(row.cached_bytes)});
     if (has_all) {
       for (const int64_t value : {row.rss_bytes, row.cached_bytes, row.free_dirty_bytes,
                                   row.returned_bytes, row.metadata_bytes}) {
-        cells.push_back({bytes(value)});
+        cells.push_back({signed_byte_text(value)});
       }
     }
-    cells.push_back({by == By::kStack ? functions_text(functions[i], kShownFrames)
-                                      : host::printable(row.name)});
+    cells.push_back({names.text(i)});
     table.add_row(std::move(cells));
   }
   return rows.empty() ? "nothing is known for that time\n"
                       : table.render(host::Terminal(STDOUT_FILENO));
 }
 
-Json top_json(By by, const std::vector<fleet::TopRow>& rows,
-              const std::vector<std::vector<std::string>>& functions, Json json) {
+Json top_json(By by, const std::vector<fleet::TopRow>& rows, const RowNames<fleet::TopRow>& names,
+              Json json) {
   json["rows"] = Json::array();
   for (size_t i = 0; i < rows.size(); ++i) {
     const fleet::TopRow& row = rows[i];
     Json entry = {{"processes", row.processes},
                   {"live_bytes", row.live_bytes},
                   {"live_blocks", row.live_blocks}};
-    if (by == By::kStack) {
-      entry["live_error_bytes"] = row.error_bytes;
-      entry["stack"] = row.stack;
-      entry["functions"] = functions[i];
-    } else {
-      entry["name"] = row.name;
-      entry["cached_bytes"] = row.cached_bytes;
-    }
+    if (by == By::kStack) entry["live_error_bytes"] = row.error_bytes;
+    names.add_to(entry, i);
+    if (by != By::kStack) entry["cached_bytes"] = row.cached_bytes;
     if (by != By::kStack && by != By::kClass) {
       entry["rss_bytes"] = row.rss_bytes;
       entry["free_dirty_bytes"] = row.free_dirty_bytes;
@@ -118,11 +99,6 @@ Json top_json(By by, const std::vector<fleet::TopRow>& rows,
     json["rows"].push_back(std::move(entry));
   }
   return json;
-}
-
-std::string upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-  return text;
 }
 
 fleet::TableId table_of(By by) {
@@ -161,13 +137,13 @@ int run_top(const Arguments& arguments) {
   const auto store = open_fleet(database);
   const fleet::Selection selection = options.selection(*store, table_of(by));
   const auto rows = fleet::top_rows(*store, by, selection, most);
-  const auto functions = functions_of(*store, by, rows);
+  const RowNames names(*store, by, rows);
   if (as_json) {
     Json json = fleet_json("top", &selection);
     json["by"] = by_name;
-    print(json_line(top_json(by, rows, functions, std::move(json))));
+    print(json_line(top_json(by, rows, names, std::move(json))));
   } else {
-    print(top_text(by, rows, functions, upper(by_name)));
+    print(top_text(by, rows, names, by_name));
   }
   return host::kExitOk;
 }
@@ -221,19 +197,14 @@ int run_diff(const Arguments& arguments) {
   if (!before_text.empty()) set_span("--before", before_text, newest, before);
   if (!after_text.empty()) set_span("--after", after_text, newest, after);
   const auto rows = fleet::difference_rows(*store, by, before, after, most);
-  const auto functions = functions_of(*store, by, rows);
+  const RowNames names(*store, by, rows);
   if (as_json) {
     Json json = fleet_json("diff", nullptr);
     json["by"] = by_name;
     json["rows"] = Json::array();
     for (size_t i = 0; i < rows.size(); ++i) {
       Json entry = {{"before_bytes", rows[i].before}, {"after_bytes", rows[i].after}};
-      if (by == By::kStack) {
-        entry["stack"] = rows[i].stack;
-        entry["functions"] = functions[i];
-      } else {
-        entry["name"] = rows[i].name;
-      }
+      names.add_to(entry, i);
       json["rows"].push_back(std::move(entry));
     }
     print(json_line(json));
@@ -243,16 +214,15 @@ int run_diff(const Arguments& arguments) {
                          {"AFTER", Align::kRight},
                          {"CHANGE", Align::kRight},
                          {"%", Align::kRight},
-                         {by == By::kStack ? "ALLOCATED BY" : upper(by_name)}});
+                         {names.title(by_name)}});
   for (size_t i = 0; i < rows.size(); ++i) {
     const fleet::DifferenceRow& row = rows[i];
     const double change = row.after - row.before;
-    table.add_row({{bytes(std::llround(row.before))},
-                   {bytes(std::llround(row.after))},
-                   {(change > 0 ? "+" : "") + bytes(std::llround(change))},
+    table.add_row({{signed_byte_text(std::llround(row.before))},
+                   {signed_byte_text(std::llround(row.after))},
+                   {(change > 0 ? "+" : "") + signed_byte_text(std::llround(change))},
                    {row.before == 0 ? "new" : fmt::format("{:+.1f}", 100 * change / row.before)},
-                   {by == By::kStack ? functions_text(functions[i], kShownFrames)
-                                     : host::printable(row.name)}});
+                   {names.text(i)}});
   }
   print(rows.empty() ? "nothing is known of either\n"
                      : table.render(host::Terminal(STDOUT_FILENO)));

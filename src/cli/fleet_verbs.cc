@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "host/byte_text.h"
 #include "host/error.h"
 #include "host/terminal.h"
 
@@ -102,6 +103,11 @@ std::string functions_text(const std::vector<std::string>& functions, size_t mos
     text += (i == 0 ? "" : " < ") + functions[i];
   }
   return text.empty() ? "(unknown)" : host::printable(text);
+}
+
+std::string signed_byte_text(int64_t bytes) {
+  return bytes < 0 ? "-" + host::short_byte_text(static_cast<uint64_t>(-bytes))
+                   : host::short_byte_text(static_cast<uint64_t>(bytes));
 }
 
 nlohmann::ordered_json fleet_json(const std::string& verb, const fleet::Selection* selection) {

@@ -65,6 +65,9 @@ fleet::By parse_by(const std::string& verb, const std::string& text);
 // "leak < handle < main", at most so many.
 std::string functions_text(const std::vector<std::string>& functions, size_t most);
 
+// Bytes, less than none too.
+std::string signed_byte_text(int64_t bytes);
+
 // {"tide_fleet": VERB, ...} to which a verb adds its own.
 nlohmann::ordered_json fleet_json(const std::string& verb, const fleet::Selection* selection);
 

@@ -81,7 +81,8 @@ class PurgeBatch {
     while (end - begin > kPurgeBytes) {
       // Up to a boundary: a huge page goes whole.
       const uintptr_t boundary = base::align_down(begin + kPurgeBytes, kPurgeBytes);
-      give_back({begin, boundary - begin});
+      const sys::PageRange part = {begin, boundary - begin};
+      give_back(&part, 1);
       begin = boundary;
     }
     ranges_[count_++] = {begin, end - begin};
@@ -89,11 +90,7 @@ class PurgeBatch {
   }
 
   void flush() {
-    if (refused_ == UINTPTR_MAX && count_ != 0) {
-      const uint32_t gone = purger_.give_back(ranges_, count_);
-      for (uint32_t i = 0; i < gone; ++i) gone_bytes_ += ranges_[i].bytes;
-      if (gone < count_ && gone < kPurgeRanges) refused_ = ranges_[gone].begin;
-    }
+    if (count_ != 0) give_back(ranges_, count_);
     count_ = 0;
     bytes_ = 0;
   }
@@ -107,12 +104,15 @@ class PurgeBatch {
  private:
   uintptr_t end_of(uint32_t range) const { return ranges_[range].begin + ranges_[range].bytes; }
 
-  void give_back(const sys::PageRange& range) {
+  void give_back(const sys::PageRange* ranges, uint32_t count) {
     if (refused_ != UINTPTR_MAX) return;
-    if (purger_.give_back(range.begin, range.bytes)) {
-      gone_bytes_ += range.bytes;
-    } else {
-      refused_ = range.begin;
+    const uint32_t gone = purger_.give_back(ranges, count);
+    for (uint32_t i = 0; i < count && refused_ == UINTPTR_MAX; ++i) {
+      if (i < gone) {
+        gone_bytes_ += ranges[i].bytes;
+      } else {
+        refused_ = ranges[i].begin;
+      }
     }
   }
 
