@@ -32,6 +32,7 @@ class AddressesOnly : public tide::sys::LinuxVm {
   bool purge_lazily(void*, size_t) { return true; }
   void deny(void*, size_t) {}
   void populate(void*, size_t) {}
+  void populate_huge(void*, size_t) {}
 };
 
 constinit heap::Engine<AddressesOnly> g_engine;

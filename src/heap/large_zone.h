@@ -430,7 +430,7 @@ class LargeZone {
     return state_of(head) == state && entries_[head].pages == last.pages ? head : layout::kNoPage;
   }
 
-  uint32_t claim_clean_steps(uint32_t least_steps, DumpSteps::Range& range);
+  uint32_t claim_clean_steps(uint32_t least_steps, DumpSteps::Range& range, bool& is_end);
 
   bool grow(Vm& vm, uint32_t pages) TIDE_REQUIRES(lock_) {
     constexpr uint32_t kLeast = (size_t{1} << 20) >> layout::kSpanPageShift;

@@ -21,6 +21,7 @@ class SpanLists {
     used_[0] = used_[1] = used_[2] = 0;
     for (uint32_t& head : heads_) head = 0;
     base::racy_store(pages_, uint64_t{0});
+    walk_next_ = walk_bins_ = 0;
   }
 
   void insert(uint32_t page) {
@@ -36,6 +37,7 @@ class SpanLists {
 
   void remove(uint32_t page) {
     layout::SpanEntry& entry = entries_[page];
+    if (walk_next_ == page + 1) walk_next_ = entry.next + 1;
     const uint32_t bin = bin_of(entry.pages);
     if (entry.previous == layout::kNoPage) {
       heads_[bin] = entry.next + 1;
@@ -92,6 +94,31 @@ class SpanLists {
     return layout::kNoPage;
   }
 
+  // find_long() in pieces, so that the lock can be left in between: one walk at a time, begun by
+  // start_walk(). Looks at `most` spans; kNoPage: none of them, and is_walked() says whether there
+  // are more. Spans that come meanwhile may be left out.
+  void start_walk() {
+    walk_bins_ = kBins;
+    walk_next_ = 0;
+  }
+  template <class Predicate>
+  uint32_t walk_long(uint32_t pages, uint32_t most, Predicate is_good) {
+    for (; most != 0; --most) {
+      while (walk_next_ == 0) {
+        if (walk_bins_ <= bin_of(pages)) {
+          walk_bins_ = 0;
+          return layout::kNoPage;
+        }
+        walk_next_ = heads_[--walk_bins_];
+      }
+      const uint32_t page = walk_next_ - 1;
+      walk_next_ = entries_[page].next + 1;
+      if (is_good(page)) return page;
+    }
+    return layout::kNoPage;
+  }
+  bool is_walked() const { return walk_bins_ == 0; }
+
   uint64_t pages() const { return base::racy_load(pages_); }
 
  private:
@@ -114,6 +141,8 @@ class SpanLists {
   uint64_t used_[3] = {};
   uint32_t heads_[kBins] = {};  // page + 1; 0: none
   uint64_t pages_ = 0;
+  uint32_t walk_next_ = 0;  // page + 1, in bin walk_bins_; 0: the end of that bin
+  uint32_t walk_bins_ = 0;  // bins from this one on are walked through
 };
 
 }  // namespace tide::heap

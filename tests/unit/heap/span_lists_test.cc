@@ -80,5 +80,36 @@ TEST_F(SpanListsTest, PrefersTheTighterFit) {
   EXPECT_EQ(lists.find(1001), 4u);
 }
 
+TEST_F(SpanListsTest, WalksInPiecesWhileSpansComeAndGo) {
+  std::mt19937 random(20261122);
+  for (uint32_t page = 0; page < 1000; ++page) insert(page, 1 + random() % 4000);
+  std::vector<bool> seen(1000), gone(1000);
+  int pieces = 0;
+  lists.start_walk();
+  while (!lists.is_walked()) {
+    int looks = 0;
+    const uint32_t found = lists.walk_long(500, 7, [&](uint32_t page) {
+      EXPECT_FALSE(seen[page] || gone[page]);
+      EXPECT_GE(entries[page].pages + 64, 500u);
+      seen[page] = true;
+      ++looks;
+      return page % 50 == 0;
+    });
+    EXPECT_LE(looks, 7);
+    EXPECT_TRUE(found == layout::kNoPage || found % 50 == 0);
+    ++pieces;
+    for (int i = 0; i < 3; ++i) {
+      const uint32_t page = random() % 1000;
+      if (gone[page]) continue;
+      lists.remove(page);
+      gone[page] = true;
+    }
+  }
+  EXPECT_GT(pieces, 40);
+  for (uint32_t page = 0; page < 1000; ++page) {
+    EXPECT_TRUE(seen[page] || gone[page] || entries[page].pages < 500) << page;
+  }
+}
+
 }  // namespace
 }  // namespace tide::heap
