@@ -1,7 +1,7 @@
 # Order of functions in libtide.so.
 #
 # tide_order_functions(TARGET FILE): the functions that FILE names, a line each, come first in the
-# code of TARGET, side by side, behind the constants. A small program runs an eighth of the library's
+# code of TARGET, side by side, behind the constants and what the compiler's libraries add. A small program runs an eighth of the library's
 # code; scattered over all of it, that makes the whole library resident in every process.
 #
 # GNU ld takes an order only from a whole linker script: its own, with the names put in. With another
@@ -16,19 +16,22 @@ function(tide_order_functions target file)
   file(REMOVE ${nothing})
   set(code "\n  \\.text +:\n  {\n")
   set(constants "\n  \\.rodata +: { \\*\\(\\.rodata [^}]*}\n")
+  set(at_exit "\n  \\.fini +:\n[^}]*}\n")
   if(NOT script MATCHES "\n====+\n(.*)\n====+\n")
     return()
   endif()
   set(script "${CMAKE_MATCH_1}")
-  if(NOT script MATCHES "${code}" OR NOT script MATCHES "${constants}")
-    return()
-  endif()
-  string(REGEX MATCH "${constants}" line "${script}")
-  string(REPLACE "${line}" "\n" script "${script}")
+  foreach(section IN ITEMS constants at_exit)
+    if(NOT script MATCHES "${code}" OR NOT script MATCHES "${${section}}")
+      return()
+    endif()
+    set(${section} "${CMAKE_MATCH_0}")
+    string(REPLACE "${${section}}" "\n" script "${script}")
+  endforeach()
   file(STRINGS ${file} names REGEX "^[^#]")
   list(TRANSFORM names REPLACE "(.+)" "    *(.text.\\1)")
   list(JOIN names "\n" names)
-  string(REGEX REPLACE "${code}" "${line}\n  .text :\n  {\n    *crtbegin*(.text)\n${names}\n" script "${script}")
+  string(REGEX REPLACE "${code}" "${constants}${at_exit}\n  .text :\n  {\n    *crtbegin*(.text)\n    *libgcc.a:(.text)\n    *libc_nonshared.a:(.text .text.*)\n${names}\n" script "${script}")
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld CONTENT "${script}" @ONLY)
   target_link_options(${target} PRIVATE -T ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld)
