@@ -162,6 +162,9 @@ class ClassSlabs {
  private:
   friend struct EngineMap;
 
+  // So many slabs of a class begin at different offsets (layout::first_block).
+  static constexpr uint32_t kStaggeredSlabs = 2;
+
   static uint32_t capacity_of(const layout::Slab& slab) {
     return uint32_t{slab.blocks} - slab.first;
   }
@@ -187,8 +190,10 @@ class ClassSlabs {
     slab.granules = layout::kClassInfo[c].granules;
     base::racy_store(slab.blocks, layout::kClassInfo[c].blocks_per_slab);
     // Of a slab that was used before every page can be given back only when all are blocks' pages.
+    // Where there are some, the blocks that are in use meet in no one set any more.
+    const bool is_staggered = !slab.used_before && slab_count_ < kStaggeredSlabs;
     base::racy_store(slab.first,
-                     static_cast<uint16_t>(slab.used_before ? 0 : layout::first_block(index, c)));
+                     static_cast<uint16_t>(is_staggered ? layout::first_block(index, c) : 0));
     base::racy_store(slab.carved, uint32_t{slab.first});
     base::racy_store(slab.fill_at_sweep, uint8_t{UINT8_MAX});
     base::racy_store(slab.owner, owner);
