@@ -62,7 +62,7 @@ std::string hex(const unsigned char* bytes, int count) {
 
 struct SymbolCache::File {
   struct End {
-    void operator()(Dwfl* dwfl) const { dwfl_end(dwfl); }
+    void operator()(Dwfl* session) const { dwfl_end(session); }
   };
   std::unique_ptr<Dwfl, End> dwfl;
   Dwfl_Module* module = nullptr;

@@ -30,20 +30,20 @@ double median_of(const std::vector<double>& samples) {
 }  // namespace
 
 Condition Condition::parse(const std::string& text) {
-  const auto fail = [&] [[noreturn]] (const std::string& what) {
-    throw host::Error(fmt::format("--fail-if: '{}' {}", text, what), host::kExitUsage);
+  const auto fail = [&](const std::string& what) {
+    return host::Error(fmt::format("--fail-if: '{}' {}", text, what), host::kExitUsage);
   };
   const size_t sign = text.find_first_of("<>");
-  if (sign == std::string::npos) fail("is not of the form 'rss>+3%' or 'rate<-5%'");
+  if (sign == std::string::npos) throw fail("is not of the form 'rss>+3%' or 'rate<-5%'");
   const std::optional<FigureId> figure = find_figure(text.substr(0, sign));
-  if (!figure) fail("has no figure that is known: " + names_of_figures());
+  if (!figure) throw fail("has no figure that is known: " + names_of_figures());
   const bool grows = text[sign] == '>';
   const char* const begin = text.c_str() + sign + 1;
   char* end = nullptr;
   const double number = std::strtod(begin, &end);
   if (end == begin || std::string(end) != "%" || !std::isfinite(number) ||
       (grows ? number < 0 : number > 0)) {
-    fail(grows ? "wants a growth behind '>', as +3%" : "wants a loss behind '<', as -5%");
+    throw fail(grows ? "wants a growth behind '>', as +3%" : "wants a loss behind '<', as -5%");
   }
   return {text, *figure, grows, std::abs(number) / 100};
 }

@@ -78,8 +78,8 @@ std::vector<ProcessSampler::Sample> Collector::last_samples(const TracedProcess&
   if (end != TracedProcess::End::kExecuted) return samples;
   for (const auto& [number, live] : live_) {
     if (number <= process.number() || live.process->pid() != process.pid()) continue;
-    std::erase_if(samples,
-                  [&](const auto& sample) { return sample.tick >= live.process->first_tick(); });
+    const uint64_t first = live.process->first_tick();
+    std::erase_if(samples, [first](const auto& sample) { return sample.tick >= first; });
   }
   return samples;
 }

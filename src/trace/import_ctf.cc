@@ -116,7 +116,7 @@ std::string key(std::string_view event, std::string_view call) {
 
 class CtfImporter : public Importer {
  public:
-  CtfImporter(const std::string& path, ImportContext& context) : source_(path), context_(context) {
+  explicit CtfImporter(const std::string& path) : source_(path) {
     for (size_t i = 0; i < format::kCallCount; ++i) {
       const auto call = static_cast<Call>(i);
       const CtfEvent& event = ctf_event(call);
@@ -215,7 +215,6 @@ class CtfImporter : public Importer {
   }
 
   Babeltrace source_;
-  ImportContext& context_;
   std::unordered_map<std::string, Call> calls_;
   std::unordered_map<uint64_t, uint32_t> threads_;
   std::optional<uint64_t> first_;
@@ -228,7 +227,7 @@ class CtfImporter : public Importer {
 
 std::unique_ptr<Importer> import_ctf(const std::string& path, ImportContext& context) {
   context.process.program = path;
-  return std::make_unique<CtfImporter>(path, context);
+  return std::make_unique<CtfImporter>(path);
 }
 
 }  // namespace tide::trace
