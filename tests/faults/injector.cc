@@ -21,6 +21,11 @@ namespace tide::faults {
 namespace {
 
 constexpr uint32_t kMostSites = 4096;
+#if defined(MAP_32BIT)
+constexpr int kLowAddresses = MAP_32BIT;
+#else
+constexpr int kLowAddresses = 0;
+#endif
 
 // All zero at first; a slot is taken by who sets its key.
 struct SharedSite {
@@ -29,6 +34,8 @@ struct SharedSite {
   std::atomic<uintptr_t> caller;
   std::atomic<uint64_t> calls;
   std::atomic<uint64_t> faults;
+  std::atomic<uint32_t> run_count;  // ever, of which the last ones are known
+  std::atomic<uint64_t> runs[kKnownRuns];
 };
 struct Shared {
   std::atomic<uint64_t> faults;
@@ -40,12 +47,13 @@ uintptr_t g_begin = 0;
 uintptr_t g_end = 0;
 Shared* g_shared = nullptr;
 Plan g_plan = kNoFaults;
+uint64_t g_run = 0;
 std::atomic<bool> g_armed{false};
 std::atomic<uint64_t> g_calls{0};
 std::atomic<uint64_t> g_faults{0};
 std::atomic<size_t> g_mapped{0};
-// Addresses that were only asked for: nothing but they is lost when that mapping can't go.
-std::atomic<void*> g_asked{nullptr};
+// Addresses that nobody wanted to use: nothing but they is lost when that mapping can't go.
+std::atomic<void*> g_unwanted[64];
 
 bool is_under_test(uintptr_t address) { return address >= g_begin && address < g_end; }
 
@@ -73,7 +81,7 @@ uintptr_t caller_of(uintptr_t address) {
 }
 
 SharedSite* site_for(Call call, uintptr_t address, uintptr_t caller) {
-  uint64_t key = (caller * 31 + address) * 0x9e3779b97f4a7c15;
+  uint64_t key = ((caller - g_begin) * 31 + address - g_begin) * 0x9e3779b97f4a7c15;
   key = (key & ~uint64_t{7}) | (static_cast<uint64_t>(call) + 1);
   for (uint32_t i = 0; i < kMostSites; ++i) {
     SharedSite& slot = g_shared->sites[((key >> 40) + i) % kMostSites];
@@ -88,25 +96,60 @@ SharedSite* site_for(Call call, uintptr_t address, uintptr_t caller) {
   return nullptr;
 }
 
+// Threads of one run may note it twice; that does no harm.
+void note_run(SharedSite& site) {
+  if (g_plan.sites[0] != 0 && site.run_count.load() != 0) return;
+  const uint32_t count = site.run_count.load();
+  if (count != 0 && site.runs[(count - 1) % kKnownRuns].load() == g_run) return;
+  site.runs[count % kKnownRuns].store(g_run);
+  site.run_count.store(count + 1);
+}
+
+int planned_error(Call call, const SharedSite* site) {
+  for (const uint64_t key : g_plan.sites) {
+    if (key != 0 && site != nullptr && key == site->key.load()) return g_plan.site_error;
+  }
+  if (((g_plan.kinds >> static_cast<uint32_t>(call)) & 1) == 0) return 0;
+  const uint64_t number = g_calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number < g_plan.first || number - g_plan.first >= g_plan.count ? 0 : g_plan.error;
+}
+
 // The error that this call is to fail with; 0: none.
 int fault_for(Call call, void* return_address) {
   const auto address = reinterpret_cast<uintptr_t>(return_address);
   if (!g_armed.load(std::memory_order_acquire) || !is_under_test(address)) return 0;
   SharedSite* const site = site_for(call, address, caller_of(address));
-  if (site != nullptr) site->calls.fetch_add(1, std::memory_order_relaxed);
-  if (((g_plan.kinds >> static_cast<uint32_t>(call)) & 1) == 0) return 0;
-  const uint64_t number = g_calls.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (number < g_plan.first || number - g_plan.first >= g_plan.count) return 0;
+  if (site != nullptr) {
+    note_run(*site);
+    site->calls.fetch_add(1, std::memory_order_relaxed);
+  }
+  const int error = planned_error(call, site);
+  if (error == 0) return 0;
   g_faults.fetch_add(1, std::memory_order_relaxed);
   g_shared->faults.fetch_add(1, std::memory_order_relaxed);
   if (site != nullptr) site->faults.fetch_add(1, std::memory_order_relaxed);
-  return g_plan.error;
+  return error == kElsewhere && call != Call::kMmap ? EPERM : error;
 }
 
 void count_mapped(void* return_address, ptrdiff_t bytes) {
   if (is_under_test(reinterpret_cast<uintptr_t>(return_address))) {
     g_mapped.fetch_add(static_cast<size_t>(bytes), std::memory_order_relaxed);
   }
+}
+
+void note_unwanted(void* address) {
+  for (auto& slot : g_unwanted) {
+    void* expected = nullptr;
+    if (slot.compare_exchange_strong(expected, address)) return;
+  }
+}
+
+bool was_unwanted(void* address) {
+  for (auto& slot : g_unwanted) {
+    void* expected = address;
+    if (slot.compare_exchange_strong(expected, nullptr)) return true;
+  }
+  return false;
 }
 
 // What would have been called, which may be a sanitizer's. Before start_injector(): the system's.
@@ -155,8 +198,9 @@ void start_injector() {
   caller_of(0);  // the unwinder's own preparations
 }
 
-void arm(const Plan& plan) {
+void arm(const Plan& plan, uint64_t run) {
   g_plan = plan;
+  g_run = run;
   g_calls = 0;
   g_faults = 0;
   g_armed.store(true, std::memory_order_release);
@@ -171,8 +215,18 @@ uint64_t total_faults() { return g_shared->faults.load(); }
 uint32_t site_count() { return kMostSites; }
 Site site(uint32_t index) {
   const SharedSite& slot = g_shared->sites[index];
-  return {static_cast<Call>((slot.key.load() - 1) & 7), slot.address.load(), slot.caller.load(),
-          slot.calls.load(), slot.faults.load()};
+  const uint64_t key = slot.key.load();
+  const uint32_t count = slot.run_count.load();
+  Site result{key,
+              static_cast<Call>((key - 1) & 7),
+              slot.address.load(),
+              slot.caller.load(),
+              slot.calls.load(),
+              slot.faults.load(),
+              count < kKnownRuns ? count : kKnownRuns,
+              {}};
+  for (uint32_t i = 0; i < result.run_count; ++i) result.runs[i] = slot.runs[i].load();
+  return result;
 }
 
 }  // namespace tide::faults
@@ -185,9 +239,16 @@ extern "C" {
 
 void* mmap(void* address, size_t bytes, int protection, int flags, int file, off_t offset) {
   void* const from = __builtin_return_address(0);
+  bool is_elsewhere = false;
   if (const int error = tide::faults::fault_for(Call::kMmap, from)) {
-    errno = error;
-    return MAP_FAILED;
+    is_elsewhere = error == tide::faults::kElsewhere;
+    if (!is_elsewhere) {
+      errno = error;
+      return MAP_FAILED;
+    }
+    flags &= ~MAP_FIXED_NOREPLACE;
+    if (address == nullptr) flags |= tide::faults::kLowAddresses;
+    address = nullptr;
   }
   const auto& next = tide::faults::g_mmap;
   void* const result = next.function != nullptr
@@ -195,7 +256,7 @@ void* mmap(void* address, size_t bytes, int protection, int flags, int file, off
                            : reinterpret_cast<void*>(syscall(SYS_mmap, address, bytes, protection,
                                                              flags, file, offset));
   if (result != MAP_FAILED) tide::faults::count_mapped(from, static_cast<ptrdiff_t>(bytes));
-  if (protection == PROT_NONE) tide::faults::g_asked = result;
+  if (protection == PROT_NONE || is_elsewhere) tide::faults::note_unwanted(result);
   return result;
 }
 
@@ -205,7 +266,7 @@ void* mmap64(void* address, size_t bytes, int protection, int flags, int file, o
 int munmap(void* address, size_t bytes) {
   void* const from = __builtin_return_address(0);
   if (const int error = tide::faults::fault_for(Call::kMunmap, from)) {
-    if (address == tide::faults::g_asked.exchange(nullptr)) {
+    if (tide::faults::was_unwanted(address)) {
       tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
     }
     errno = error;
@@ -215,7 +276,10 @@ int munmap(void* address, size_t bytes) {
   const int result = next.function != nullptr
                          ? next.function(address, bytes)
                          : static_cast<int>(syscall(SYS_munmap, address, bytes));
-  if (result == 0) tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
+  if (result == 0) {
+    tide::faults::was_unwanted(address);
+    tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
+  }
   return result;
 }
 

@@ -28,6 +28,14 @@ void small() {
   take_many(300, 64);
 }
 
+// More small ones than two huge pages hold.
+void wide() {
+  take_many(5000, 1000);
+  drop_every(2);
+  stress::purge();
+  take_many(2000, 900);
+}
+
 // 1 to 64 KiB.
 void mid() {
   for (const size_t bytes : {1500u, 4000u, 9000u, 20'000u, 40'000u, 65'000u}) take_many(60, bytes);
@@ -190,9 +198,11 @@ void exhaustion() {
 }  // namespace
 
 const Workload kWorkloads[] = {
-    {"small", small},     {"mid", mid},         {"large", large},   {"huge", huge},
-    {"growth", growth},   {"aligned", aligned}, {"zeroed", zeroed}, {"heaps", heaps},
-    {"threads", threads}, {"fork", forks},      {"trim", trim},     {"exhaustion", exhaustion},
+    {"small", small},           {"wide", wide},     {"mid", mid},
+    {"large", large},           {"huge", huge},     {"growth", growth},
+    {"aligned", aligned},       {"zeroed", zeroed}, {"heaps", heaps},
+    {"threads", threads},       {"fork", forks},    {"trim", trim},
+    {"exhaustion", exhaustion},
 };
 const uint32_t kWorkloadCount = std::size(kWorkloads);
 
