@@ -148,23 +148,39 @@ void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, 
 
 namespace {
 
-// While there are samples, or seals that only this call can break.
+TIDE_NOINLINE void release_span(void* p, size_t bytes, Origin origin) {
+  if (g_engine.keep_span(*t_front, p)) return;
+  release_slower(p, bytes, origin);
+}
+
+TIDE_NOINLINE void wake_if_due(heap::ThreadCache* cache) { look_if_due(cache); }
+
+TIDE_NOINLINE void release_long_sealed(void* p, size_t bytes, Origin origin) {
+  if (release_sealed_fast(p, bytes)) return look_if_due(static_cast<heap::ThreadCache*>(t_front));
+  release_slower(p, bytes, origin);
+}
+
+// Without a call but at its end: there are no registers to save.
+TIDE_NOINLINE void release_sealed(void* p, size_t bytes, Origin origin) {
+  if (TIDE_UNLIKELY(!release_short_sealed(p, bytes))) return release_long_sealed(p, bytes, origin);
+  auto* const cache = static_cast<heap::ThreadCache*>(t_front);
+  if (TIDE_UNLIKELY(RealEngine::has_freed_much(*cache))) wake_if_due(cache);
+}
+
+// While there are samples.
 TIDE_NOINLINE void release_watched(void* p, size_t bytes, Origin origin) {
   g_samples.remove(p);
-  if (g_has_standing_seals && release_sealed_fast(p, bytes)) {
-    return look_if_due(static_cast<heap::ThreadCache*>(t_front));
-  }
+  if (g_has_standing_seals) return release_sealed(p, bytes, origin);
   release_slower(p, bytes, origin);
 }
 
 }  // namespace
 
+// Nothing but jumps: whoever does the work saves its registers itself.
 TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
-  if (TIDE_UNLIKELY(g_samples.has_live() || g_has_standing_seals)) {
-    return release_watched(p, bytes, origin);
-  }
-  if (g_engine.keep_span(*t_front, p)) return;
-  release_slower(p, bytes, origin);
+  if (TIDE_UNLIKELY(g_samples.has_live())) return release_watched(p, bytes, origin);
+  if (TIDE_UNLIKELY(g_has_standing_seals)) return release_sealed(p, bytes, origin);
+  release_span(p, bytes, origin);
 }
 
 namespace {
@@ -200,16 +216,35 @@ size_t usable_size(const void* p) {
 
 namespace {
 
+// A block of a slab, of which `usable` bytes are the program's.
+TIDE_INLINE void* reallocate_plain(void* p, size_t usable, size_t bytes) {
+  if (heap::stays_in_class(usable, bytes)) return p;
+  void* const moved = allocate_to_move(usable, bytes);
+  // A block that only had to become smaller can stay as it is.
+  if (moved == nullptr) return bytes <= usable ? p : nullptr;
+  memcpy(moved, p, bytes < usable ? bytes : usable);
+  release(p);
+  return moved;
+}
+
 // A large block, one of a first-class heap or of the C library's, a guarded one; any in hardened
 // mode; or no block at all.
 TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
   constexpr const char* kCall = "realloc";
+  if (TIDE_UNLIKELY(g_has_standing_seals)) {
+    const size_t whole = heap::plain_block_bytes(g_engine.space(), p);
+    if (TIDE_LIKELY(whole != 0)) {
+      if (!has_standing_seal(g_secret, p, whole - kSealBytes)) broken_seal(kCall, p, whole);
+      return reallocate_plain(p, whole - kSealBytes, bytes);
+    }
+  }
   size_t usable = g_engine.usable_bytes(p);
   const bool ours = usable != 0;
   if (TIDE_UNLIKELY(!ours)) {
     usable = bytes_elsewhere(kCall, p);
     if (usable == bytes) return p;
   } else if (TIDE_UNLIKELY(g_harden != 0)) {
+    if (hardened_grow_in_place(p, usable, bytes)) return p;
     const size_t known = hardened_bytes(kCall, p, usable);
     if (void* const same = hardened_resize(p, usable, bytes)) return same;
     usable = known;
@@ -234,13 +269,7 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
 void* reallocate(void* p, size_t bytes) {
   const size_t usable = plain_bytes(p);
   if (TIDE_UNLIKELY(usable == 0)) return reallocate_other(p, bytes);
-  if (heap::stays_in_class(usable, bytes)) return p;
-  void* const moved = allocate_to_move(usable, bytes);
-  // A block that only had to become smaller can stay as it is.
-  if (moved == nullptr) return bytes <= usable ? p : nullptr;
-  memcpy(moved, p, bytes < usable ? bytes : usable);
-  release(p);
-  return moved;
+  return reallocate_plain(p, usable, bytes);
 }
 
 void collect_stats(heap::Stats& stats) {

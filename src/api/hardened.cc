@@ -20,6 +20,7 @@ namespace tide::api {
 uint32_t g_harden = 0;
 uint64_t g_secret = 0;
 bool g_has_standing_seals = false;
+size_t g_short_room = 0;
 constinit Quarantine g_quarantine;
 
 namespace {
@@ -221,6 +222,7 @@ void start_hardening(uint32_t level) {
   g_page_bytes = vm.page_size();
   g_harden = level;
   g_has_standing_seals = level < kExactLevel;
+  if (level == 1 && layout::kDetects) g_short_room = kShortRoom;
   if (level >= 2) watch_for_faults();
   if (level >= kExactLevel) start_audits();
 }
@@ -314,15 +316,36 @@ bool hardened_release(heap::ThreadCache* cache, void* p, Origin origin, size_t b
   return true;
 }
 
+bool hardened_grow_in_place(void* p, size_t usable, size_t bytes) {
+  constexpr size_t kAlsoChecked = 64;
+  if (!is_of_class(p) && in_quarantine(p)) return false;
+  const size_t room = room_of(p, usable);
+  const SealInFlight flight(cache_or_null());
+  Seal seal;
+  if (!read_seal(g_secret, p, room, seal)) return false;
+  const size_t known = room - seal.slack;
+  if (!heap::stays_in_class(room, bytes)) return false;
+  // Of a slack that does not fit into its field the beginning is not known: it stays as it is.
+  const bool stays = seal.slack == kMostSlack && bytes <= known;
+  if (bytes < known && !stays) return false;
+  const size_t grown = stays ? 0 : bytes - known;
+  const size_t checked = grown + kAlsoChecked < seal.slack ? grown + kAlsoChecked : seal.slack;
+  if (first_other_than(kSlackByte, static_cast<char*>(p) + known, checked) != checked) return false;
+  seal.slack -= grown;
+  put_seal_word(g_secret, p, room, seal);
+  return true;
+}
+
 void* hardened_resize(void* p, size_t usable, size_t bytes) {
   const size_t room = room_of(p, usable);
   const SealInFlight flight(cache_or_null());
   const Seal seal = seal_of("realloc", p, usable);
   if (heap::stays_in_class(room, bytes)) {
+    // All of a block with a standing seal is the program's, as malloc_usable_size says.
+    if (is_of_class(p) && g_has_standing_seals) return p;
     const size_t known = room - seal.slack;
     // What is given up is cleared, like everything that is freed.
     if (bytes < known) memset(static_cast<char*>(p) + bytes, 0, known - bytes);
-    if (is_of_class(p) && g_has_standing_seals) return p;
     put_seal(g_secret, p, room, bytes, seal.guarded, seal.origin);
     return p;
   }

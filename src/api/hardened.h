@@ -65,6 +65,11 @@ size_t hardened_bytes(const char* call, const void* p, size_t usable);
 // The same as far as it can be told of one that another thread may be making or freeing.
 size_t hardened_bytes_at_most(const void* p, size_t usable);
 
+// Makes a block with an exact seal hold `bytes`, more than before, of the room that it has. Of the
+// slack behind these only the first bytes are checked: a text that grows piece by piece would have
+// all of it read each time. False: not possible, or something is wrong.
+bool hardened_grow_in_place(void* p, size_t usable, size_t bytes);
+
 // Makes the block hold `bytes` where it is, or by moving its pages; null: not possible.
 void* hardened_resize(void* p, size_t usable, size_t bytes);
 

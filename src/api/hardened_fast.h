@@ -19,14 +19,16 @@ namespace tide::api {
 
 // What seals are made with; fixed when the engine starts.
 extern uint64_t g_secret __attribute__((visibility("hidden")));
+// Blocks with less room than that are freed by release_short_sealed(); 0 but at level 1.
+extern size_t g_short_room __attribute__((visibility("hidden")));
+inline constexpr size_t kShortRoom = 256;
 // Levels 1 and 2: blocks of size classes end in a standing seal, also while they are free.
 extern bool g_has_standing_seals __attribute__((visibility("hidden")));
 
 // Zeroes a block of a class; of a short one, whose lines are in the CPU's cache, with less ado than
 // memset. `bytes`: a multiple of 8.
 TIDE_INLINE void clear_block(void* p, size_t bytes) {
-  constexpr size_t kShort = 256;
-  if (bytes > kShort) {
+  if (bytes > kShortRoom) {
     memset(p, 0, bytes);
     return;
   }
@@ -37,6 +39,29 @@ TIDE_INLINE void clear_block(void* p, size_t bytes) {
     *pair = Pair{};
   }
   if (bytes % sizeof *pair != 0) *reinterpret_cast<uint64_t*>(pair) = 0;
+}
+
+// The same of a short block of a class of small ones, without its seal.
+TIDE_INLINE void clear_short_block(void* p, size_t room) {
+  using Pair = uint64_t __attribute__((vector_size(16), aligned(8), may_alias));
+  auto* at = static_cast<unsigned char*>(p);
+  unsigned char* const end = at + room;
+  const auto put = [](unsigned char* to) { *reinterpret_cast<Pair*>(to) = Pair{}; };
+  if (room < 2 * sizeof(Pair)) {
+    if (room > sizeof(Pair)) put(at);
+    const uint64_t none = 0;
+    memcpy(end - sizeof none, &none, sizeof none);
+    return;
+  }
+  // The last two overlap with those before.
+  do {
+    put(at);
+    put(at + sizeof(Pair));
+    at += 2 * sizeof(Pair);
+    TIDE_PIN(at);  // or it becomes a call of memset
+  } while (at < end - 2 * sizeof(Pair));
+  put(end - 2 * sizeof(Pair));
+  put(end - sizeof(Pair));
 }
 
 // Whether a block with a standing seal can be the one that the caller says: realloc leaves a block
@@ -69,6 +94,28 @@ TIDE_INLINE void* take_exact_fast(size_t bytes, Origin origin) {
   check_untouched(block, usable);
   put_seal(g_secret, block, usable - kSealBytes, bytes == 0 ? 1 : bytes, false, origin);
   return block;
+}
+
+// Level 1: a short block that goes to its own thread's stack, by straight code without a call.
+// False: it is another one, or something stands in the way; it is live as before.
+TIDE_INLINE bool release_short_sealed(void* p, size_t bytes) {
+  const auto& zone = g_engine.space().small;
+  const size_t granule = zone.template granule_of<layout::kSmallGranuleShift>(p);
+  if (TIDE_UNLIKELY(granule >= zone.limit())) return false;
+  const uint32_t stack = zone.stack_at(zone.states(), granule);
+  // Of stack 0, which has no blocks, this is more than any.
+  const size_t room = size_t{layout::kStackBytes[stack]} - kSealBytes;
+  if (TIDE_UNLIKELY(room >= g_short_room || zone.state_or_stack(granule) != stack)) return false;
+  auto& cache = static_cast<heap::ThreadCache&>(*t_front);
+  if (TIDE_UNLIKELY(cache.top[stack] == cache.limit[stack])) return false;
+  if (TIDE_UNLIKELY(!has_standing_seal(g_secret, p, room))) return false;
+  if (!may_be_size(room + kSealBytes, bytes)) return false;
+  clear_short_block(p, room);
+  if (TIDE_UNLIKELY(!heap::begin_use(cache))) return false;
+  base::racy_store(zone.state(granule), static_cast<uint8_t>(layout::kNotLive));
+  heap::push_unforeseen(cache, stack, cache.top[stack], p);
+  heap::end_use(cache);
+  return true;
 }
 
 // Levels 1 and 2: check the seal, clear the block, push it on the thread's stack or let it wait.

@@ -31,16 +31,20 @@ struct Seal {
   Origin origin;
 };
 
-// `room`: the block's bytes without the seal; `bytes` of them are the program's.
+// `room`: the block's bytes without the seal, behind which it is put. The slack is there already.
+inline void put_seal_word(uint64_t secret, void* block, size_t room, const Seal& seal) {
+  const auto contents = static_cast<uint16_t>(seal.slack << 3 | unsigned{seal.guarded} << 2 |
+                                              static_cast<unsigned>(seal.origin));
+  const uint64_t word = seal_word(secret, reinterpret_cast<uintptr_t>(block), contents);
+  memcpy(static_cast<unsigned char*>(block) + room, &word, sizeof word);
+}
+
+// With the slack; `bytes` of the room are the program's.
 inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bool guarded,
                      Origin origin) {
   const size_t slack = room - bytes < kMostSlack ? room - bytes : kMostSlack;
-  const auto contents = static_cast<uint16_t>(slack << 3 | static_cast<unsigned>(guarded) << 2 |
-                                              static_cast<unsigned>(origin));
-  auto* const end = static_cast<unsigned char*>(block) + room;
-  memset(end - slack, kSlackByte, slack);
-  const uint64_t word = seal_word(secret, reinterpret_cast<uintptr_t>(block), contents);
-  memcpy(end, &word, sizeof word);
+  memset(static_cast<unsigned char*>(block) + room - slack, kSlackByte, slack);
+  put_seal_word(secret, block, room, {slack, guarded, origin});
 }
 
 inline uint64_t standing_seal(uint64_t secret, const void* block) {

@@ -20,6 +20,20 @@ namespace tide::heap {
 
 using layout::ThreadCache;
 
+// The same without a call, for the thread's own cache. False: there is something to wait for, or to
+// do first, and nothing has changed.
+TIDE_INLINE bool begin_use(ThreadCache& cache) {
+  base::racy_store(cache.busy, true);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (TIDE_LIKELY(cache.gate.load(std::memory_order_acquire) == layout::kGateOpen &&
+                  !cache.has_gone)) {
+    return true;
+  }
+  base::published_store(cache.busy, false);
+  return false;
+}
+TIDE_INLINE void end_use(ThreadCache& cache) { base::published_store(cache.busy, false); }
+
 // Held by a thread while it is in a slow path with its cache; null stands for a thread without.
 class CacheUse {
  public:

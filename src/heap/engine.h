@@ -167,9 +167,12 @@ class Engine {
   // Decay::kWindowLooks times in a purge window, as long as it returns true; false when nothing is
   // left to give back and nothing happens.
   bool look();
+  static bool has_freed_much(const ThreadCache& cache) {
+    return cache.freed_bytes >= kLeastNoticed;
+  }
   // Whether enough was freed for the background to be of use; asked after slow frees.
   bool wants_look(ThreadCache* cache) {
-    return cache != nullptr && cache->freed_bytes >= kLeastNoticed && wants_look_now(*cache);
+    return cache != nullptr && has_freed_much(*cache) && wants_look_now(*cache);
   }
   void collect_stats(Stats& stats);
   // Every thread cache ever made, the newest first.

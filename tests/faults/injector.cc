@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 extern "C" const char __executable_start;
 extern "C" const char etext;
@@ -52,7 +53,8 @@ std::atomic<bool> g_armed{false};
 std::atomic<uint64_t> g_calls{0};
 std::atomic<uint64_t> g_faults{0};
 std::atomic<size_t> g_mapped{0};
-// Addresses that nobody wanted to use: nothing but they is lost when that mapping can't go.
+// Addresses that nobody wanted to use, the last ones: nothing but they is lost when that mapping
+// can't go.
 std::atomic<void*> g_unwanted[64];
 
 bool is_under_test(uintptr_t address) { return address >= g_begin && address < g_end; }
@@ -138,10 +140,8 @@ void count_mapped(void* return_address, ptrdiff_t bytes) {
 }
 
 void note_unwanted(void* address) {
-  for (auto& slot : g_unwanted) {
-    void* expected = nullptr;
-    if (slot.compare_exchange_strong(expected, address)) return;
-  }
+  static std::atomic<uint32_t> turn{0};
+  g_unwanted[turn.fetch_add(1) % std::size(g_unwanted)].store(address);
 }
 
 bool was_unwanted(void* address) {

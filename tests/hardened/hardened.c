@@ -93,6 +93,32 @@ static void overflow_of_shrunk(void) {
   p[g_size - 3] = 0x5a;
   free(p);
 }
+// Grown where it is, a little at a time; what is written then ends behind the block.
+static unsigned char* grown_in_place(void) {
+  unsigned char* p = block();
+  for (size_t more = 1; more <= 40; ++more) {
+    unsigned char* const next = realloc(p, g_size + more);
+    if (next != p) exit(4);
+    p[g_size + more - 1] = 0x5a;
+  }
+  return p;
+}
+static void overflow_of_grown(void) {
+  unsigned char* p = grown_in_place();
+  p[g_size + 40] = 0x5a;
+  free(p);
+}
+static void overflow_then_growth(void) {
+  unsigned char* p = grown_in_place();
+  p[g_size + 40] = 0x5a;
+  p = opaque(realloc(p, g_size + 41));
+}
+// Far behind the end: the next realloc does not look there, free does.
+static void overflow_far_behind_grown(void) {
+  unsigned char* p = grown_in_place();
+  p[g_size + 200] = 0x5a;
+  free(opaque(realloc(p, g_size + 41)));
+}
 static void* run_free(void* p) {
   free(p);
   return NULL;
@@ -350,6 +376,9 @@ static const struct Case kCases[] = {
     CASE(overflow_with_zero),
     CASE(overflow_all_the_way),
     CASE(overflow_then_realloc),
+    CASE(overflow_of_grown),
+    CASE(overflow_then_growth),
+    CASE(overflow_far_behind_grown),
     CASE(overflow_then_usable_size),
     CASE(overflow_of_calloc),
     CASE(overflow_of_aligned),

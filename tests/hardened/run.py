@@ -64,6 +64,9 @@ def make_cases():
         hardened("overflow_all_the_way", SMALL, past_end("free"))
         hardened("overflow_then_realloc", SMALL, past_end("realloc"))
         hardened("overflow_then_realloc", LARGE, past_end("realloc"))
+        hardened("overflow_of_grown", LARGE, past_end("free"))
+        hardened("overflow_then_growth", LARGE, past_end("realloc"))
+        hardened("overflow_far_behind_grown", LARGE, past_end("free"))
         hardened("overflow_then_usable_size", SMALL, past_end("malloc_usable_size"))
         hardened("delete_of_other_size", SMALL,
                  rf"sized free of {A} with \d+ bytes, but the block has 24")
