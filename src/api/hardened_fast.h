@@ -21,14 +21,15 @@ namespace tide::api {
 extern uint64_t g_secret __attribute__((visibility("hidden")));
 // Blocks with less room than that are freed by release_short_sealed(); 0 but at level 1.
 extern size_t g_short_room __attribute__((visibility("hidden")));
-inline constexpr size_t kShortRoom = 256;
+inline constexpr size_t kShortRoom = 512;
 // Levels 1 and 2: blocks of size classes end in a standing seal, also while they are free.
 extern bool g_has_standing_seals __attribute__((visibility("hidden")));
 
 // Zeroes a block of a class; of a short one, whose lines are in the CPU's cache, with less ado than
 // memset. `bytes`: a multiple of 8.
 TIDE_INLINE void clear_block(void* p, size_t bytes) {
-  if (bytes > kShortRoom) {
+  constexpr size_t kShort = 256;
+  if (bytes > kShort) {
     memset(p, 0, bytes);
     return;
   }
