@@ -80,6 +80,8 @@ class Surroundings {
     return begin >= begin_ && begin < end && end <= end_;
   }
   bool is_brk() const { return is_brk_; }
+  // Of the mapping; where there is no list it is not known.
+  uintptr_t begin() const { return is_listed_ ? begin_ : UINTPTR_MAX; }
 
   bool read(uintptr_t address, size_t* word) const {
     if (!holds(address, address + kWord)) return false;
@@ -127,6 +129,22 @@ bool is_in_arena_heap(const Surroundings& around, uintptr_t chunk, size_t bytes)
          used % kPage == 0 && used <= open && open <= kHeapBytes && chunk + bytes <= heap + used;
 }
 
+// The main arena where the kernel refused brk: mappings, each of chunks from its first byte on.
+// What the chunk is one of begins where such a row begins, so that only a row that leads to it
+// counts.
+bool is_in_mapped_main_arena(const Surroundings& around, uintptr_t chunk) {
+  uintptr_t at = around.begin();
+  while (at < chunk) {
+    size_t header;
+    if (!around.read(at + kWord, &header) || (header & (kMapped | kOtherArena)) != 0) return false;
+    const size_t bytes = header & ~kFlags;
+    // Two of the least size end a mapping before the arena goes on in another.
+    if (bytes < 2 * kWord || bytes % (2 * kWord) != 0 || bytes > chunk - at) return false;
+    at += bytes;
+  }
+  return at == chunk;
+}
+
 }  // namespace
 
 size_t libc_block_bytes(const void* p) {
@@ -144,12 +162,12 @@ size_t libc_block_bytes(const void* p) {
   if ((header & kMapped) != 0) {
     return !other_arena && is_mapped_chunk(around, chunk, bytes) ? bytes - 2 * kWord : 0;
   }
-  // A block in an arena: the chunk behind it knows that it is in use, and only the brk area holds
-  // chunks of the main arena.
+  // A block in an arena: the chunk behind it knows that it is in use, and the brk area holds
+  // chunks of the main arena only.
   size_t next;
   if (!around.read(chunk + bytes + kWord, &next) || (next & kInUse) == 0) return 0;
-  const bool placed =
-      other_arena ? !around.is_brk() && is_in_arena_heap(around, chunk, bytes) : around.is_brk();
+  const bool placed = other_arena ? !around.is_brk() && is_in_arena_heap(around, chunk, bytes)
+                                  : around.is_brk() || is_in_mapped_main_arena(around, chunk);
   return placed ? bytes - kWord : 0;
 }
 

@@ -73,12 +73,34 @@ class Options(unittest.TestCase):
             program = os.path.join(folder, "program")
             shutil.copy(linked, program)
             os.chmod(program, 0o4755)
-            environment = {"TIDE_NONSENSE": "1", "TIDE_VERBOSE": "1", "TIDE_STATS": "text"}
+            place = os.path.join(folder, "place")
+            os.mkdir(place)
+            os.chmod(place, 0o777)
+            environment = {"TIDE_NONSENSE": "1", "TIDE_VERBOSE": "1", "TIDE_STATS": "text",
+                           "TIDE_STATS_FILE": place + "/stats.%p", "TIDE_PROFILE": "on",
+                           "TIDE_PROFILE_FILE": place + "/profile.%p", "TIDE_PROFILE_RATE": "1",
+                           "TIDE_OPTIONS": "stats=json,profile=on,harden=3,limit_hard=1m"}
             result = subprocess.run([program], env=environment, capture_output=True, text=True,
-                                    check=False, user=65534)
+                                    check=False, user=65534, cwd=place)
             if result.returncode == 127:
                 self.skipTest("the build folder can't be read by other users")
             self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual(os.listdir(place), [])
+            if shutil.which("strace") is None:
+                return
+            # -u keeps what set-uid does.
+            calls = os.path.join(folder, "calls")
+            result = subprocess.run(
+                ["strace", "-f", "-u", "nobody", "-o", calls, "-e", "trace=network,file", program],
+                env=environment | {"PATH": os.environ["PATH"]}, capture_output=True, text=True,
+                check=False, cwd=place)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual(os.listdir(place), [])
+            with open(calls, encoding="utf-8") as file:
+                wrong = [line for line in file
+                         if "O_CREAT" in line or "O_WRONLY" in line or "O_RDWR" in line
+                         or "socket(" in line]
+            self.assertEqual(wrong, [])
 
 
 class ExitReport(unittest.TestCase):

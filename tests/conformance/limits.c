@@ -68,6 +68,33 @@ static void exhaust_and_recover(void) {
   }
 }
 
+// Of the bytes that are mapped and may be written each counts, touched or not and MAP_NORESERVE or
+// not: as for a whole system in overcommit mode 2.
+static void mapped_bytes_count(void) {
+  struct rlimit limit;
+  FILE* file = fopen("/proc/self/status", "r");
+  CHECK(file != NULL, "fopen failed");
+  char line[128];
+  size_t data_kib = 0;
+  while (fgets(line, sizeof line, file) != NULL) sscanf(line, "VmData: %zu", &data_kib);
+  fclose(file);
+  const size_t room = 64u << 20;
+  getrlimit(RLIMIT_DATA, &limit);
+  limit.rlim_cur = (data_kib << 10) + room;
+  CHECK(setrlimit(RLIMIT_DATA, &limit) == 0, "setrlimit failed");
+  struct Link* list = NULL;
+  for (size_t i = 0; i < COUNT_OF(kSizes) - 1; ++i) {
+    const size_t first = exhaust(&list, kSizes[i]);
+    CHECK(first >= room / 5 * 2, "only %zu bytes of %zu-byte blocks fitted into %zu", first,
+          kSizes[i], room);
+    release_all(&list);
+    const size_t second = exhaust(&list, kSizes[i]);
+    CHECK(second >= first / 10 * 9, "%zu bytes of %zu-byte blocks fitted, after all was freed %zu",
+          first, kSizes[i], second);
+    release_all(&list);
+  }
+}
+
 static void every_call_fails_well(void) {
   limit_address_space(kRoom);
   struct Link* list = NULL;
@@ -263,6 +290,7 @@ static void few_mappings(void) {
 
 static const struct Case kCases[] = {
     {"exhaust_and_recover", exhaust_and_recover},
+    {"mapped_bytes_count", mapped_bytes_count},
     {"every_call_fails_well", every_call_fails_well},
     {"exhaust_in_threads", exhaust_in_threads},
     {"start_small", start_small},

@@ -49,7 +49,7 @@ def make_cases():
                   "realloc_to_usable realloc_growth no_overlap", timeout=120)
     add("figures", "mallinfo_true malloc_info_true malloc_stats_prints malloc_stats_peak "
                    "mallopt_known trim_gives_back one_provider sized_free")
-    add("limits", "exhaust_and_recover every_call_fails_well exhaust_in_threads "
+    add("limits", "exhaust_and_recover mapped_bytes_count every_call_fails_well exhaust_in_threads "
                   "low_memory_left_alone brk_left_alone all_locked pages_protected few_mappings",
         timeout=120)
     add("limits", "start_small", address_space=64 * MIB)

@@ -2,16 +2,22 @@
 // looks like them, and where the line goes.
 #include "tests/misuse/outside.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,6 +97,43 @@ static void libc_block_split(void) {
   }
   exit(0);
 }
+// The system refuses brk: the main arena lies in mappings, more of them as it grows.
+static void refuse_brk(void) {
+  struct sock_filter program[] = {
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_brk},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOMEM},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+  };
+  const struct sock_fprog filter = {sizeof program / sizeof *program, program};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+    exit(4);
+  }
+}
+static void libc_block_without_brk(void) {
+  refuse_brk();
+  static char* blocks[400];
+  for (size_t i = 0; i < 400; ++i) {
+    blocks[i] = __libc_malloc(i * 60 + 1);
+    memset(blocks[i], 'c', i * 60 + 1);
+  }
+  for (size_t i = 0; i < 400; i += 7) free(opaque(blocks[i]));
+  for (size_t i = 0; i < 400; ++i) {
+    if (i % 7 == 0) continue;
+    if (malloc_usable_size(blocks[i]) < i * 60 + 1) exit(5);
+    blocks[i] = realloc(opaque(blocks[i]), 40000);
+    expect_kept(blocks[i], i * 60 + 1);
+    free(opaque(blocks[i]));
+  }
+  libc_block();
+}
+static void libc_inside_without_brk(void) {
+  refuse_brk();
+  char* p = __libc_calloc(1, 3000);
+  free(__libc_malloc(3000));
+  g_call(opaque(p + 64));
+}
 static void libc_double_free(void) {
   void* p = __libc_malloc(64);
   free(p);
@@ -159,10 +202,19 @@ static void line_not_into_data(void) {
 }
 
 static const struct Case kCases[] = {
-    CASE(libc_block),       CASE(libc_block_of_thread), CASE(libc_block_without_files),
-    CASE(libc_block_split), CASE(libc_double_free),     CASE(libc_inside),
-    CASE(fake_chunk),       CASE(fake_chunk_static),    CASE(line_to_broken_pipe),
-    CASE(with_data_file),   CASE(line_not_into_data),
+    CASE(libc_block),
+    CASE(libc_block_of_thread),
+    CASE(libc_block_without_files),
+    CASE(libc_block_without_brk),
+    CASE(libc_inside_without_brk),
+    CASE(libc_block_split),
+    CASE(libc_double_free),
+    CASE(libc_inside),
+    CASE(fake_chunk),
+    CASE(fake_chunk_static),
+    CASE(line_to_broken_pipe),
+    CASE(with_data_file),
+    CASE(line_not_into_data),
 };
 
 void (*find_outside_case(const char* name))(void) { return FIND_CASE(kCases, name); }
