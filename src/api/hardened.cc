@@ -127,8 +127,14 @@ void enter_large(heap::ThreadCache* cache, const Quarantine::Entry& entry, bool 
     sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
   };
   const Quarantine::Entry out = g_quarantine.exchange(entry, g_secret, reopen_entry, close_entry);
-  if (out.block != nullptr && (out.block != entry.block || open || reopen_entry(entry))) {
-    g_engine.release_slow(cache, out.block);
+  if (out.block != nullptr) {
+    if (out.block != entry.block || open || reopen_entry(entry)) {
+      g_engine.release_slow(cache, out.block);
+    } else {
+      // To audits a live block as any other.
+      const size_t room = room_of(entry.block, entry.bytes);
+      put_seal(g_secret, entry.block, room, room, true, Origin::kMalloc);
+    }
   }
   Quarantine::Entry early;
   while (g_quarantine.bytes() > kMostLargeBytes && g_quarantine.take(early, reopen_entry)) {

@@ -228,6 +228,8 @@ bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
   const size_t mapped = space_.small.mapped_bytes() + space_.mid.mapped_bytes() +
                         large_.mapped_bytes() + huge_.kept_bytes();
   if (bytes > mapped) return false;  // hopeless, and perhaps frequent: SIZE_MAX and the like
+  // Who is giving back has some of it in hand meanwhile.
+  const ds::LockGuard guard(purge_lock_);
   collect_free(cache);
   for (uint32_t c = 1; c < layout::kClassCount; ++c) process_.drop_empty(space_, c);
   Purger<Vm> purger = this->purger();

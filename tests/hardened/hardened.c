@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <tide/tide.h>
 
 #include "tests/misuse/case_table.h"
@@ -118,6 +119,27 @@ static void overflow_far_behind_grown(void) {
   unsigned char* p = grown_in_place();
   p[g_size + 200] = 0x5a;
   free(opaque(realloc(p, g_size + 41)));
+}
+// At a limit to what may be written, pages that were closed can't be opened again.
+static void pages_stay_closed(void) {
+  struct rlimit limit;
+  char line[128];
+  size_t data_kib = 0;
+  FILE* file = fopen("/proc/self/status", "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    sscanf(line, "VmData: %zu", &data_kib);
+  }
+  getrlimit(RLIMIT_DATA, &limit);
+  limit.rlim_cur = (data_kib + (64u << 10)) << 10;
+  setrlimit(RLIMIT_DATA, &limit);
+  static unsigned char* blocks[10000];
+  for (int round = 0; round < 3; ++round) {
+    size_t count = 0;
+    while (count < 10000 && (blocks[count] = malloc(g_size)) != NULL) blocks[count++][0] = 1;
+    if (count < 100 && round == 0) exit(5);
+    while (count != 0) free(blocks[--count]);
+  }
+  exit(0);
 }
 static void* run_free(void* p) {
   free(p);
@@ -377,6 +399,7 @@ static const struct Case kCases[] = {
     CASE(overflow_all_the_way),
     CASE(overflow_then_realloc),
     CASE(overflow_of_grown),
+    CASE(pages_stay_closed),
     CASE(overflow_then_growth),
     CASE(overflow_far_behind_grown),
     CASE(overflow_then_usable_size),

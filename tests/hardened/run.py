@@ -78,6 +78,7 @@ def make_cases():
         if level == 1:
             continue
         hardened("not_reused_at_once", SMALL, "", EXIT_0)
+        hardened("pages_stay_closed", LARGE, "", EXIT_0)
         for size in SMALL, PAGE:
             for misuse in "write_after_free", "write_last_after_free", "write_after_free_at_end":
                 hardened(misuse, size, rf"write after free to byte \d+ of {BLOCK}")

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/engine_client.h"
@@ -302,6 +304,41 @@ TEST_F(EnginePurge, AZoneThatGrowsMeanwhileIsNotTakenForTheOther) {
     const size_t bytes = here.engine->usable_bytes(block) < 20'000 ? 1000 : 20'000;
     for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(block[i], 0xcd);
   }
+  here.engine->verify();
+}
+
+// Whoever finds no memory waits for what another thread is just giving back.
+TEST_F(EnginePurge, WhatIsBeingGivenBackIsNotMissing) {
+  StartedBox here;
+  Client other(*here.engine);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 20'000; ++i) blocks.push_back(here.client.allocate(1000));
+  for (void* block : blocks) here.client.release(block);
+  size_t room = 0;  // the system has no more than what is unmapped from now on
+  void* block = nullptr;
+  std::atomic<bool> is_done{false};
+  std::thread thread;
+  here.os.set_hook([&](const FakeOs::Event& event) {
+    if (event.call == VmCall::kUnmap) room += event.bytes;
+    if (event.call == VmCall::kMap || event.call == VmCall::kMapAt) {
+      here.os.fail_kind(event.call, event.bytes > room);
+      if (event.bytes <= room) room -= event.bytes;
+    }
+    if (event.call != VmCall::kPurge || thread.joinable()) return;
+    thread = std::thread([&] {
+      block = other.allocate(3'000'000);
+      is_done = true;
+    });
+    // It must not come back without a block before this purge is over: as long as it waits.
+    for (int i = 0; i < 200 && !is_done; ++i) usleep(1000);
+  });
+  here.engine->purge(here.client.cache());
+  ASSERT_TRUE(thread.joinable());
+  thread.join();
+  here.os.set_hook(nullptr);
+  here.os.heal();
+  EXPECT_NE(block, nullptr);
+  other.release(block);
   here.engine->verify();
 }
 
