@@ -65,13 +65,20 @@ std::string_view touch_name(format::ReplayTouch touch) {
   }
 }
 
-Json options_json(const replay::Plan& plan) {
+Json limit_json(const ReplayReport& report) {
+  if (report.plan.settings.limit_bytes == 0) return nullptr;
+  return report.result.limit_by == replay::LimitBy::kGroup ? "group" : "rlimit";
+}
+
+Json options_json(const ReplayReport& report) {
+  const replay::Plan& plan = report.plan;
   const replay::Settings& settings = plan.settings;
   return {{"speed", settings.at_recorded_speed ? "recorded" : "max"},
           {"touch", touch_name(settings.touch)},
           {"reps", plan.repetitions},
           {"scale", settings.copies},
           {"limit_bytes", optional_number(settings.limit_bytes)},
+          {"limit_by", limit_json(report)},
           {"threads_per_core", optional_number(settings.threads_per_core)},
           {"trim_every_ns", optional_number(settings.trim_every_ns)},
           {"timeout_ns", optional_number(settings.timeout_ns)}};
@@ -161,7 +168,7 @@ Json replay_json(const ReplayReport& report) {
                {"version", TIDE_VERSION},
                {"machine", machine_json()},
                {"workload", workload_json(report)},
-               {"options", options_json(report.plan)},
+               {"options", options_json(report)},
                {"harness",
                 {{"cpu_ns", figure_json(report.result.harness.cpu_ns)},
                  {"wall_ns", figure_json(report.result.harness.wall_ns)},

@@ -49,6 +49,13 @@ uint64_t bytes_of(std::string_view option, const std::string& text) {
   return bytes;
 }
 
+replay::LimitBy limit_by_of(const std::string& text) {
+  if (text.empty()) return replay::LimitBy::kEither;
+  if (text == "group") return replay::LimitBy::kGroup;
+  if (text == "rlimit") return replay::LimitBy::kAddressSpace;
+  fail_usage(fmt::format("--limit-by is group or rlimit, not '{}'", text));
+}
+
 format::ReplayTouch touch_of(const std::string& text) {
   if (text == "recorded") return format::ReplayTouch::kRecorded;
   if (text == "page") return format::ReplayTouch::kPage;
@@ -95,8 +102,10 @@ void ReplayOptions::add_to(VerbParser& parser) {
   parser
       .add_option(
           "--limit", limit_,
-          "Limit the address space that an allocator has (RLIMIT_AS), the player's own aside")
+          "Limit the memory of an allocator, the player's own aside: by a control group, or, where "
+          "none can be made, its address space (RLIMIT_AS)")
       ->type_name("SIZE");
+  parser.add_option("--limit-by", limit_by_, "Only in that way")->type_name("group|rlimit");
   parser
       .add_option("--trim-every", trim_every_,
                   "Let the allocator give memory back after each such time of the recording")
@@ -142,6 +151,8 @@ replay::Plan ReplayOptions::plan() const {
   plan.settings.trim_every_ns = duration_of("--trim-every", trim_every_);
   plan.settings.timeout_ns = duration_of("--timeout", timeout_);
   plan.settings.limit_bytes = bytes_of("--limit", limit_);
+  plan.settings.limit_by = limit_by_of(limit_by_);
+  if (limit_.empty() && !limit_by_.empty()) fail_usage("--limit-by needs --limit SIZE");
   plan.measures_latency = plan.measures_system_calls = plan.measures_pages = false;
   for (const std::string& what : split(measure_, "--measure")) {
     if (what == "latency") {

@@ -34,6 +34,7 @@ struct ReplayOptions {
   std::string speed_ = "max";
   std::string touch_ = "recorded";
   std::string limit_;
+  std::string limit_by_;
   std::string trim_every_;
   std::string timeout_;
   std::string sweep_;

@@ -146,6 +146,18 @@ std::string fidelity_text(const ReplayReport& report) {
   return text + "\n";
 }
 
+std::string limit_text(const ReplayReport& report) {
+  const uint64_t limit = report.plan.settings.limit_bytes;
+  if (limit == 0) return {};
+  if (report.result.limit_by == replay::LimitBy::kGroup) {
+    return fmt::format("\nLimit: {} resident for each allocator, by a control group.\n",
+                       host::byte_text(limit));
+  }
+  const std::string& why = report.result.why_no_group;
+  return fmt::format("\nLimit: {} of address space for each allocator (RLIMIT_AS){}.\n",
+                     host::byte_text(limit), why.empty() ? "" : ": " + why);
+}
+
 std::string pareto_text(const ReplayReport& report) {
   if (!report.experiment) return {};
   std::string names;
@@ -169,6 +181,7 @@ std::string replay_text(const ReplayReport& report, const host::Terminal& termin
     text += "\nLatency of a call\n" + table(report, kLatency, terminal);
   text += system_calls_text(report);
   text += failures_text(report, terminal);
+  text += limit_text(report);
   text += pareto_text(report);
   text += fidelity_text(report);
   text += harness_text(report);

@@ -14,6 +14,7 @@
 #include "host/error.h"
 #include "host/preload.h"
 #include "replay/live_pages.h"
+#include "replay/memory_group.h"
 #include "replay/player_process.h"
 #include "replay/session_memory.h"
 #include "replay/system_calls.h"
@@ -44,13 +45,17 @@ std::string count_text(uint64_t operations) {
 }
 
 // What the end of the player means; "ok" for a good one.
-std::string end_of(const SessionMemory& session, const PlayerProcess& player, int status) {
+std::string end_of(const SessionMemory& session, const PlayerProcess& player,
+                   const MemoryGroup* group, int status) {
   const ReplaySession& head = session.head();
   const std::string after = "after " + count_text(session.operations_done());
   const std::string complaint = player.complaint();
   const std::string said = complaint.empty() ? "" : fmt::format(" ({})", complaint);
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
+    if (signal == SIGKILL && group != nullptr && group->has_killed()) {
+      return "out of memory: killed at the limit " + after;
+    }
     const char* const name = sigabbrev_np(signal);
     return fmt::format("crashed: SIG{} {}{}", name != nullptr ? name : "?", after, said);
   }
@@ -209,35 +214,95 @@ uint64_t own_vm_bytes(const SessionMemory& session) {
          head.places * (kThread + head.most_plain_bytes + head.most_stored_bytes);
 }
 
+// Keeps a group's limit at what the allocator may have beside what the player has by now, and what
+// it takes for the next threads to come, two for each processor.
+class AllocatorLimit {
+ public:
+  AllocatorLimit(MemoryGroup& group, const SessionMemory& session, uint64_t bytes)
+      : group_(group),
+        session_(session),
+        // What is there when nothing has been called yet is not the allocator's.
+        bytes_(group.used_bytes() + bytes),
+        harness_at_begin_(session.head().harness_bytes.load()) {
+    follow();
+  }
+  void follow() {
+    const ReplaySession& head = session_.head();
+    const uint64_t limit = bytes_ + head.harness_bytes.load() - harness_at_begin_ + ahead(head);
+    if (limit == limit_) return;
+    limit_ = limit;
+    group_.set_limit(limit);
+  }
+
+ private:
+  static uint64_t ahead(const ReplaySession& head) {
+    constexpr uint64_t kThread = uint64_t{256} << 10;
+    const auto processors = static_cast<uint64_t>(sysconf(_SC_NPROCESSORS_ONLN));
+    return std::min<uint64_t>(head.places - head.places_used.load(), 2 * processors) *
+           (kThread + head.most_plain_bytes + head.most_stored_bytes +
+            (head.is_timed != 0 ? sizeof(format::LatencyTable) : 0));
+  }
+
+  MemoryGroup& group_;
+  const SessionMemory& session_;
+  const uint64_t bytes_;
+  const uint64_t harness_at_begin_;
+  uint64_t limit_ = 0;
+};
+
+LimitBy limit_for(const Settings& settings, std::string& why_no_group) {
+  if (settings.limit_bytes == 0 || settings.limit_by == LimitBy::kAddressSpace) {
+    return LimitBy::kAddressSpace;
+  }
+  if (MemoryGroup::make(why_no_group)) return LimitBy::kGroup;
+  if (settings.limit_by == LimitBy::kGroup) {
+    throw host::Error("--limit-by group: " + why_no_group);
+  }
+  return LimitBy::kAddressSpace;
+}
+
 }  // namespace
 
 Passes::Passes(const WorkloadReader& workload, const Survey& survey, const Settings& settings)
     : workload_(workload),
       survey_(survey),
       settings_(settings),
-      player_(host::find_own_library(kPlayer)) {}
+      player_(host::find_own_library(kPlayer)),
+      limit_by_(limit_for(settings, why_no_group_)) {}
 
 PassResult Passes::run(const Allocator& allocator, PassKind kind, uint64_t stop_at_ns,
                        const std::function<void(uint64_t)>& progress) const {
   PassResult result;
   SessionMemory session(workload_, survey_, settings_, kind,
                         kind == PassKind::kPages ? stop_at_ns : UINT64_MAX);
-  uint64_t limit = 0;
-  if (settings_.limit_bytes != 0 && !is_null(kind)) {
-    limit = settings_.limit_bytes + own_vm_bytes(session);
+  const bool is_limited = settings_.limit_bytes != 0 && !is_null(kind);
+  std::unique_ptr<MemoryGroup> group;
+  PlayerLimits limits;
+  if (is_limited && limit_by_ == LimitBy::kGroup) {
+    std::string why_not;
+    group = MemoryGroup::make(why_not);
+    if (!group) throw host::Error("--limit: " + why_not);
+    limits.group = group->members();
+  } else if (is_limited) {
+    limits.address_space = settings_.limit_bytes + own_vm_bytes(session);
   }
-  PlayerProcess player(player_, allocator, session.descriptor(), workload_.path(), limit);
+  PlayerProcess player(player_, allocator, session.descriptor(), workload_.path(), limits);
   std::optional<int> status = wait_for_start(session, player);
   if (!status && !is_null(kind)) require_loaded(session, player, allocator);
 
   Patience patience(session, settings_);
+  std::optional<AllocatorLimit> limit;
+  if (!status && group) limit.emplace(*group, session, settings_.limit_bytes);
+  const auto is_over = [&] {
+    if (limit) limit->follow();
+    return patience.is_over();
+  };
   if (!status && counts_system_calls(kind)) {
     SystemCallCounter counter;
     if (!counter.attach(player)) return result;
     session.let_go();
     const uint64_t begin = session.head().session_address;
-    status =
-        counter.follow(player, begin, begin + session.bytes(), [&] { return patience.is_over(); });
+    status = counter.follow(player, begin, begin + session.bytes(), is_over);
     // Without a filter nothing was seen.
     if (session.head().counts_system_calls != 0) result.system_calls = counter.counts();
   } else if (!status) {
@@ -247,7 +312,7 @@ PassResult Passes::run(const Allocator& allocator, PassKind kind, uint64_t stop_
     while (!(status = player.wait(timeline.interval_ns()))) {
       timeline.sample();
       progress(session.operations_done());
-      if (patience.is_over()) break;
+      if (is_over()) break;
       if (kind == PassKind::kPages && has_stopped(session)) break;
     }
     result.timeline = timeline.take();
@@ -260,7 +325,7 @@ PassResult Passes::run(const Allocator& allocator, PassKind kind, uint64_t stop_
   } else if (!patience.status().empty()) {
     result.status = patience.status();
   } else if (status) {
-    result.status = end_of(session, player, *status);
+    result.status = end_of(session, player, group.get(), *status);
   }
   player.kill();
   collect(session, result);

@@ -17,14 +17,22 @@
 
 namespace tide::replay {
 
+// What is limited by `limit_bytes`.
+enum class LimitBy {
+  kEither,        // kGroup where a control group can be made, else kAddressSpace
+  kGroup,         // what is resident: a control group; who needs more is killed
+  kAddressSpace,  // RLIMIT_AS: malloc fails
+};
+
 struct Settings {
   format::ReplayTouch touch = format::ReplayTouch::kRecorded;
   bool at_recorded_speed = false;
   uint32_t copies = 1;
   uint32_t threads_per_core = 0;  // 0: the system places them
   uint64_t trim_every_ns = 0;     // 0: never
-  uint64_t limit_bytes = 0;       // of address space; 0: none
-  uint64_t timeout_ns = 0;        // of one pass; 0: none
+  uint64_t limit_bytes = 0;       // 0: none
+  LimitBy limit_by = LimitBy::kEither;
+  uint64_t timeout_ns = 0;  // of one pass; 0: none
 };
 
 enum class PassKind {
@@ -92,18 +100,24 @@ struct PassResult {
 
 class Passes {
  public:
-  // The workload's file must stay as it is.
+  // The workload's file must stay as it is. Throws host::Error where the limit cannot be as asked.
   Passes(const WorkloadReader& workload, const Survey& survey, const Settings& settings);
 
   // `stop_at_ns` is for kPages. `progress` gets the operations done, from time to time.
   PassResult run(const Allocator& allocator, PassKind kind, uint64_t stop_at_ns,
                  const std::function<void(uint64_t)>& progress) const;
 
+  // Never kEither. If the address space though either would do, why.
+  LimitBy limit_by() const { return limit_by_; }
+  const std::string& why_no_group() const { return why_no_group_; }
+
  private:
   const WorkloadReader& workload_;
   const Survey& survey_;
   const Settings settings_;
   const std::string player_;
+  std::string why_no_group_;
+  const LimitBy limit_by_;
 };
 
 }  // namespace tide::replay

@@ -25,12 +25,14 @@ namespace tide::replay {
 namespace {
 
 constexpr int kExitNotStarted = 127;
+constexpr int kExitNotInGroup = 126;
 
 int high_copy(int descriptor) { return fcntl(descriptor, F_DUPFD, 10); }
 
 [[noreturn]] void become_player(const char* player, char* const* environment, int session,
-                                int workload, int errors, uint64_t limit_bytes) {
+                                int workload, int errors, const PlayerLimits& limits) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (limits.group >= 0 && write(limits.group, "0", 1) != 1) _exit(kExitNotInGroup);
   const int null = open("/dev/null", O_RDONLY);
   // Away from the numbers that they are to have.
   session = high_copy(session);
@@ -44,8 +46,8 @@ int high_copy(int descriptor) { return fcntl(descriptor, F_DUPFD, 10); }
   close_range(format::kReplayWorkloadDescriptor + 1, ~0U, 0);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  if (limit_bytes != 0) {
-    const rlimit limit{limit_bytes, limit_bytes};
+  if (limits.address_space != 0) {
+    const rlimit limit{limits.address_space, limits.address_space};
     setrlimit(RLIMIT_AS, &limit);
   }
   char name[] = "tide-player";
@@ -57,15 +59,15 @@ int high_copy(int descriptor) { return fcntl(descriptor, F_DUPFD, 10); }
 }  // namespace
 
 PlayerProcess::PlayerProcess(const std::string& player, const Allocator& allocator, int session,
-                             const std::string& workload, uint64_t limit_bytes)
+                             const std::string& workload, const PlayerLimits& limits)
     : errors_(memfd_create("tide-replay-errors", MFD_CLOEXEC)),
-      pid_(start(player, allocator, session, workload, limit_bytes)),
+      pid_(start(player, allocator, session, workload, limits)),
       handle_(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0))),
       statm_(open(fmt::format("/proc/{}/statm", pid_).c_str(), O_RDONLY | O_CLOEXEC)),
       page_bytes_(static_cast<uint64_t>(sysconf(_SC_PAGESIZE))) {}
 
 pid_t PlayerProcess::start(const std::string& player, const Allocator& allocator, int session,
-                           const std::string& workload, uint64_t limit_bytes) const {
+                           const std::string& workload, const PlayerLimits& limits) const {
   if (!allocator.library.empty()) {
     host::require_preloadable(player, host::open_preload_library(allocator.library));
   }
@@ -81,8 +83,7 @@ pid_t PlayerProcess::start(const std::string& player, const Allocator& allocator
   variables.push_back(nullptr);
   const pid_t pid = fork();
   if (pid == 0) {
-    become_player(player.c_str(), variables.data(), session, file.get(), errors_.get(),
-                  limit_bytes);
+    become_player(player.c_str(), variables.data(), session, file.get(), errors_.get(), limits);
   }
   if (pid < 0) {
     throw host::Error(fmt::format("no process can be started: {}", std::strerror(errno)));

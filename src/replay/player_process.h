@@ -12,11 +12,16 @@
 
 namespace tide::replay {
 
+struct PlayerLimits {
+  uint64_t address_space = 0;  // bytes; 0: none
+  int group = -1;              // descriptor of the list of a control group's processes; -1: none
+};
+
 class PlayerProcess {
  public:
-  // `limit_bytes`: of its address space, 0 for none. Throws host::Error when it can't be started.
+  // Throws host::Error when it can't be started.
   PlayerProcess(const std::string& player, const Allocator& allocator, int session,
-                const std::string& workload, uint64_t limit_bytes);
+                const std::string& workload, const PlayerLimits& limits);
   ~PlayerProcess();
   PlayerProcess(const PlayerProcess&) = delete;
   PlayerProcess& operator=(const PlayerProcess&) = delete;
@@ -38,7 +43,7 @@ class PlayerProcess {
 
  private:
   pid_t start(const std::string& player, const Allocator& allocator, int session,
-              const std::string& workload, uint64_t limit_bytes) const;
+              const std::string& workload, const PlayerLimits& limits) const;
 
   const host::FileDescriptor errors_;
   const pid_t pid_;

@@ -26,6 +26,8 @@ class ComparisonRun {
                         (plan.measures_system_calls ? 1 : 0) + (plan.measures_pages ? 1 : 0);
     pass_count_ =
         plan.repetitions + plan.allocators.size() * each + (plan.measures_system_calls ? 1 : 0);
+    result_.limit_by = passes_.limit_by();
+    result_.why_no_group = passes_.why_no_group();
     for (const Allocator& one : plan.allocators) result_.runs.emplace_back().allocator = one;
   }
 

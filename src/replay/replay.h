@@ -59,6 +59,8 @@ struct HarnessCost {
 
 struct ReplayResult {
   HarnessCost harness;
+  LimitBy limit_by = LimitBy::kAddressSpace;  // where there is a limit
+  std::string why_no_group;                   // if a control group was to be, and is not
   std::vector<AllocatorResult> runs;
 };
 

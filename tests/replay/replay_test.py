@@ -94,6 +94,29 @@ class Replay(unittest.TestCase):
         self.assertIn("the heap is broken", self.replay(
             "--with", f"{BAD}:BAD_HOW=abort:BAD_AFTER=2000", "--reps", 1)["runs"][0]["status"])
 
+    def test_limit_of_addresses(self):
+        document = self.replay("--with", "glibc", "--reps", 1, "--measure", "none", "--limit", "4G",
+                               "--limit-by", "rlimit")
+        self.assertEqual(document["options"]["limit_by"], "rlimit")
+        self.assertEqual(document["runs"][0]["status"], "ok")
+
+    def test_limit_of_a_control_group(self):
+        options = ("--with", "glibc,tide", "--reps", 1, "--measure", "syscalls", "--limit-by", "group")
+        done = run(TIDE, "replay", self.workload, "--limit", "1G", *options, "--json")
+        if done.returncode == 1 and "control group" in done.stderr:
+            self.skipTest(done.stderr)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        document = json.loads(done.stdout)
+        self.assertEqual(document["options"]["limit_by"], "group")
+        self.assertEqual([one["status"] for one in document["runs"]], ["ok", "ok"])
+        # A tenth of what is live at the peak is too little for everybody, and has to be seen.
+        peak = document["workload"]["peak_bytes"]
+        done = run(TIDE, "replay", self.workload, "--limit", peak // 10, *options, "--json")
+        for one in json.loads(done.stdout)["runs"]:
+            self.assertRegex(one["status"], "^out of memory: killed at the limit after ")
+        done = run(TIDE, "replay", self.workload, "--limit", "1G", *options)
+        self.assertIn("1.0 GiB resident for each allocator, by a control group", done.stdout)
+
     def test_bad_input(self):
         short = self.base / "short.tidew"
         short.write_bytes(self.workload.read_bytes()[:-100])
@@ -109,6 +132,8 @@ class Replay(unittest.TestCase):
                  (1, "is no allocator that can be preloaded", work, "--with", f"mine={other}"),
                  (2, "--touch is recorded, page or all", work, "--touch", "some"),
                  (2, "--reps is from 1", work, "--reps", "0"),
+                 (2, "--limit-by is group or rlimit", work, "--limit", "1G", "--limit-by", "cgroup"),
+                 (2, "--limit-by needs --limit", work, "--limit-by", "group"),
                  (2, "is there twice", work, "--with", "glibc,glibc"),
                  (2, "--fail-if needs --baseline", work, "--fail-if", "rss>+3%"),
                  (1, "cannot open", self.base / "nosuch.tidew"),
