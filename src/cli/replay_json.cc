@@ -154,6 +154,7 @@ Json fidelity_json(const std::optional<replay::Fidelity>& fidelity) {
       {"rss_max_replayed", optional_number(fidelity->rss_max_replayed)},
       {"counts_equal", fidelity->counts_equal},
       {"live_curve_equal", fidelity->live_equal},
+      {"live_curve_points", fidelity->curve_points},
       {"parallelism_recorded",
        fidelity->parallelism_recorded == 0 ? Json(nullptr) : Json(fidelity->parallelism_recorded)},
       {"parallelism_replayed", fidelity->parallelism_replayed}};

@@ -131,8 +131,10 @@ std::string fidelity_text(const ReplayReport& report) {
   if (!report.fidelity) return {};
   const replay::Fidelity& fidelity = *report.fidelity;
   std::string text = fmt::format(
-      "\nFidelity: {}, as when it was recorded: counts {}, live bytes {}", fidelity.allocator,
-      fidelity.counts_equal ? "equal" : "NOT EQUAL", fidelity.live_equal ? "equal" : "NOT EQUAL");
+      "\nFidelity: {}, as when it was recorded: counts {}, live bytes {} at {}", fidelity.allocator,
+      fidelity.counts_equal ? "equal" : "NOT EQUAL", fidelity.live_equal ? "equal" : "NOT EQUAL",
+      fidelity.curve_points == 1 ? "the end"
+                                 : fmt::format("{} moments", grouped(fidelity.curve_points)));
   if (fidelity.rss_max_error) {
     text += fmt::format(", max RSS {} for {} ({:+.1f} %), RSS curve within {:.1f} % on average",
                         host::byte_text(fidelity.rss_max_replayed),

@@ -54,8 +54,9 @@ struct alignas(64) ReplayThread {
   std::atomic<int64_t> live_blocks;
 
   alignas(64) std::atomic<uint64_t> calls[kCallCount];
-  uint64_t begin_ns;      // when it begins, recorded
-  uint64_t first_window;  // it has operations in this one, and perhaps in those up to the last
+  uint64_t begin_ns;         // when it begins, recorded
+  int64_t noted_live_bytes;  // that windows know of
+  uint64_t first_window;     // it has operations in this one, and perhaps in those up to the last
   uint64_t last_window;
   uint64_t waits;       // for others' operations, when they had not been done
   uint64_t wait_ticks;  // how long, with the time that it slept
@@ -70,6 +71,7 @@ struct ReplayWindow {
   uint64_t end_ns;
   std::atomic<uint32_t> threads;  // that have not left it yet
   uint32_t reserved;
+  std::atomic<int64_t> live_bytes;  // that came to live in it, less those that went
 };
 
 // A live block: its address and size in 12 bytes. 48 bits of address are all that processes get.

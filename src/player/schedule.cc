@@ -49,18 +49,18 @@ uint64_t Schedule::reach(uint32_t thread, uint64_t time) {
     sleep_until(time);
     horizon = sys::monotonic_ns() - begin_ns_ + kShortestPause;
     if (horizon <= time) horizon = time + 1;
-  } else {
-    const auto from = static_cast<uint32_t>(self.first_window);
-    uint32_t window = from;
-    while (window < self.last_window && time >= session_.windows[window].end_ns) ++window;
-    if (window != from) {
-      self.first_window = window;
-      leave_windows(from, window);
-    }
-    if (window > 1) wait_for_floor(self, window - 1);
-    if (window < self.last_window && session_.windows[window].end_ns < horizon) {
-      horizon = session_.windows[window].end_ns;
-    }
+  }
+  const auto from = static_cast<uint32_t>(self.first_window);
+  uint32_t window = from;
+  while (window < self.last_window && time >= session_.windows[window].end_ns) ++window;
+  if (window != from) {
+    note_live_bytes(self);
+    self.first_window = window;
+    if (head.at_recorded_speed == 0) leave_windows(from, window);
+  }
+  if (window > 1 && head.at_recorded_speed == 0) wait_for_floor(self, window - 1);
+  if (window < self.last_window && session_.windows[window].end_ns < horizon) {
+    horizon = session_.windows[window].end_ns;
   }
   const uint32_t next = head.next_start.load(std::memory_order_relaxed);
   if (next < session_.thread_count) {
@@ -113,6 +113,13 @@ void Schedule::park(ReplayThread& self) {
   settle(self);
   self.state.store(ReplayThread::kParked);
   for (;;) sys::futex_wait_shared(&session_.head->go, 1, 1'000'000'000);
+}
+
+void Schedule::note_live_bytes(ReplayThread& self) {
+  const int64_t now = self.live_bytes.load(std::memory_order_relaxed);
+  session_.windows[self.first_window].live_bytes.fetch_add(now - self.noted_live_bytes,
+                                                           std::memory_order_relaxed);
+  self.noted_live_bytes = now;
 }
 
 void Schedule::leave_windows(uint32_t from, uint32_t to) {
@@ -197,6 +204,7 @@ void Schedule::settle(ReplayThread& thread) {
 bool Schedule::end(uint32_t thread) {
   ReplayThread& self = session_.threads[thread];
   settle(self);
+  note_live_bytes(self);
   self.state.store(ReplayThread::kEnded);
   const bool is_last = session_.head->ended.fetch_add(1) + 1 == session_.thread_count;
   if (session_.head->at_recorded_speed == 0) {

@@ -21,8 +21,9 @@ class Schedule {
   // Called when the first operation begins.
   void begin(uint64_t now_ns) { begin_ns_ = now_ns; }
 
-  // Before an operation at this recorded time, which has not been asked about. All operations
-  // before the returned time may be done without asking again.
+  // Before an operation at this recorded time, which has not been asked about; the thread's
+  // counters are those of before it. All operations before the returned time may be done without
+  // asking again.
   uint64_t reach(uint32_t thread, uint64_t time);
 
   TIDE_INLINE bool has_done(uint32_t other, uint64_t operations) const {
@@ -37,7 +38,7 @@ class Schedule {
     if (TIDE_UNLIKELY(done >= thread.wanted.load(std::memory_order_relaxed))) wake(thread);
   }
 
-  // The thread has done all its operations. True: it was the last of all.
+  // The thread has done all its operations, and its counters say so. True: it was the last of all.
   bool end(uint32_t thread);
 
   // Starts threads when they are due that nobody else starts, until all have ended.
@@ -48,6 +49,8 @@ class Schedule {
   void sleep_until(uint64_t time);
   void trim_if_due(uint64_t time);
   [[noreturn]] void park(ReplayThread& thread);
+  // In the window that the thread is in.
+  void note_live_bytes(ReplayThread& thread);
   void leave_windows(uint32_t from, uint32_t to);
   void wait_for_floor(ReplayThread& thread, uint32_t window);
   void wake(ReplayThread& thread);

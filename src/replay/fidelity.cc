@@ -78,7 +78,9 @@ std::optional<Fidelity> fidelity(const WorkloadReader& workload, const Survey& s
   for (size_t i = 0; i < format::kCallCount; ++i) {
     fidelity.counts_equal &= run->calls[i] == survey.calls[i] * copies;
   }
+  fidelity.curve_points = survey.window_live.size();
   fidelity.live_equal =
+      run->live_curve_equal &&
       run->live_blocks_at_end == static_cast<int64_t>(head.live_blocks * copies) &&
       run->live_bytes_at_end == static_cast<int64_t>(head.live_bytes * copies);
   if (copies == 1) compare_memory(workload, *run, fidelity);

@@ -179,6 +179,13 @@ void collect(const SessionMemory& session, PassResult& result) {
   result.major_faults = head.major_faults;
 }
 
+bool has_curve_of(const Survey& survey, const SessionMemory& session, uint32_t copies) {
+  for (uint32_t i = 0; i < survey.window_live.size(); ++i) {
+    if (session.window_live(i) != survey.window_live[i] * copies) return false;
+  }
+  return true;
+}
+
 // Until the player has loaded its libraries and waits. The status where it ended before that.
 std::optional<int> wait_for_start(const SessionMemory& session, PlayerProcess& player) {
   const auto begin = Clock::now();
@@ -329,6 +336,7 @@ PassResult Passes::run(const Allocator& allocator, PassKind kind, uint64_t stop_
   }
   player.kill();
   collect(session, result);
+  result.live_curve_equal = has_curve_of(survey_, session, settings_.copies);
   if (kind == PassKind::kLatency) collect_latencies(session, result);
   return result;
 }

@@ -76,6 +76,7 @@ struct PassResult {
   std::array<uint64_t, format::kCallCount> calls{};
   int64_t live_bytes = 0;  // at the end, with live_blocks
   int64_t live_blocks = 0;
+  bool live_curve_equal = false;  // at the end of each window as the survey says
   double wall_ns = 0;
   double cpu_ns = 0;  // without what waiting threads spun
   double decode_ns = 0;

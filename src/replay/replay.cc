@@ -90,6 +90,7 @@ class ComparisonRun {
     if (!is_ok) return;
     const PassResult& kept = kept_[index].back();
     run.calls = kept.calls;
+    run.live_curve_equal &= kept.live_curve_equal;
     run.live_blocks_at_end = kept.live_blocks;
     run.live_bytes_at_end = kept.live_bytes;
   }

@@ -39,6 +39,7 @@ struct AllocatorResult {
   std::array<uint64_t, format::kCallCount> calls{};  // of one repetition
   int64_t live_blocks_at_end = 0;
   int64_t live_bytes_at_end = 0;
+  bool live_curve_equal = true;  // in all repetitions, at the end of each window
   std::vector<LatencyRow> latencies;
   std::optional<std::map<std::string, uint64_t>> system_calls;
   std::vector<TimelinePoint> timeline;

@@ -114,6 +114,11 @@ void SessionMemory::let_go() {
   syscall(SYS_futex, &head_->go, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
+int64_t SessionMemory::window_live(uint32_t window) const {
+  return reinterpret_cast<const ReplayWindow*>(memory_ + layout_.windows_at)[window]
+      .live_bytes.load();
+}
+
 uint64_t SessionMemory::operations_done() const {
   uint64_t done = 0;
   for (uint32_t i = 0; i < thread_count(); ++i) done += thread(i).done.load();

@@ -27,6 +27,8 @@ class SessionMemory {
   const format::LatencyTable* latencies() const;
 
   uint64_t operations_done() const;
+  // By how much live bytes have grown in a window.
+  int64_t window_live(uint32_t window) const;
   // The player, which is ready, begins.
   void let_go();
 

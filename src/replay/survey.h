@@ -1,5 +1,6 @@
 // What has to be known of a workload before it is played: its calls, and how its recorded time is
-// cut into windows of about as much work (format/replay_session.h).
+// cut into windows of about as much work (format/replay_session.h), at the end of each of which the
+// live bytes of a replay can be compared.
 #pragma once
 
 #include <array>
@@ -15,9 +16,11 @@ namespace tide::replay {
 struct Survey {
   std::array<uint64_t, format::kCallCount> calls{};
   std::vector<uint64_t> window_ends;  // recorded time; the last one ends after everything
+  std::vector<int64_t> window_live;   // by how much the live bytes grow in each
 };
 
-// Reads all operations: what is damaged is found here. `progress` gets the operations done.
+// Reads all operations: what is damaged is found here, as are threads that wait for each other.
+// `progress` gets the operations done.
 Survey survey(const WorkloadReader& workload, const std::function<void(uint64_t)>& progress);
 
 // The window that an operation at that time is in.

@@ -54,6 +54,13 @@ class Recorded(unittest.TestCase):
                     self.assertEqual((run["live_blocks"], run["live_bytes"]),
                                      (info["live_blocks"], info["live_bytes"]))
 
+    def test_live_bytes_over_time(self):
+        for options in ((), ("--speed", "recorded"), ("--scale", 2)):
+            fidelity = tide("replay", FOLDER / "cc1plus.tidew", "--with", "glibc", "--reps", 1, "--measure", "none",
+                            "--json", *options)["fidelity"]
+            self.assertTrue(fidelity["live_curve_equal"], options)
+            self.assertGreater(fidelity["live_curve_points"], 20, options)
+
 
 if __name__ == "__main__":
     unittest.main()

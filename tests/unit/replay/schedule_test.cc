@@ -74,7 +74,9 @@ TEST_F(ScheduleTest, RandomWaitsAreKept) {
     const auto play = [&](uint32_t thread) {
       uint64_t horizon = 0;
       uint64_t count = 0;
+      int64_t live = 0;
       for (const Step& step : steps[thread]) {
+        counters_[thread].live_bytes = live;
         if (step.time >= horizon) horizon = schedule.reach(thread, step.time);
         if (step.other != UINT32_MAX) {
           schedule.wait_for(thread, step.other, step.operations);
@@ -84,7 +86,9 @@ TEST_F(ScheduleTest, RandomWaitsAreKept) {
         const uint64_t window = step.time / kWindow;
         if (window > 1 && head_.floor.load() + 1 < window) ++faults;
         schedule.publish(counters_[thread], ++count);
+        live += static_cast<int64_t>(step.time % 7) - 3;
       }
+      counters_[thread].live_bytes = live;
       schedule.end(thread);
     };
     std::vector<std::thread> running;
@@ -93,6 +97,15 @@ TEST_F(ScheduleTest, RandomWaitsAreKept) {
     EXPECT_EQ(faults, 0) << "seed " << seed;
     EXPECT_EQ(head_.ended, threads) << "seed " << seed;
     EXPECT_EQ(head_.floor, kWindows) << "seed " << seed;
+    std::vector<int64_t> live(kWindows);
+    for (const auto& own : steps) {
+      for (const Step& step : own) {
+        live[step.time / kWindow] += static_cast<int64_t>(step.time % 7) - 3;
+      }
+    }
+    for (uint32_t i = 0; i < kWindows; ++i) {
+      EXPECT_EQ(windows_[i].live_bytes, live[i]) << "seed " << seed << ", window " << i;
+    }
   }
 }
 

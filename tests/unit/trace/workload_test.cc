@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "host/error.h"
+#include "replay/survey.h"
 #include "replay/workload_reader.h"
 #include "tests/unit/trace/history.h"
 #include "tests/unit/trace/vector_stream.h"
@@ -166,6 +168,39 @@ TEST_F(WorkloadTest, WaitsAreEnoughAndNotTooMany) {
       const Call recorded = call == Call::kNewArray ? Call::kNewForm : call;
       ASSERT_EQ(calls[recorded], number) << format::call_name(call);
     }
+  }
+}
+
+TEST_F(WorkloadTest, SurveyKnowsTheCurveOfLiveBytes) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    HistoryMaker maker({.seed = seed,
+                        .threads = static_cast<uint32_t>(1 + seed % 5),
+                        .most_live = size_t{200},
+                        .foreign_percent = static_cast<uint32_t>(seed % 4 * 30)});
+    std::vector<Event> events;
+    const auto put = [&](const Happening& happening) { events.push_back(event_of(happening)); };
+    for (int i = 0; i < 9'000; ++i) maker.step(put);
+    const format::WorkloadHead head = write(std::move(events));
+    const WorkloadReader reader(path_);
+    const replay::Survey survey = replay::survey(reader, [](uint64_t) {});
+    ASSERT_EQ(survey.window_live.size(), survey.window_ends.size());
+    ASSERT_GT(survey.window_ends.size(), 5u) << "seed " << seed;
+
+    std::vector<int64_t> wanted(survey.window_ends.size());
+    std::map<uint32_t, uint64_t> sizes;
+    std::map<uint32_t, uint64_t> times;
+    for (const Step& step : order(reader)) {
+      const WorkloadOperation& operation = step.operation;
+      const uint64_t time = times[step.thread] += operation.delta_ns;
+      if (operation.slot == WorkloadOperation::kNone) continue;
+      uint64_t& size = sizes[operation.slot];
+      const uint64_t before = size;
+      size = format::releases(operation.call) ? 0 : operation.size;
+      wanted[replay::window_of(survey.window_ends, time)] += static_cast<int64_t>(size - before);
+    }
+    EXPECT_EQ(survey.window_live, wanted) << "seed " << seed;
+    EXPECT_EQ(std::accumulate(wanted.begin(), wanted.end(), int64_t{0}),
+              static_cast<int64_t>(head.live_bytes));
   }
 }
 
