@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "cli/heap_graph.h"
 #include "cli/heap_json.h"
 #include "cli/heap_question.h"
@@ -12,55 +10,18 @@
 #include "host/byte_text.h"
 #include "host/error.h"
 #include "host/text_table.h"
-#include "inspect/reach.h"
-#include "inspect/retained.h"
+#include "inspect/leaks.h"
 
 namespace tide::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 using host::Align;
+using inspect::LeakHead;
+using inspect::Leaks;
 
 constexpr size_t kRowsForPeople = 20;
 constexpr size_t kRowsForPrograms = 100'000;
-
-struct Head {
-  uint32_t block;
-  inspect::Held held;
-};
-
-struct Leaks {
-  explicit Leaks(const HeapGraph& heap);
-
-  inspect::BlockSet reached;
-  uint64_t blocks = 0;
-  uint64_t bytes = 0;
-  std::vector<Head> heads;  // those that hold most first
-};
-
-// What a head holds is what it dominates among leaked blocks, as if all heads were roots.
-Leaks::Leaks(const HeapGraph& heap) : reached(heap.index.count()) {
-  reach(heap.graph, heap.anchors, reached);
-  heap.index.for_each(0, heap.index.count(), [&](uint32_t block, uint64_t, uint64_t size) {
-    if (reached.contains(block)) return;
-    ++blocks;
-    bytes += size;
-  });
-  const std::vector<uint32_t> starts = find_heads(heap.graph, reached);
-  const inspect::Retained retained(heap.index, inspect::DepthFirst(heap.graph, starts, reached),
-                                   starts, [&](const auto& visit) {
-                                     for (uint32_t block = 0; block < heap.graph.count(); ++block) {
-                                       if (reached.contains(block)) continue;
-                                       for (const uint32_t to : heap.graph.out(block))
-                                         visit(block, to);
-                                     }
-                                   });
-  heads.reserve(starts.size());
-  for (const uint32_t start : starts) heads.push_back({start, retained.held_by(start)});
-  std::sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) {
-    return a.held.bytes != b.held.bytes ? a.held.bytes > b.held.bytes : a.block < b.block;
-  });
-}
 
 struct Limits {
   size_t heads;
@@ -102,7 +63,7 @@ void print_json(const HeapSession& session, const HeapGraph& heap, const Leaks& 
   output.add(fmt::format("\"live_blocks\":{},\"live_bytes\":{},\"heads\":[", heap.index.count(),
                          heap.index.live_bytes()));
   const char* comma = "";
-  for (const Head& head : leaks.heads) {
+  for (const LeakHead& head : leaks.heads) {
     if (!session.is_wanted(heap.index.bytes_of(head.block))) continue;
     if (limits.heads-- == 0) break;
     output.add(fmt::format(
@@ -138,7 +99,7 @@ void print_text(const HeapSession& session, const HeapGraph& heap, const Leaks& 
                          {"holds blocks", Align::kRight},
                          {"holds bytes", Align::kRight}});
   size_t shown = 0;
-  for (const Head& head : leaks.heads) {
+  for (const LeakHead& head : leaks.heads) {
     if (!session.is_wanted(heap.index.bytes_of(head.block))) continue;
     if (shown++ == limits.heads) break;
     table.add_row({{hex_text(heap.index.address_of(head.block))},
@@ -169,7 +130,7 @@ int run(HeapSession& session, const Arguments& arguments) {
         host::kExitUsage);
   }
   const HeapGraph heap(session);
-  const Leaks leaks(heap);
+  const Leaks leaks(heap.index, heap.graph, heap.anchors);
   session.progress->finish();
   warn_of_missing(session, heap.index.unknown(), heap.graph.missing_bytes(),
                   heap.roots.missing_bytes(), "what only they point to is shown as leaked");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "inspect/parallel.h"
+#include "walk/heap.h"
 
 namespace tide::inspect {
 namespace {

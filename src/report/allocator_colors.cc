@@ -6,7 +6,9 @@
 namespace tide::report {
 namespace {
 
-constexpr int kColors = 10;  // of page/palette.js
+// Of page/palette.js, for those who have none of their own: first what seldom runs, last what is
+// like another one.
+constexpr std::array<int, 10> kOthers = {7, 6, 5, 4, 3, 2, 1, 0, 9, 8};
 constexpr std::array<const char*, 7> kKnown = {"tide",     "glibc",     "jemalloc", "mimalloc",
                                                "tcmalloc", "tbbmalloc", "scudo"};
 
@@ -21,16 +23,10 @@ int AllocatorColors::of(const std::string& label, const std::string& allocator) 
   };
   const auto known = std::find(kKnown.begin(), kKnown.end(), allocator);
   int color = static_cast<int>(known - kKnown.begin());
-  // Several runs of one allocator: the first has its colour, the others what is free, unknown
-  // allocators' colours first.
+  // Several runs of one allocator: the first has its colour, the others what is free.
   if (known == kKnown.end() || is_used(color)) {
-    const auto first = static_cast<int>(kKnown.size());
-    color = first;
-    for (int i = 0; i < kColors; ++i) {
-      color = (first + i) % kColors;
-      if (!is_used(color)) break;
-    }
-    if (is_used(color)) color = static_cast<int>(colors_.size()) % kColors;
+    const auto free = std::find_if_not(kOthers.begin(), kOthers.end(), is_used);
+    color = free != kOthers.end() ? *free : kOthers[colors_.size() % kOthers.size()];
   }
   colors_.emplace(label, color);
   return color;

@@ -10,6 +10,7 @@
 #include "inspect/fill_map.h"
 #include "inspect/survey.h"
 #include "inspect/types.h"
+#include "report/leak_items.h"
 #include "report/size_labels.h"
 
 namespace tide::report {
@@ -218,6 +219,7 @@ Section core_section(const std::string& id, const std::string& name, const walk:
                     static_cast<double>(map.page_bytes) / static_cast<double>(map.live_bytes)));
   }
   section.items.push_back(types_table(id, types, survey.bytes));
+  add_leaks(section, target, heaps, contents);
   section.items.push_back(sizes_table(id, summary));
   if (!map.spans.empty()) section.items.push_back(fill_plot(id, map));
   section.items.push_back(fill_table(id, map));

@@ -9,6 +9,7 @@
 #include "host/byte_text.h"
 #include "host/number_text.h"
 #include "report/latency_plots.h"
+#include "report/sweep_items.h"
 
 namespace tide::report {
 namespace {
@@ -269,11 +270,12 @@ Section replay_section(const std::string& id, const std::string& name, const Rep
                   "A star marks the best of a column. Click a head to sort."},
                  figures(), runs));
   add(memory_plot(id, file, runs));
-  Json time = figure_bars({id + "-wall", "Wall time", "Less is better."}, "wall_ns", "ns", runs);
-  Json rss =
-      figure_bars({id + "-rss", "Max RSS", "Less is better."}, "rss_max_bytes", "bytes", runs);
-  add(std::move(time));
-  add(std::move(rss));
+  std::vector<Json> sweep = sweep_items(id, file);
+  for (Json& item : sweep) add(std::move(item));
+  if (sweep.empty()) {
+    add(figure_bars({id + "-wall", "Wall time", "Less is better."}, "wall_ns", "ns", runs));
+    add(figure_bars({id + "-rss", "Max RSS", "Less is better."}, "rss_max_bytes", "bytes", runs));
+  }
   add(pareto_plot(id, file, runs));
   for (Json& item : latency_items(id, runs)) add(std::move(item));
   add(system_calls_table(id, runs));

@@ -2,11 +2,15 @@
 """tide report on every kind of input: what is in the page's data, the SVG files, the errors."""
 
 import json
+import os
 import pathlib
+import shutil
+import subprocess
 import tempfile
 import xml.etree.ElementTree
 
 import inputs
+import sample_replay
 from inputs import check, data_of, report, tide
 
 
@@ -109,6 +113,59 @@ def courses(folder):
     check(kinds == ["Difference", "Profile", "Profile", "Origin"], f"{kinds}")
 
 
+def sweeps(folder):
+    """An option's values side by side, against the first of them."""
+    document = sample_replay.sample(crashed=False)
+    document["runs"] = document["runs"][:3]
+    for run, value, factor in zip(document["runs"], ("8ms", "1s", "10s"), (1, 2, 3)):
+        run |= {"allocator": "tide", "label": f"tide purge_delay={value}", "options": {"purge_delay": value},
+                "wall_ns": {"median": 1e9 * factor, "low": 1e9, "high": 1e9, "samples": [1e9]}}
+    document["runs"][2] |= {"status": "crashed: SIGSEGV after 7 calls", "wall_ns": None, "rss_max_bytes": None}
+    document["experiment"] = {"option": "purge_delay", "values": ["8ms", "1s", "10s"], "pareto": [0]}
+    path = folder / "sweep.json"
+    path.write_text(json.dumps(document))
+    page = folder / "sweep.html"
+    report(path, "-o", page)
+    data = data_of(page)
+    plot = item(data, "-sweep-wall")
+    check(plot["categories"] == ["8ms", "1s", "10s"], f"{plot['categories']}")
+    check([(s["name"], s["values"]) for s in plot["series"]] == [("tide", [1e9, 2e9, None])], f"{plot['series']}")
+    rows = item(data, "-sweep")["rows"]
+    check([row[:4] for row in rows] == [["tide", "8ms", 1e9, 0], ["tide", "1s", 2e9, 1], ["tide", "10s", None, None]],
+          f"{rows}")
+    colors = [s["color"] for s in item(data, "-memory")["series"] if s["name"].startswith("tide")]
+    check(len(set(colors)) == len(colors) and not {8, 9} & set(colors), f"colours alike: {colors}")
+
+
+def leaks(folder):
+    """What nothing leads to in a core, as `tide heap CORE leaks` has it."""
+    holder = inputs.BUILD / "bin/heap_graph_holder"
+    if shutil.which("gcore") is None or not holder.exists():
+        return
+    with subprocess.Popen([holder, "wait"], stdout=subprocess.PIPE, text=True,
+                          env=os.environ | {"LD_PRELOAD": str(inputs.BUILD / "lib/libtide.so")}) as process:
+        while process.stdout.readline() not in ("end\n", ""):
+            pass
+        made = subprocess.run(["gcore", "-o", folder / "core", str(process.pid)], capture_output=True, check=False)
+        process.kill()
+    check(made.returncode == 0, f"{made.stderr}")
+    core = folder / f"core.{process.pid}"
+    wanted = json.loads(tide("heap", core, "leaks", "--json").stdout)
+    check(wanted["leaked_heads"] > 3, f"{wanted['leaked_heads']} leaks")
+    page = folder / "core.html"
+    report(core, "-o", page)
+    data = data_of(page)
+    rows = item(data, "-leaked")["rows"]
+    check([[row[0], *row[2:]] for row in rows] == [[h["address"], h["size"], h["holds_blocks"], h["holds_bytes"]]
+                                                   for h in wanted["heads"]], f"{rows}")
+    by_type = item(data, "-leak-types")["rows"]
+    check(sum(row[1] for row in by_type) == wanted["leaked_heads"], f"{by_type}")
+    plot = item(data, "-leaks")["series"][0]["values"]
+    check(all(abs(a - row[3]) <= 5e-4 * row[3] for a, row in zip(plot, by_type)) and plot, f"plot and table differ: {plot}, {by_type}")
+    facts = {n: v for n, v, _ in data["sections"][0]["facts"]}
+    check(facts["leaked"] == wanted["leaked_bytes"], f"{facts}")
+
+
 def errors(folder):
     def refused(content, *words):
         path = folder / "bad"
@@ -139,6 +196,8 @@ def main():
         others(folder, source)
         differences(folder, source)
         courses(folder)
+        sweeps(folder)
+        leaks(folder)
         errors(folder)
     print("ok")
 
