@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/replay_options.h"
 #include "host/error.h"
 #include "host/program.h"
 #include "trace/trace_reader.h"
@@ -152,6 +153,7 @@ int record(const Options& options, const std::string& trace, const Arguments& pr
   std::error_code error;
   // Without a trace the step has said why; with one the status is the program's own.
   if (!fs::is_directory(trace, error) || trace::find_processes(trace).empty()) {
+    fs::remove_all(trace, error);
     return status == 0 ? host::kExitFailed : status;
   }
   if (status != 0) {
@@ -161,7 +163,8 @@ int record(const Options& options, const std::string& trace, const Arguments& pr
   return 0;
 }
 
-void replay(const Options& options, const std::string& workload, const std::string& result) {
+std::vector<std::string> replay_words(const Options& options, const std::string& workload,
+                                      const std::string& result) {
   std::vector<std::string> words = {
       "replay", workload, "--reps", fmt::format("{}", options.repetitions), "-o", result};
   const std::pair<const char*, const std::string&> passed[] = {
@@ -172,7 +175,16 @@ void replay(const Options& options, const std::string& workload, const std::stri
     words.push_back(value);
   }
   if (options.as_json) words.emplace_back("--json");
-  require(run_step(words), "replay");
+  return words;
+}
+
+// Before the program runs, perhaps for hours: what the replay would say of its options.
+void check_replay(const std::vector<std::string>& words) {
+  VerbParser parser(kReplayCommand, {});
+  ReplayOptions options;
+  options.add_to(parser);
+  parser.accept({words.begin() + 1, words.end()});
+  options.plan();
 }
 
 std::string sentence_of(const std::string& result) {
@@ -211,6 +223,8 @@ int run(const Arguments& arguments) {
   }
   host::find_program(split.program.front());
 
+  check_replay(replay_words(options, "workload.tidew", "replay.json"));
+
   const std::string folder = new_folder(options, split.program.front());
   const std::string trace = folder + "/trace";
   const std::string workload = folder + "/workload.tidew";
@@ -224,7 +238,7 @@ int run(const Arguments& arguments) {
   const std::string process = options.process.empty() ? busiest_process(trace) : options.process;
   require(run_step({"convert", trace, "-o", workload, "--to", "workload", "--process", process}),
           "convert");
-  replay(options, workload, result);
+  require(run_step(replay_words(options, workload, result)), "replay");
   require(run_step({"report", result, trace, "-o", page}), "report");
   if (options.as_json) return host::kExitOk;
   print(fmt::format("\nThe page: {}\n{}\n", page, sentence_of(result)));

@@ -252,6 +252,7 @@ int run(const Arguments& arguments) {
 
   const bool is_file = wishes.target.find_first_not_of("0123456789") != std::string::npos;
   if (is_file) check_file(wishes, kind);
+  if (!wishes.output.empty()) host::require_writable(wishes.output);
   if (!wishes.every.empty()) {
     wishes.output.empty() ? push_every(wishes, kind) : write_every(wishes, kind);
     return host::kExitOk;

@@ -65,6 +65,9 @@ int run(const Arguments& arguments) {
                     options.workload));
   }
   const replay::WorkloadReader workload(options.workload);
+  for (const std::string& path : {options.output, options.ledger}) {
+    if (!path.empty()) host::require_writable(path);
+  }
   host::Progress progress{host::Terminal(STDERR_FILENO)};
   progress.begin_share("reading");
   const auto operations = static_cast<double>(workload.head().operations);

@@ -64,6 +64,14 @@ int run(const Arguments& arguments) {
     throw host::Error("-o FILE is needed; see: tide report --help", host::kExitUsage);
   }
 
+  if (!out.empty()) host::require_writable(out);
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!out.empty() && std::filesystem::equivalent(path, out, error)) {
+      throw host::Error(fmt::format("-o: '{}' is one of the inputs", out), host::kExitUsage);
+    }
+  }
+
   host::Progress progress{host::Terminal(STDERR_FILENO)};
   const ReportContents contents = read_report_inputs(paths, options, joined(arguments), progress);
   const report::Head head = {title.empty() ? contents.title : title, contents.about,

@@ -90,6 +90,14 @@ bool VerbParser::accept(const Arguments& arguments) {
     }
     fail(fmt::format("unknown option '{}'{}", first,
                      did_you_mean(first, {names.begin(), names.end()})));
+  } catch (const CLI::ConversionError& error) {
+    // "Could not convert: --reps = x".
+    const std::string text = error.what();
+    const size_t colon = text.find(": ");
+    const size_t equals = text.find(" = ");
+    if (colon == std::string::npos || equals == std::string::npos || equals < colon) fail(text);
+    fail(fmt::format("{}: '{}' is no number that it can take",
+                     text.substr(colon + 2, equals - colon - 2), text.substr(equals + 3)));
   } catch (const CLI::ParseError& error) {
     fail(error.what());
   }

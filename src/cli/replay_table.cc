@@ -173,11 +173,14 @@ std::string pareto_text(const ReplayReport& report) {
 
 std::string replay_text(const ReplayReport& report, const host::Terminal& terminal) {
   const format::WorkloadHead& head = report.workload.head();
-  std::string text = fmt::format(
-      "{}: {} operations of {} threads, {} live at the peak; {} repetitions, medians, * the "
-      "best\n\n",
-      report.workload.path(), grouped(head.operations), head.threads,
-      host::byte_text(head.peak_bytes), report.plan.repetitions);
+  std::string text =
+      fmt::format("{}: {} operations of {}, {} live at the peak; {}, * the best\n\n",
+                  report.workload.path(), grouped(head.operations),
+                  head.threads == 1 ? "1 thread" : fmt::format("{} threads", grouped(head.threads)),
+                  host::byte_text(head.peak_bytes),
+                  report.plan.repetitions == 1
+                      ? "1 repetition"
+                      : fmt::format("medians of {} repetitions", report.plan.repetitions));
   text += table(report, kMain, terminal);
   if (report.plan.measures_latency)
     text += "\nLatency of a call\n" + table(report, kLatency, terminal);

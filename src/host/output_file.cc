@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "host/error.h"
 
@@ -46,6 +47,16 @@ void OutputFile::close() {
 
 void OutputFile::fail() {
   throw Error(fmt::format("cannot write '{}': {}", path_, std::strerror(errno)));
+}
+
+void require_writable(const std::string& path) {
+  struct stat status {};
+  const bool exists = stat(path.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode)) errno = EISDIR;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const bool is_good = exists ? !S_ISDIR(status.st_mode) && access(path.c_str(), W_OK) == 0
+                              : access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) == 0;
+  if (!is_good) throw Error(fmt::format("cannot write '{}': {}", path, std::strerror(errno)));
 }
 
 }  // namespace tide::host

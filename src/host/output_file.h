@@ -33,4 +33,7 @@ class OutputFile {
   bool is_regular_ = true;
 };
 
+// Before work whose result is to go there: throws Error, as OutputFile would. Nothing is made.
+void require_writable(const std::string& path);
+
 }  // namespace tide::host

@@ -177,7 +177,11 @@ Allocator parse_allocator(const std::string& text) {
     allocator.library = path;
   }
   if (!allocator.library.empty()) {
-    allocator.library = host::open_preload_library(allocator.library).path;
+    try {
+      allocator.library = host::open_preload_library(allocator.library).path;
+    } catch (const host::Error& error) {
+      throw host::Error(fmt::format("{}: {}", allocator.name, error.what()));
+    }
   }
   allocator.label = allocator.name;
   while (!rest.empty()) {

@@ -49,12 +49,18 @@ class Compare(TideTest):
 
     def test_program_that_allocates_nothing(self):
         self.assert_refused(self.compare("-q", "--", "/bin/true"), FAILED, "nothing was recorded")
+        self.assertFalse(self.folder.exists())
 
     def test_bad_command_lines(self):
         self.assert_refused(tide("compare"), USAGE, "no program given")
         self.assert_refused(tide("compare", "--reps", "0", "--", "ls"), USAGE, "--reps")
         self.assert_refused(self.compare("--", "no-such-program"), NOT_FOUND, "no-such-program")
-        self.assertFalse(self.folder.exists())
+        # What the replay would refuse is refused before the program runs.
+        mark = pathlib.Path(self.scratch.name) / "ran"
+        for words, wanted in ((("--with", "nosuch"), "there is no allocator 'nosuch'"), (("--speed", "fast"), "--speed is max")):
+            refused = tide("compare", "-o", self.folder, *words, "--", "/usr/bin/touch", mark)
+            self.assert_refused(refused, USAGE, wanted)
+        self.assertFalse(mark.exists() or self.folder.exists())
         self.folder.mkdir()
         self.assert_refused(self.compare("--", "ls"), USAGE, "exists already")
 

@@ -148,8 +148,13 @@ class Replay(unittest.TestCase):
                 self.assertIn(wanted, lines[0])
                 self.assertEqual(done.returncode, status, lines[0])
         done = run(TIDE, "replay", work, "--with", f"mine={text}")
-        self.assertEqual(len(done.stderr.splitlines()), 1)
-        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stderr, f"tide replay: mine: the library '{text}' is not a shared library\n")
+        self.assertEqual(done.returncode, 1)
+        # Where the result is to go is looked at first: an hour's replay is not for nothing.
+        for option in ("-o", "--ledger"):
+            done = run(TIDE, "replay", work, "--with", f"{BAD}:BAD_HOW=hang:BAD_AFTER=1", option, self.base / "no/x")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("no/x': No such file or directory", done.stderr)
 
     def test_baseline(self):
         before = self.base / "before.json"

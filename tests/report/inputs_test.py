@@ -184,6 +184,10 @@ def errors(folder):
     refused(b"\x0a\x04\x08\x01\x10\x02" * 2 + b"\x12\xff\xff\x03", "is damaged")
     missing = tide("report", folder / "nowhere", "-o", folder / "x.html")
     check(missing.returncode == 1 and "cannot be opened" in missing.stderr, missing.stderr)
+    same = inputs.replay(folder / "same.json")
+    before = same.read_bytes()
+    run = tide("report", same, "-o", f"{folder}/./same.json")
+    check(run.returncode == 2 and "is one of the inputs" in run.stderr and same.read_bytes() == before, run.stderr)
     for arguments in ((), (folder / "bad",)):
         run = tide("report", *arguments)
         check(run.returncode == 2 and "tide report --help" in run.stderr, run.stderr)
