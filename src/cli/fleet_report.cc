@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "cli/fleet_report_stacks.h"
 #include "cli/fleet_verbs.h"
 #include "cli/heap_json.h"
+#include "host/byte_text.h"
 #include "host/error.h"
 #include "host/output_file.h"
-#include "report/flame_tree.h"
 #include "report/page.h"
 #include "report/parts.h"
 
@@ -14,19 +17,20 @@ namespace tide::cli {
 namespace {
 
 using fleet::By;
+using host::byte_text;
 using Json = nlohmann::ordered_json;
 using report::Section;
 
 constexpr uint64_t kDay = 86'400'000'000'000;
 constexpr size_t kMostRows = 50;
-constexpr size_t kMostStacks = 1000;
 constexpr size_t kShownFrames = 8;
 
 constexpr HelpText kFleetReportHelp = {"  tide fleet report --from 7d -o fleet.html\n",
                                        "tide fleet report [OPTIONS] -o FILE",
                                        "One page of HTML about the fleet, readable offline: memory "
                                        "over time, who has it, call stacks\n"
-                                       "as a flame graph, and those that grow.\n",
+                                       "as a flame graph and over time, those that pin pages, and "
+                                       "those that grow.\n",
                                        ""};
 
 Section course_section(fleet::Store& store, const fleet::Selection& selection) {
@@ -63,9 +67,10 @@ Section course_section(fleet::Store& store, const fleet::Selection& selection) {
     section.fact("processes", last.processes, "count");
     section.fact("RSS", last.rss_bytes, "bytes");
     section.fact("live", last.live_bytes, "bytes");
-    section.answer.push_back(fmt::format("{} processes hold {} MiB, of which {} MiB are live.",
-                                         last.processes, last.rss_bytes >> 20,
-                                         last.live_bytes >> 20));
+    section.answer.push_back(fmt::format("{} processes hold {}, of which {} are live.",
+                                         last.processes,
+                                         byte_text(static_cast<uint64_t>(last.rss_bytes)),
+                                         byte_text(static_cast<uint64_t>(last.live_bytes))));
   }
   section.items.push_back(report::lines({"memory-time", "Memory over time", ""},
                                         {"time since the beginning", "ns"}, {"memory", "bytes"},
@@ -101,27 +106,6 @@ Section holders_section(fleet::Store& store, const fleet::Selection& selection) 
   return section;
 }
 
-Section stacks_section(fleet::Store& store, const fleet::Selection& selection) {
-  Section section;
-  section.id = "stacks";
-  section.kind = "fleet";
-  section.title = "Call stacks";
-  section.lead = "Live bytes by who allocated them, in processes that are sampled; estimates.";
-  const auto rows = fleet::top_rows(store, By::kStack, selection, kMostStacks);
-  const auto functions = fleet::stack_functions_of(store, rows);
-  report::FlameTree tree(std::vector<report::FlameView>{{"live", "bytes"}});
-  for (size_t i = 0; i < rows.size(); ++i) {
-    uint32_t node = report::FlameTree::kRoot;
-    for (size_t k = functions[i].size(); k-- > 0;) {
-      node = tree.child(node, tree.name(functions[i][k]));
-    }
-    tree.add(node, 0, static_cast<double>(rows[i].live_bytes));
-  }
-  tree.sum_up();
-  section.items.push_back(tree.plot({"flame", "Live bytes by call stack", ""}));
-  return section;
-}
-
 Section leaks_section(fleet::Store& store, const fleet::Selection& selection) {
   Section section;
   section.id = "leaks";
@@ -146,9 +130,10 @@ Section leaks_section(fleet::Store& store, const fleet::Selection& selection) {
                                          {"allocated by", "text", {}, true}},
                                         cells));
   if (!rows.empty()) {
-    section.answer.push_back(fmt::format("{} grows on {} {}.",
-                                         functions[0].empty() ? "(unknown)" : functions[0][0],
-                                         rows[0].hosts, rows[0].hosts == 1 ? "host" : "hosts"));
+    section.answer.push_back(fmt::format(
+        "{} grows on {} {}, by {} in all.", functions[0].empty() ? "(unknown)" : functions[0][0],
+        rows[0].hosts, rows[0].hosts == 1 ? "host" : "hosts",
+        byte_text(static_cast<uint64_t>(std::max<int64_t>(rows[0].grown_bytes, 0)))));
   }
   return section;
 }
@@ -169,13 +154,15 @@ int run_fleet_report(const Arguments& arguments) {
   if (out.empty() && !as_json) {
     throw host::Error("-o FILE is needed; see: tide fleet report --help", host::kExitUsage);
   }
+  if (!out.empty()) host::require_writable(out);
   const auto store = open_fleet(database);
   const fleet::Selection selection = options.selection(*store, fleet::TableId::kStatistics);
   fleet::Selection at_end = selection;
   at_end.from_ns = std::max(selection.from_ns, selection.to_ns - 600'000'000'000);
-  std::vector<Section> sections = {course_section(*store, selection),
-                                   holders_section(*store, at_end), stacks_section(*store, at_end),
-                                   leaks_section(*store, selection)};
+  std::vector<Section> sections = {
+      course_section(*store, selection), holders_section(*store, at_end),
+      fleet_stacks_section(*store, selection), fleet_pins_section(*store, selection),
+      leaks_section(*store, selection)};
   const report::Head head = {title,
                              fmt::format("{} to {} (UTC), from {}", moment_text(selection.from_ns),
                                          moment_text(selection.to_ns), database.address().text()),

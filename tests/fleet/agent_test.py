@@ -326,15 +326,22 @@ class Profiles(FleetTest):
         self.assertLess(resident["absent_bytes"], 0.1 * resident["live_bytes"])
         [pinned] = self.kind("fragmentation")
         self.assertLess(pinned["pinned_bytes"], 0.3 * pinned["live_bytes"])
-
-    def kind(self, name):
-        rows = self.ask("top", "--kind", name, "--service", "leaky")["rows"]
-        return [row for row in rows if row["functions"][:1] == ["leak_here"]]
+        # The page has it, and the layer that grows.
+        items = {item["id"]: item for section in self.ask("report", "--from", "1m", "--service", "leaky")["sections"]
+                 for item in section["items"]}
+        if pinned["pinned_bytes"] > 0:
+            [row] = [row for row in items["pinning"]["rows"] if row[4].startswith("leak_here")]
+            self.assertEqual(row[1], pinned["pinned_bytes"])
+        self.assertTrue(any("leak_here" in layer["name"] for layer in items["fleet-by-stack"]["series"]))
         self.assertEqual((found[0]["hosts"], found[0]["processes"]), (1, 1))
         [[live, profiled]] = self.sql(
             "SELECT (SELECT max(live_bytes) FROM statistics WHERE service = 'leaky'), "
             "(SELECT max(live_bytes) FROM profiles WHERE service = 'leaky')")
         self.assertLess(abs(live - profiled), live / 2)
+
+    def kind(self, name):
+        rows = self.ask("top", "--kind", name, "--service", "leaky")["rows"]
+        return [row for row in rows if row["functions"][:1] == ["leak_here"]]
 
 
 @unittest.skipIf(clickhouse.MISSING, clickhouse.MISSING)

@@ -30,6 +30,9 @@ class Server:
     def __init__(self, ports=None, shards=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tide-clickhouse-"))
         self.http, self.tcp = ports or free_ports(2)
+        self.has_given_ports = ports is not None
+        self.was_up = False  # its address may be known to others
+        self.moves = 0
         self.shards = shards  # TCP ports
         self.process = None
 
@@ -63,19 +66,37 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
+        # On a machine with a load of twenty a server takes half a minute.
+        end = time.monotonic() + 180
+        while time.monotonic() < end:
+            if self.process is None or self.process.poll() is not None:
+                self._spawn()
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.http}/ping", timeout=5).read()
+                self.was_up = True
+                return
+            except OSError:
+                if self.process.poll() is not None and not self._can_move():
+                    break
+                time.sleep(0.05)
+        self.kill()
+        raise AssertionError((self.folder / "output").read_text(errors="replace")[-2000:])
+
+    def _spawn(self):
         with open(self.folder / "output", "ab") as output:
             self.process = subprocess.Popen(
                 [SERVER, f"--config-file={self.folder}/config.xml"], cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.http}/ping", timeout=1).read()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.05)
-        raise AssertionError((self.folder / "output").read_text(errors="replace")[-2000:])
+
+    def _can_move(self):
+        """Somebody else may have taken a port since it was free: others then, where nobody knows
+        these yet, three times."""
+        if self.has_given_ports or self.was_up or self.moves == 3:
+            return False
+        self.moves += 1
+        self.http, self.tcp = free_ports(2)
+        self._write_config()
+        return True
 
     def kill(self):
         if self.process is not None and self.process.poll() is None:

@@ -18,9 +18,9 @@ class Page(Fleet):
         with Browser() as browser:
             browser.open(page)
             self.assertEqual(browser.value("document.querySelector('h1').textContent"), "my <fleet>")
-            for item in ("memory-time", "by-service", "by-host", "by-size-class", "flame", "growing"):
+            for item in ("memory-time", "by-service", "by-host", "by-size-class", "flame", "fleet-by-stack", "pinning", "growing"):
                 self.assertEqual(browser.value(f"document.querySelectorAll('#{item}').length"), 1, item)
-            for item in ("memory-time", "flame"):
+            for item in ("memory-time", "flame", "fleet-by-stack"):
                 browser.value(f"document.getElementById('{item}').scrollIntoView({{behavior: 'instant'}})")
                 browser.wait(f"echarts.getInstanceByDom(document.querySelector('#{item} .plot'))")
             self.assertEqual(browser.value("echarts.getInstanceByDom(document.querySelector('#memory-time .plot'))"

@@ -3,8 +3,10 @@
 give the same."""
 
 import json
+import pathlib
 import re
 import struct
+import tempfile
 import unittest
 
 from fleet_support import FleetTest, HOUR, TIDE, USAGE, clickhouse, tide
@@ -59,28 +61,42 @@ class OnSqlite(FleetTest):
 
     def setUp(self):
         super().setUp()
-        self.open()
-        for host in ("alpha", "beta"):
+        # Made once for all tests of a class: none of them changes an answer.
+        if "made" not in type(self).__dict__:
+            folder = tempfile.TemporaryDirectory(prefix="tide-fleet-")
+            type(self).addClassCleanup(folder.cleanup)
+            self.folder = pathlib.Path(folder.name)
+            self.db = self.new_database()
+            self.write_files()
+            self.fill()
+            type(self).made = (self.folder, self.db)
+        self.folder, self.db = self.made
+
+    def new_database(self):
+        return self.path("fleet.db")
+
+    def write_files(self):
+        for host, factor in (("alpha", 1), ("beta", 2)):
             for version, hours in (("1", range(0, 4)), ("2", range(4, 9))):
                 lines = ""
                 for hour in hours:
                     live = 10 * MIB * int(version) + (MIB if host == "beta" else 0)
                     lines += sample(END + (hour - 8) * HOUR,
                                     {(100, "shop"): live, (200, "mail"): 4 * MIB})
-                name = self.folder / f"{host}{version}.json"
-                name.write_text(lines)
-                self.fleet("import", name, "--host", host, "--version", version)
-        for host, factor in (("alpha", 1), ("beta", 2)):
+                (self.folder / f"{host}{version}.json").write_text(lines)
             for hour in range(9):
-                name = self.folder / f"{host}{hour}.profile"
-                name.write_bytes(profile(END + (hour - 8) * HOUR, 100, {
+                (self.folder / f"{host}{hour}.profile").write_bytes(profile(END + (hour - 8) * HOUR, 100, {
                     LEAK: MIB * (1 + factor * hour), STEADY: 5 * MIB,
                     SAW: MIB * (1 + 7 * (hour % 2))}))
-                self.fleet("import", name, "--host", host, "--service", "shop", "--version",
-                           "1" if hour < 4 else "2")
 
-    def open(self):
-        pass
+    def fill(self):
+        for host in ("alpha", "beta"):
+            for version in "12":
+                self.fleet("import", self.path(f"{host}{version}.json"), "--host", host,
+                           "--version", version)
+            for hour in range(9):
+                self.fleet("import", self.path(f"{host}{hour}.profile"), "--host", host,
+                           "--service", "shop", "--version", "1" if hour < 4 else "2")
 
     def rows(self, *arguments):
         return self.ask(*arguments)["rows"]
@@ -177,6 +193,20 @@ class OnSqlite(FleetTest):
             self.assertTrue(words in text, words)
         self.assertTrue(re.search(r'(src|href)="http', text) is None)
 
+    def test_report_has_the_stacks_over_time_and_what_pins(self):
+        data = self.ask("report", "--from", "8h")
+        items = {item["id"]: item for section in data["sections"] for item in section["items"]}
+        layers = {s["name"]: [round(value / MIB) for _, value in s["points"]] for s in items["fleet-by-stack"]["series"]}
+        leak = next(values for name, values in layers.items() if name.startswith("0x1000"))
+        self.assertEqual(leak[-1], (1 + 8) + (1 + 16))
+        self.assertEqual(sorted(set(leak)), [2 + 3 * hour for hour in range(9)])
+        self.assertEqual(leak, sorted(leak))
+        steady = next(values for name, values in layers.items() if name.startswith("0x1010"))
+        self.assertEqual(set(steady), {10})
+        rows = self.rows("top", "--by", "stack", "--kind", "fragmentation")
+        self.assertEqual([row[1] for row in items["pinning"]["rows"]],
+                         [row["pinned_bytes"] for row in rows if row["pinned_bytes"] > 0])
+
     def test_files_that_are_given_again_double_nothing(self):
         before = self.sql("SELECT count(*), sum(live_bytes) FROM statistics")
         self.fleet("import", self.path("alpha1.json"), "--host", "alpha", "--version", "1")
@@ -236,17 +266,14 @@ class OnClickHouse(OnSqlite):
     @classmethod
     def setUpClass(cls):
         cls.server = cls.enterClassContext(clickhouse.Server())
-        cls.count = 0
 
-    def open(self):
-        OnClickHouse.count += 1
-        self.db = self.server.database(f"fleet{self.count}")
+    def new_database(self):
+        return self.server.database("fleet")
 
     def test_every_question_has_the_same_answer_as_on_sqlite(self):
         other = self.path("other.db")
         clickhouse_db, self.db = self.db, other
-        self.open = lambda: None
-        self.fill_again()
+        self.fill()
         for question in QUESTIONS:
             here = self.ask(*question, db=clickhouse_db)
             there = self.ask(*question, db=other)
@@ -275,15 +302,6 @@ class OnClickHouse(OnSqlite):
 
     def ask_schema(self):
         return json.loads(tide("fleet", "schema", "--json").stdout)["tables"]
-
-    def fill_again(self):
-        for host in ("alpha", "beta"):
-            for version in "12":
-                self.fleet("import", self.path(f"{host}{version}.json"), "--host", host,
-                           "--version", version)
-            for hour in range(9):
-                self.fleet("import", self.path(f"{host}{hour}.profile"), "--host", host,
-                           "--service", "shop", "--version", "1" if hour < 4 else "2")
 
 
 if __name__ == "__main__":
