@@ -123,11 +123,11 @@ void add_leaks(Section& section, const walk::Target& target,
   }
   std::vector<std::string> titles;
   const std::vector<LeakedType> types = types_of(leaks, index, contents, titles);
-  section.answer.push_back(
-      fmt::format("{} in {} are leaked, nothing leads to them; {:.0f} % of that hangs on {} of the type {}.",
-                  byte_text(leaks.bytes), counted(leaks.blocks, "block"),
-                  100 * static_cast<double>(types.front().bytes) / static_cast<double>(leaks.bytes),
-                  counted(types.front().heads, "block"), types.front().name));
+  section.answer.push_back(fmt::format(
+      "{} in {} are leaked, nothing leads to them; {:.0f} % of that hangs on {} of the type {}.",
+      byte_text(leaks.bytes), counted(leaks.blocks, "block"),
+      100 * static_cast<double>(types.front().bytes) / static_cast<double>(leaks.bytes),
+      counted(types.front().heads, "block"), types.front().name));
   section.items.push_back(types_plot(section.id, types));
   section.items.push_back(types_table(section.id, types, leaks.bytes));
   section.items.push_back(heads_table(section.id, leaks, index, titles));
