@@ -173,9 +173,10 @@ int Recording::conclude() {
   }
   session_.report(status);
   if (all.processes == 0) {
-    session_.say(
-        fmt::format("nothing was recorded: {}",
-                    why_not_.empty() ? "the program has not loaded libtide-trace.so" : why_not_));
+    session_.say(fmt::format("nothing was recorded: {}",
+                             why_not_.empty()
+                                 ? "the program called none of the functions that are recorded"
+                                 : why_not_));
   }
   const bool is_worth_nothing = all.processes == 0 || all.has_failed;
   return status == 0 && is_worth_nothing ? host::kExitFailed : status;

@@ -86,7 +86,8 @@ int spawn(const void* frame, Spawn* next, pid_t* child, const char* path,
   return 0;
 }
 
-// The C library starts the shell by a function of its own, and nobody says which number it has.
+// The C library starts the shell by a function of its own, and nobody says which number it has. It
+// does so for system(nullptr), too, to learn whether there is one.
 void note_shell(const void* frame) {
   if (!probe::is_own_process()) return;
   remark(frame, [](ThreadStream& s) {
@@ -219,8 +220,9 @@ TIDE_EXPORT int system(const char* command) {
 
 TIDE_EXPORT FILE* popen(const char* command, const char* mode) {
   static Open* next = nullptr;
-  note_shell(TIDE_FRAME);
-  return next_function(next, "popen")(command, mode);
+  FILE* const stream = next_function(next, "popen")(command, mode);
+  if (stream != nullptr) note_shell(TIDE_FRAME);
+  return stream;
 }
 
 TIDE_EXPORT int fexecve(int descriptor, char* const* arguments, char* const* environment) noexcept {

@@ -109,7 +109,7 @@ void EventsFile::read(const Chunk& chunk, std::vector<uint8_t>& stored) const {
   const uint64_t start = chunk.offset + chunk.head.head_bytes;
   file_.read(start, stored.data(), stored.size());
   if (host::crc_of(stored.data(), stored.size()) != chunk.head.payload_crc) {
-    fail(start, "the checksum of the chunk's payload is wrong");
+    throw host::Error("the checksum of the chunk's payload is wrong");
   }
 }
 

@@ -41,7 +41,8 @@ class EventsFile {
   const std::vector<Chunk>& chunks() const { return chunks_; }
   const std::vector<Fault>& faults() const { return faults_; }
 
-  // The payload of one, its checksum compared. Any thread.
+  // The payload of one, its checksum compared; an error of it names neither file nor chunk. Any
+  // thread.
   void read(const Chunk& chunk, std::vector<uint8_t>& stored) const;
 
   // Throws: "'PATH' is damaged at offset N: WHAT". For what its reader finds wrong in a chunk.

@@ -45,7 +45,10 @@ ThreadEvents::ThreadEvents(const EventsFile& file, std::vector<const EventsFile:
 uint64_t ThreadEvents::first_time_ns() const { return scale_.ns(blocks_.first_tick()); }
 
 void ThreadEvents::damage(const host::Error& error) {
-  if (damaged_ == nullptr) file_.fail(block_.chunk->offset, error.what());
+  if (damaged_ == nullptr) {
+    file_.fail(block_.chunk->offset,
+               std::string(error.what()) + "; --salvage reads what is intact");
+  }
   ++*damaged_;
   has_all_stacks_ = false;
 }

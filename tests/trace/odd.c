@@ -267,6 +267,9 @@ static void shells(void) {
   if (WEXITSTATUS(system("exit 3")) != 3) abort();
   FILE* const shell = popen("exit 4", "r");
   if (shell == NULL || WEXITSTATUS(pclose(shell)) != 4) abort();
+  /* Whether there is a shell the C library learns by starting one. */
+  if (system(NULL) == 0) abort();
+  if (popen("exit 5", "neither") != NULL) abort();
   blocks(10);
 }
 
