@@ -45,7 +45,8 @@ std::string help_notes() {
   text +=
       "\nA process is stopped while it is looked at, which takes no longer than the answer, and\n"
       "goes on when this command ends, whatever happens to it. ADDR is the address of a block or\n"
-      "of any byte in it; SIZE is a number of bytes: blocks that malloc would give for it.\n";
+      "of any byte in it; SIZE is a number of bytes: blocks that malloc would give for it, which\n"
+      "have the next larger size that there is. --size takes usable bytes as they are.\n";
   return text;
 }
 
@@ -110,6 +111,26 @@ HeapSession open_reader(const std::string& text) {
   session.target = std::make_unique<walk::RemoteTarget>(answers, questions);
   session.heaps = walk::find_heaps(*session.target);
   return session;
+}
+
+// One line on standard error when sizes were asked for that no block has.
+void warn_of_no_block(const HeapSession& session) {
+  if (!session.sizes.has_value()) return;
+  bool has_some = false;
+  for (const auto& heap : session.heaps) {
+    heap->for_each_block([&](std::span<const walk::Block> blocks) {
+      has_some = std::any_of(blocks.begin(), blocks.end(), [&](const walk::Block& block) {
+        return session.is_wanted(block.bytes);
+      });
+      return !has_some;
+    });
+    if (has_some) return;
+  }
+  const walk::Range& sizes = *session.sizes;
+  std::string text = std::to_string(sizes.start);
+  if (sizes.end - 1 != sizes.start) text += " to " + std::to_string(sizes.end - 1);
+  fmt::print(stderr, "tide heap: {} has no live block of {} usable bytes\n", session.target->name(),
+             text);
 }
 
 int run(const Arguments& arguments) {
@@ -178,7 +199,9 @@ int run(const Arguments& arguments) {
     fmt::print(stderr, "tide heap: {} was cut off: {} bytes of memory are missing at its end\n",
                session.target->name(), session.target->cut_bytes());
   }
-  return question->run(session, rest);
+  const int status = question->run(session, rest);
+  warn_of_no_block(session);
+  return status;
 }
 
 }  // namespace

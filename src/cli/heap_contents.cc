@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "host/error.h"
@@ -10,15 +11,23 @@ namespace tide::cli {
 
 void take_size(HeapSession& session, const HeapQuestion& question, const std::string& size) {
   if (size.empty()) return;
+  const bool is_hex = size.starts_with("0x");
+  const char* const first = size.data() + (is_hex ? 2 : 0);
+  const char* const last = size.data() + size.size();
   uint64_t bytes = 0;
-  const auto [end, fault] = std::from_chars(size.data(), size.data() + size.size(), bytes);
-  if (fault != std::errc() || end != size.data() + size.size() || bytes == UINT64_MAX) {
+  const auto [end, fault] = std::from_chars(first, last, bytes, is_hex ? 16 : 10);
+  if (fault != std::errc() || end != last || bytes == UINT64_MAX) {
     throw host::Error(
-        fmt::format("{}: '{}' is no size; write the usable bytes of a block, as in: tide heap {}",
+        fmt::format("{}: '{}' is no size; write a number of bytes, as in: tide heap {}",
                     question.name, size, question.example),
         host::kExitUsage);
   }
-  session.sizes = walk::Range{bytes, bytes + 1};
+  walk::Range sizes = session.heaps.front()->sizes_like(bytes);
+  for (const auto& heap : session.heaps) {
+    const walk::Range more = heap->sizes_like(bytes);
+    sizes = {std::min(sizes.start, more.start), std::max(sizes.end, more.end)};
+  }
+  session.sizes = sizes;
 }
 
 void limit_survey(const HeapSession& session, bool is_for_all, inspect::SurveyOptions& options) {

@@ -9,7 +9,7 @@
 
 namespace tide::cli {
 
-// The question's own SIZE, as --size; empty: none was given.
+// The question's own SIZE: blocks that malloc would give for it are wanted. Empty: none was given.
 void take_size(HeapSession& session, const HeapQuestion& question, const std::string& size);
 
 // To the sizes that are wanted; with `is_for_all` every block is looked at, however many there are.

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cli/heap_contents.h"
 #include "cli/heap_question.h"
 #include "cli/heap_questions.h"
 #include "host/error.h"
@@ -82,8 +83,7 @@ int run(HeapSession& session, const Arguments& arguments) {
     } else if (argument == "--binary") {
       format = Format::kBinary;
     } else {
-      const uint64_t bytes = parse_address("list", argument);
-      session.sizes = walk::Range{bytes, bytes + 1};
+      take_size(session, kListQuestion, argument);
     }
   }
   // Lines on the terminal are progress enough.

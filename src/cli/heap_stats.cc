@@ -100,8 +100,7 @@ std::string heap_text(const walk::Heap& heap, const walk::HeapSummary& summary,
 
 int run(HeapSession& session, const Arguments& arguments) {
   if (const auto size = only_argument(kStatsQuestion, arguments)) {
-    const uint64_t bytes = parse_address("stats", *size);
-    session.sizes = walk::Range{bytes, bytes + 1};
+    take_size(session, kStatsQuestion, *size);
   }
   const host::Terminal terminal(STDOUT_FILENO);
   Json json = {{"target", session.target->name()}, {"heaps", Json::array()}};

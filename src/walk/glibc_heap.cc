@@ -130,6 +130,20 @@ Unknown GlibcHeap::for_each_block(const Visit& visit) const {
   return unknown;
 }
 
+// Chunks are multiples of 16, of which a head of 8 is not usable; blocks with a mapping of their
+// own end with a page, and have a head of 16.
+Range GlibcHeap::sizes_like(uint64_t bytes) const {
+  constexpr uint64_t kLeast = 24;
+  constexpr uint64_t kMappedFrom = 128 << 10;
+  constexpr uint64_t kPage = 4096;
+  if (bytes <= kLeast) return {0, kLeast + 1};
+  const uint64_t step = bytes < kMappedFrom ? 16 : kPage;
+  const uint64_t head = bytes < kMappedFrom ? 8 : 16;
+  if (bytes > UINT64_MAX - 2 * kPage) return {bytes, bytes + 1};
+  const uint64_t most = (bytes + head + step - 1) / step * step - head;
+  return {most - step + 1, most + 1};
+}
+
 HeapSummary GlibcHeap::summary() const {
   HeapSummary summary;
   summary.unknown = missing();

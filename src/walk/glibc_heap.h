@@ -25,6 +25,7 @@ class GlibcHeap : public Heap {
   std::string allocator() const override { return "glibc's malloc"; }
   Unknown for_each_block(const Visit& visit) const override;
   HeapSummary summary() const override;
+  Range sizes_like(uint64_t bytes) const override;
   std::optional<Place> find(uint64_t address) const override;
   bool finds_quickly() const override { return false; }
   std::vector<Range> ranges() const override;

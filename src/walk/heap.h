@@ -138,6 +138,9 @@ class Heap {
 
   virtual HeapSummary summary() const = 0;
 
+  // Usable sizes that requests are rounded up to together with `bytes`.
+  virtual Range sizes_like(uint64_t bytes) const { return {bytes, bytes + 1}; }
+
   // The block that `address` lies in, or nothing: it is none of this heap's.
   virtual std::optional<Place> find(uint64_t address) const = 0;
 

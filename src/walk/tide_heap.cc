@@ -343,6 +343,21 @@ HeapSummary TideHeap::summary() const {
   return summary;
 }
 
+// In hardened mode a block's usable size is what was asked for, so the sizes of a class's requests
+// are taken as they are without seals.
+Range TideHeap::sizes_like(uint64_t bytes) const {
+  uint64_t below = 0;
+  for (const layout::ClassRow& row : root_.classes) {
+    if (row.block_bytes >= bytes && row.block_bytes != 0) {
+      return {below + 1, uint64_t{row.block_bytes} + 1};
+    }
+    below = std::max<uint64_t>(below, row.block_bytes);
+  }
+  const uint64_t page = root_.root.large.page_bytes;
+  const uint64_t rounded = bytes > UINT64_MAX - page ? bytes : (bytes + page - 1) / page * page;
+  return {std::max(below, rounded - page) + 1, rounded + 1};
+}
+
 uint64_t TideHeap::held_blocks() const {
   const layout::HeldAt& at = root_.root.held;
   const uint32_t count = std::min(load_from<uint32_t>(target_, root_.at(at.count)), at.most);

@@ -30,6 +30,7 @@ class TideHeap : public Heap {
   Unknown for_each_block(const Visit& visit) const override;
   HeapSummary summary() const override;
   std::optional<Place> find(uint64_t address) const override;
+  Range sizes_like(uint64_t bytes) const override;
   std::vector<Range> ranges() const override;
   std::vector<Range> records() const override;
   std::vector<HeapThread> threads() const override;

@@ -123,6 +123,25 @@ def check_examine(what):
         fail(f"{what}: examine has no pointers to the program: {lines[:5]}")
 
 
+def check_sizes(what):
+    """SIZE is what was asked for: blocks of the next larger size that there is."""
+    listed = {}
+    for line in ask(what, "list").splitlines():
+        size = int(line.split()[1])
+        listed[size] = listed.get(size, 0) + 1
+    for size in sorted(listed)[1:12] + [max(listed)]:
+        rows = ask_json(what, "analyze", str(size - 3))["sizes"]
+        if [(row["size"], row["blocks"]) for row in rows] != [(size, listed[size])]:
+            fail(f"{what}: analyze {size - 3} shows {rows}, not {listed[size]} of {size}")
+        rows = ask_json(what, "stats", hex(size))["heaps"][0]["sizes"]
+        if [(row["size"], row["blocks"]) for row in rows] != [(size, listed[size])]:
+            fail(f"{what}: stats {size} shows {rows}, not {listed[size]}")
+    run = subprocess.run([TIDE, "heap", str(what), "examine", str(1 << 40)], capture_output=True,
+                         text=True)
+    if run.returncode != 0 or "has no live block of" not in run.stderr:
+        fail(f"{what}: examine of a size that no block has: {run.returncode} {run.stderr}")
+
+
 def check_without_rtti(what, known):
     """No names, but as many blocks of one vtable as objects of each class."""
     found = sorted(row["blocks"] for row in ask_json(what, "types")["types"]
@@ -173,6 +192,7 @@ def check_all(what, known, folder):
     check_kinds(what, known)
     check_blocks(what, known)
     check_examine(what)
+    check_sizes(what)
     check_dump(what, folder)
 
 
