@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <vector>
 
 namespace tide::host {
 
@@ -35,5 +36,8 @@ struct LargeAllocator {
   }
   friend bool operator==(const LargeAllocator&, const LargeAllocator&) { return true; }
 };
+
+template <class T>
+using LargeVector = std::vector<T, LargeAllocator<T>>;
 
 }  // namespace tide::host

@@ -8,11 +8,11 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "host/large_memory.h"
 #include "walk/heap.h"
 
 namespace tide::inspect {
@@ -83,16 +83,20 @@ class BlockIndex {
   };
   static_assert(kWordsPerPage == 4);
 
-  struct Free {
-    void operator()(Page* pages) const { std::free(pages); }
-  };
   struct Region {
     uint64_t start;
     uint64_t end;
-    std::unique_ptr<Page[], Free> pages;
+    host::LargeVector<Page> pages;
 
-    uint64_t page_count() const { return (end - start) >> kPageShift; }
-    Page& page_of(uint64_t address) const { return pages[(address - start) >> kPageShift]; }
+    uint64_t page_of(uint64_t address) const { return (address - start) >> kPageShift; }
+  };
+  // Blocks that the heaps have shown one after another, at ascending addresses of a region.
+  struct Stretch {
+    const Region* region;
+    uint64_t first;
+    uint64_t last;
+    size_t begin;  // of their lengths, in the order of showing
+    size_t end;
   };
 
   const Region* region_of(uint64_t address) const;
@@ -104,9 +108,13 @@ class BlockIndex {
     return last;
   }
   void add_regions(std::span<const std::unique_ptr<walk::Heap>> heaps);
-  static bool mark(const walk::Block& block, const Region* region);
+  void reserve_lengths();
+  bool mark(const walk::Block& block, const Region* region);
+  uint32_t store_length(uint64_t bytes);
   void number_pages();
-  void set_length(const walk::Block& block, const Region* region);
+  bool put_lengths_in_order(std::vector<Stretch> stretches);
+  void take_lengths_again(std::span<const std::unique_ptr<walk::Heap>> heaps);
+  void note_long_blocks();
   static uint32_t find_start_in(const Region* region, uint64_t address);
   static Nearest nearest_in(const Page* page, uint64_t address);
   uint32_t block_of(const Nearest& nearest) const {
@@ -116,7 +124,7 @@ class BlockIndex {
   }
 
   std::vector<Region> regions_;
-  std::vector<uint32_t> lengths_;
+  host::LargeVector<uint32_t> lengths_;
   std::vector<uint64_t> long_lengths_;
   walk::Unknown unknown_;
   uint64_t lowest_ = UINT64_MAX;
@@ -137,7 +145,7 @@ class BlockIndex::Finder {
       if (region == nullptr) return nullptr;
       start_ = region->start;
       bytes_ = region->end - region->start;
-      pages_ = region->pages.get();
+      pages_ = region->pages.data();
     }
     const Page* const page = pages_ + ((address - start_) >> kPageShift);
     __builtin_prefetch(page);
@@ -203,7 +211,7 @@ void BlockIndex::for_each(uint32_t begin, uint32_t end, Visit visit) const {
   for (const Region* region = region_of(address); number < end; ++region) {
     if (address < region->start) address = region->start;
     uint64_t p = (address - region->start) >> kPageShift;
-    for (; p < region->page_count() && number < end; ++p) {
+    for (; p < region->pages.size() && number < end; ++p) {
       const Page& page = region->pages[p];
       uint32_t here = page.before;
       for (uint32_t w = 0; w < kWordsPerPage; ++w) {

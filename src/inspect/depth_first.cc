@@ -7,9 +7,9 @@ namespace tide::inspect {
 DepthFirst::DepthFirst(const ReferenceGraph& graph, std::span<const uint32_t> anchors,
                        const BlockSet& excluded)
     : block_of{kNone}, node_of(graph.count(), kNone), parent{0}, other_in{0} {
-  std::vector<uint32_t> done{0};  // by node: references that were followed
+  host::LargeVector<uint32_t> done{0};  // by node: references that were followed
   // Room that is not used costs nothing; room that grows is there twice for a moment.
-  for (std::vector<uint32_t>* nodes : {&block_of, &parent, &other_in, &done}) {
+  for (host::LargeVector<uint32_t>* nodes : {&block_of, &parent, &other_in, &done}) {
     nodes->reserve(size_t{graph.count()} + 1);
   }
   uint64_t others = 0;

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "host/large_memory.h"
 #include "inspect/block_set.h"
 #include "inspect/reference_graph.h"
 
@@ -22,12 +22,12 @@ struct DepthFirst {
 
   uint32_t count() const { return static_cast<uint32_t>(block_of.size()); }
 
-  std::vector<uint32_t> block_of;  // by node; of the root kNone
-  std::vector<uint32_t> node_of;   // by block; kNone: not met
-  std::vector<uint32_t> parent;    // by node; of the root itself
+  host::LargeVector<uint32_t> block_of;  // by node; of the root kNone
+  host::LargeVector<uint32_t> node_of;   // by block; kNone: not met
+  host::LargeVector<uint32_t> parent;    // by node; of the root itself
   // By node: references to it from others than the parent or the root. Of a node that the root
   // points to it does not matter, and is 0.
-  std::vector<uint32_t> other_in;
+  host::LargeVector<uint32_t> other_in;
 };
 
 }  // namespace tide::inspect

@@ -11,13 +11,14 @@ constexpr uint32_t kNone = DepthFirst::kNone;
 // By node: where references to it come from, others than its parent in the walk.
 class Predecessors {
  public:
-  Predecessors(DepthFirst& walk, const std::vector<uint32_t>& semi, const ShowReferences& show)
+  Predecessors(DepthFirst& walk, const host::LargeVector<uint32_t>& semi,
+               const ShowReferences& show)
       : ends_(std::move(walk.other_in)) {
     uint32_t total = 0;
     for (uint32_t& end : ends_) total += std::exchange(end, total);
     from_.assign(total, kNone);
     // While it is filled, an end is where the next one goes.
-    const std::vector<uint32_t>& node_of = walk.node_of;
+    const host::LargeVector<uint32_t>& node_of = walk.node_of;
     show([&](uint32_t from, uint32_t to) {
       const uint32_t node = node_of[to];
       const uint32_t source = node_of[from];
@@ -39,14 +40,14 @@ class Predecessors {
   }
 
  private:
-  std::vector<uint32_t> ends_;
-  std::vector<uint32_t> from_;
+  host::LargeVector<uint32_t> ends_;
+  host::LargeVector<uint32_t> from_;
 };
 
 // The forest of nodes that were dealt with, hung under their parents in the walk.
 class Forest {
  public:
-  explicit Forest(const std::vector<uint32_t>& parent) : links_(parent.size()) {
+  explicit Forest(const host::LargeVector<uint32_t>& parent) : links_(parent.size()) {
     for (uint32_t node = 0; node < parent.size(); ++node) links_[node] = {parent[node], node};
   }
 
@@ -79,15 +80,15 @@ class Forest {
     uint32_t above;
     uint32_t label;
   };
-  std::vector<Link> links_;
+  host::LargeVector<Link> links_;
 };
 
 }  // namespace
 
-std::vector<uint32_t> find_dominators(DepthFirst& walk, std::span<const uint32_t> anchors,
-                                      const ShowReferences& show) {
+host::LargeVector<uint32_t> find_dominators(DepthFirst& walk, std::span<const uint32_t> anchors,
+                                            const ShowReferences& show) {
   // Semidominators: of the root's own blocks the root, of others their parents until proved less.
-  std::vector<uint32_t> semi = walk.parent;
+  host::LargeVector<uint32_t> semi = walk.parent;
   for (const uint32_t anchor : anchors) {
     if (walk.node_of[anchor] != kNone) semi[walk.node_of[anchor]] = 0;
   }
@@ -104,7 +105,7 @@ std::vector<uint32_t> find_dominators(DepthFirst& walk, std::span<const uint32_t
       forest.set_label(node, least);
     }
   }
-  std::vector<uint32_t> dominators = walk.parent;
+  host::LargeVector<uint32_t> dominators = walk.parent;
   for (uint32_t node = 1; node < walk.count(); ++node) {
     uint32_t dominator = dominators[node];
     while (dominator > semi[node]) dominator = dominators[dominator];

@@ -19,7 +19,7 @@ using ShowReferences = std::function<void(const std::function<void(uint32_t, uin
 
 // The dominator of each node, by node; of the root itself. It has a smaller number than the node.
 // `anchors`: as of the walk. Takes what it no longer needs of the walk: `other_in`.
-std::vector<uint32_t> find_dominators(DepthFirst& walk, std::span<const uint32_t> anchors,
-                                      const ShowReferences& show);
+host::LargeVector<uint32_t> find_dominators(DepthFirst& walk, std::span<const uint32_t> anchors,
+                                            const ShowReferences& show);
 
 }  // namespace tide::inspect

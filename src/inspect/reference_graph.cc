@@ -1,6 +1,7 @@
 #include "inspect/reference_graph.h"
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 
 #include "host/error.h"
@@ -22,7 +23,8 @@ namespace tide::inspect {
 class ReferenceGraph::Chunk {
  public:
   // For blocks [begin, end); `targets` is room that is used again.
-  Chunk(std::vector<uint32_t>& ends, std::vector<uint32_t>& targets, uint32_t begin, uint32_t end)
+  Chunk(host::LargeVector<uint32_t>& ends, std::vector<uint32_t>& targets, uint32_t begin,
+        uint32_t end)
       : ends_(ends), targets_(targets), next_(begin), end_(end) {}
 
   void add(uint32_t from, uint32_t to) {
@@ -31,11 +33,16 @@ class ReferenceGraph::Chunk {
     targets_[count_++] = to;
   }
 
-  std::unique_ptr<uint32_t[]> finish() {
+  // Moves them into the last of `rooms`, or a new one.
+  const uint32_t* finish(std::vector<Room>& rooms) {
     close_up_to(end_);
-    auto exact = std::make_unique_for_overwrite<uint32_t[]>(count_);
-    std::copy_n(targets_.begin(), count_, exact.get());
-    return exact;
+    if (rooms.empty() || rooms.back().capacity() - rooms.back().size() < count_) {
+      rooms.emplace_back().reserve(std::max<size_t>(kRoom, count_));
+    }
+    Room& room = rooms.back();
+    const size_t begin = room.size();
+    room.insert(room.end(), targets_.begin(), targets_.begin() + count_);
+    return room.data() + begin;
   }
   uint32_t count() const { return count_; }
 
@@ -50,7 +57,7 @@ class ReferenceGraph::Chunk {
     targets_.resize(std::clamp<size_t>(2 * targets_.size(), kChunkBlocks, UINT32_MAX));
   }
 
-  std::vector<uint32_t>& ends_;
+  host::LargeVector<uint32_t>& ends_;
   std::vector<uint32_t>& targets_;
   uint32_t count_ = 0;
   uint32_t next_;
@@ -69,17 +76,19 @@ ReferenceGraph::ReferenceGraph(const walk::Target& target, const BlockIndex& ind
   share_out(static_cast<uint32_t>(chunks_.size()), [&](Pieces& pieces) {
     BlockReferences references(target, index);
     std::vector<uint32_t> targets;
+    std::vector<Room> rooms;
     uint64_t count = 0;
     for (uint32_t c; pieces.next(c);) {
       const uint32_t begin = c * kChunkBlocks;
       const uint32_t end = begin + std::min(kChunkBlocks, index.count() - begin);
       Chunk chunk(ends_, targets, begin, end);
       read_chunk(references, begin, end, chunk);
-      chunks_[c] = chunk.finish();
+      chunks_[c] = chunk.finish(rooms);
       count += chunk.count();
     }
     const std::lock_guard lock(mutex);
     references_ += count;
+    std::move(rooms.begin(), rooms.end(), std::back_inserter(rooms_));
     missing_bytes_ += references.missing_bytes();
   });
 }
@@ -92,7 +101,7 @@ ReferenceGraph::ReferenceGraph(const std::vector<std::vector<uint32_t>>& out) : 
     for (uint32_t from = begin; from < end; ++from) {
       for (const uint32_t to : out[from]) chunk.add(from, to);
     }
-    chunks_.push_back(chunk.finish());
+    chunks_.push_back(chunk.finish(rooms_));
     references_ += chunk.count();
   }
 }

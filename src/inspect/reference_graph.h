@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
+#include "host/large_memory.h"
 #include "inspect/block_index.h"
 #include "walk/target.h"
 
@@ -30,7 +30,7 @@ class ReferenceGraph {
   // The blocks that `block` points to; one may be there more than once.
   std::span<const uint32_t> out(uint32_t block) const {
     const uint32_t begin = block % kChunkBlocks == 0 ? 0 : ends_[block - 1];
-    return {chunks_[block / kChunkBlocks].get() + begin, ends_[block] - begin};
+    return {chunks_[block / kChunkBlocks] + begin, ends_[block] - begin};
   }
 
   // Asks for what out() will need: where the references are, and then, with that, these.
@@ -44,8 +44,13 @@ class ReferenceGraph {
 
   static void read_chunk(BlockReferences& references, uint32_t begin, uint32_t end, Chunk& chunk);
 
-  std::vector<uint32_t> ends_;  // of a block's references, in its chunk's
-  std::vector<std::unique_ptr<uint32_t[]>> chunks_;
+  // Room for many chunks' references; more than one thread's.
+  using Room = host::LargeVector<uint32_t>;
+  static constexpr size_t kRoom = (8 << 20) / sizeof(uint32_t);
+
+  host::LargeVector<uint32_t> ends_;  // of a block's references, in its chunk's
+  std::vector<const uint32_t*> chunks_;
+  std::vector<Room> rooms_;
   uint64_t references_ = 0;
   uint64_t missing_bytes_ = 0;
 };

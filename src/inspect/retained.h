@@ -41,8 +41,8 @@ class Retained {
 
  private:
   DepthFirst walk_;
-  std::vector<uint32_t> dominators_;  // by node
-  std::vector<Held> held_;            // by node
+  host::LargeVector<uint32_t> dominators_;  // by node
+  host::LargeVector<Held> held_;            // by node
 };
 
 }  // namespace tide::inspect

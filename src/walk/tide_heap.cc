@@ -22,21 +22,22 @@ constexpr size_t kBlocksABatch = 4096;
 // Collects blocks and hands them on by the batch.
 class Batch {
  public:
-  explicit Batch(const Heap::Visit& visit) : visit_(visit) { blocks_.reserve(kBlocksABatch); }
+  explicit Batch(const Heap::Visit& visit) : visit_(visit), blocks_(kBlocksABatch) {}
 
   bool add(const Block& block) {
-    blocks_.push_back(block);
-    return blocks_.size() < kBlocksABatch || flush();
+    blocks_[count_++] = block;
+    return count_ < kBlocksABatch || flush();
   }
   bool flush() {
-    goes_on_ = goes_on_ && (blocks_.empty() || visit_(blocks_));
-    blocks_.clear();
+    goes_on_ = goes_on_ && (count_ == 0 || visit_({blocks_.data(), count_}));
+    count_ = 0;
     return goes_on_;
   }
 
  private:
   const Heap::Visit& visit_;
   std::vector<Block> blocks_;
+  size_t count_ = 0;
   bool goes_on_ = true;
 };
 
@@ -212,7 +213,8 @@ Unknown TideHeap::for_each_block(const Visit& visit) const {
         for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
           const uint64_t granule = w * 64 + static_cast<uint64_t>(std::countr_zero(word));
           const uint64_t address = slab.address + granule * zone.granule_bytes();
-          goes_on = batch.add({address, usable(address, bytes, true), slab.owner});
+          const uint64_t room = harden_ == 0 ? bytes : usable(address, bytes, true);
+          goes_on = batch.add({address, room, slab.owner});
           if (!goes_on) return false;
         }
       }

@@ -13,6 +13,19 @@ namespace {
 constexpr uint32_t kRecordsAtOnce = 1024;
 constexpr uint32_t kStatesAtOnce = 64;  // slabs
 
+constexpr uint64_t kOnes = 0x0101010101010101;
+constexpr uint64_t kUpperBits = 0x80 * kOnes;
+// Brings the lowest bits of eight bytes together in the highest byte of the product, the first
+// byte's lowest.
+constexpr uint64_t kGather = 0x0102040810204080;
+
+// The upper bit of each byte of `word` that differs from `state`'s, which has one value eight
+// times.
+uint64_t upper_bits_of_others(uint64_t word, uint64_t state) {
+  const uint64_t difference = word ^ state;
+  return ((difference & ~kUpperBits) + ~kUpperBits) | difference;
+}
+
 template <class T>
 T field(std::span<const std::byte> record, uint32_t offset) {
   T value;
@@ -48,7 +61,11 @@ TideZone::TideZone(const Target& target, const TideRoot& root, const layout::Zon
 
 void TideZone::note_states() {
   is_live_.fill(true);
-  for (const uint8_t state : root_.root.states.not_live) is_live_[state] = false;
+  for (size_t i = 0; i < not_live_.size(); ++i) {
+    const uint8_t state = root_.root.states.not_live[i];
+    is_live_[state] = false;
+    not_live_[i] = state * kOnes;
+  }
 }
 
 bool TideZone::decode(std::span<const std::byte> record, uint32_t index, Slab& slab) const {
@@ -153,7 +170,7 @@ std::optional<Slab> TideZone::slab_at(uint64_t address, Buffer& buffer) const {
   return slab;
 }
 
-// Mostly eight states in a row are 0, and are passed over as one word.
+// Eight states at a time: of each its upper bit, set where it is none of those that are not live.
 uint32_t TideZone::live_bits(std::span<const std::byte> states, Bits& bits) const {
   bits.fill(0);
   uint32_t count = 0;
@@ -161,13 +178,14 @@ uint32_t TideZone::live_bits(std::span<const std::byte> states, Bits& bits) cons
   for (size_t begin = 0; begin + sizeof(uint64_t) <= granules; begin += sizeof(uint64_t)) {
     uint64_t word;
     std::memcpy(&word, states.data() + begin, sizeof word);
-    if (word == 0) continue;
-    uint64_t live = 0;
-    for (size_t i = 0; i < sizeof word; ++i) {
-      live |= uint64_t{is_live(states[begin + i])} << i;
-    }
-    bits[begin / 64] |= live << (begin % 64);
-    count += static_cast<uint32_t>(std::popcount(live));
+    if (word == 0) continue;  // mostly
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    uint64_t live = kUpperBits;
+    for (const uint64_t state : not_live_) live &= upper_bits_of_others(word, state);
+    if (live == 0) continue;
+    const uint64_t eight = (live >> 7) * kGather >> 56;
+    bits[begin / 64] |= eight << (begin % 64);
+    count += static_cast<uint32_t>(((live >> 7) * kOnes) >> 56);
   }
   return count;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "walk/heap.h"
@@ -74,6 +75,7 @@ class TideZone {
   ZonePlace place_;
   uint64_t granule_bytes_ = 0;
   std::array<bool, 256> is_live_{};
+  std::array<uint64_t, std::extent_v<decltype(layout::StatesAt::not_live)>> not_live_{};
 };
 
 }  // namespace tide::walk

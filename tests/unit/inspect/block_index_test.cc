@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/unit/inspect/made_up_heap.h"
@@ -38,7 +39,7 @@ void expect_all_found(const BlockIndex& index, const std::vector<Block>& blocks)
 }
 
 TEST(BlockIndex, FindsEveryByteOfRandomBlocks) {
-  for (const uint32_t seed : {1u, 2u, 3u, 4u, 5u}) {
+  for (const uint32_t seed : {1u, 2u, 3u, 4u, 5u, 6u}) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
     std::vector<Block> blocks;
@@ -57,9 +58,11 @@ TEST(BlockIndex, FindsEveryByteOfRandomBlocks) {
       ranges.push_back({begin, at});
       at = ((at + 4095) & ~uint64_t{4095}) + 4096 * (region + 1);
     }
-    std::vector<Block> shuffled = blocks;
-    std::shuffle(shuffled.begin(), shuffled.end(), random);
-    const BlockIndex index(one_heap(ranges, shuffled));
+    // As they lie, region after region in another order, and all at random.
+    std::vector<Block> shown = blocks;
+    if (seed % 3 == 0) std::rotate(shown.begin(), shown.begin() + 4000, shown.end());
+    if (seed % 3 == 1) std::shuffle(shown.begin(), shown.end(), random);
+    const BlockIndex index(one_heap(ranges, shown));
     EXPECT_EQ(index.unknown().parts, 0u);
     EXPECT_EQ(index.lowest(), blocks.front().address);
     EXPECT_EQ(index.highest(), blocks.back().address + blocks.back().bytes - 1);
@@ -83,8 +86,10 @@ TEST(BlockIndex, FindsEveryByteOfRandomBlocks) {
 TEST(BlockIndex, LengthsBeyond31BitsAreExact) {
   const std::vector<Block> blocks = {{kStart + 16, (uint64_t{3} << 30) + 24, 0},
                                      {kStart + (uint64_t{4} << 30), 40, 0}};
+  const std::vector<Block> turned = {blocks[1], blocks[0]};
   const BlockIndex index(one_heap({{kStart, kStart + (uint64_t{5} << 30)}}, blocks));
   expect_all_found(index, blocks);
+  expect_all_found(BlockIndex(one_heap({{kStart, kStart + (uint64_t{5} << 30)}}, turned)), blocks);
   EXPECT_EQ(index.live_bytes(), (uint64_t{3} << 30) + 64);
 }
 
