@@ -15,8 +15,25 @@ using format::Record;
 
 namespace {
 
-// How far down the lists it is looked for a block.
+// How far down the lists it is looked for a block. Each step waits for memory, and most blocks that
+// came longer ago are not worth the walk.
 constexpr uint32_t kMostSteps = 32;
+constexpr uint32_t kRecent = 4 * kMostSteps;
+
+// Whether blocks of a class that were freed long ago are found so far down. Where they are not, one
+// in so many is looked for, to learn when they are.
+class Luck {
+ public:
+  bool is_worth_it() { return left_ != 0 || ++skipped_ % kSkipped == 0; }
+  void tell(bool was_found) { left_ = was_found ? kMost : left_ - (left_ != 0 ? 1 : 0); }
+
+ private:
+  static constexpr uint8_t kMost = 4;
+  static constexpr uint8_t kSkipped = 16;
+
+  uint8_t left_ = kMost;
+  uint8_t skipped_ = 0;
+};
 
 uint64_t detail_of(const Record& record) {
   return record.stack << 3 | static_cast<uint64_t>(record.path);
@@ -31,6 +48,7 @@ struct ChunkEncoder::State {
   RequestIndex request_index;
   std::array<ColumnWriter, kColumns> columns;
   ColumnPacker packer;
+  std::array<Luck, ChunkModel::kClasses> luck;
   uint64_t last_tick = 0;
 
   void reset(uint64_t first_tick);
@@ -46,7 +64,8 @@ struct ChunkEncoder::State {
     columns[kAddresses].number(fold(pointer - from));
   }
   void slot(uint32_t found);
-  uint32_t steps(uint32_t from, uint32_t wanted);
+  uint32_t steps(uint32_t from, uint32_t wanted, uint32_t most_moments = kRecent);
+  uint32_t steps_among_free(uint32_t in, uint32_t wanted);
   uint32_t create(uint64_t pointer, uint32_t* place);
   unsigned which(uint64_t pointer, uint32_t* found);
   unsigned come(uint64_t pointer, uint32_t request, uint64_t usable, bool is_result);
@@ -117,15 +136,21 @@ uint32_t ChunkEncoder::State::request(const Record& record) {
 void ChunkEncoder::State::slot(uint32_t found) { known.add(found); }
 
 // From `from` down to `wanted`; 0: too many, or it is not there.
-uint32_t ChunkEncoder::State::steps(uint32_t from, uint32_t wanted) {
-  // Most that came longer ago are not worth the walk.
-  constexpr uint32_t kRecent = 4 * kMostSteps;
-  if (model.moment() - model.slot(wanted).moment > kRecent) return 0;
+uint32_t ChunkEncoder::State::steps(uint32_t from, uint32_t wanted, uint32_t most_moments) {
+  if (model.moment() - model.slot(wanted).moment > most_moments) return 0;
   for (uint32_t steps = 0; steps <= kMostSteps && from != kNoSlot; ++steps) {
     if (from == wanted) return steps;
     from = model.slot(from).older;
   }
   return 0;
+}
+
+// Down the free blocks of the class. A program that frees at random has few in each, and they stay.
+uint32_t ChunkEncoder::State::steps_among_free(uint32_t in, uint32_t wanted) {
+  const bool is_worth_it = luck[in].is_worth_it();
+  const uint32_t depth = steps(model.newest_free(in), wanted, is_worth_it ? UINT32_MAX : kRecent);
+  if (is_worth_it) luck[in].tell(depth != 0);
+  return depth;
 }
 
 uint32_t ChunkEncoder::State::create(uint64_t pointer, uint32_t* place) {
@@ -178,7 +203,7 @@ unsigned ChunkEncoder::State::come(uint64_t pointer, uint32_t request, uint64_t 
     code = kTop;
   } else if (!is_result && found == model.newest_free(ChunkModel::kNoClass)) {
     code = kSpecial;
-  } else if (const uint32_t depth = steps(model.newest_free(in), found); depth != 0) {
+  } else if (const uint32_t depth = steps_among_free(in, found); depth != 0) {
     code = kDepth;
     columns[kDepths].byte(depth);
   } else {

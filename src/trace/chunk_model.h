@@ -121,6 +121,8 @@ class ChunkModel {
   };
   // Of blocks whose size is not known.
   static constexpr uint32_t kNoClass = 0;
+  static constexpr uint64_t kFineClasses = 256;
+  static constexpr size_t kClasses = 1 + kFineClasses + 8 * 53;
 
   // Where the fresh blocks of a class were, and which ones are free.
   struct Class {
@@ -275,8 +277,6 @@ class ChunkModel {
   static constexpr size_t kGuesses = 4096;
   static constexpr uint64_t kUsualGap = 8;  // glibc's header
   static constexpr uint64_t kMostGap = 64;
-  static constexpr uint64_t kFineClasses = 256;
-  static constexpr size_t kClasses = 1 + kFineClasses + 8 * 53;
 
   void link(uint32_t index, uint32_t& newest) {
     Slot& slot = slots_[index];
