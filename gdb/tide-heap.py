@@ -25,6 +25,7 @@ import gdb
 
 TIDE_QUESTIONS = ("stats", "list", "info", "dump", "analyze", "examine", "types", "refs", "path",
                   "leaks", "retained", "frag", "check", "diff", "doctor", "threads", "where")
+TIDE_ABOUT_ADDRESSES = ("info", "where", "refs", "path")
 
 # Registers in the order of the kernel's user_regs_struct.
 TIDE_REGISTERS = {
@@ -270,6 +271,27 @@ def tide_split(text):
     return words, None
 
 
+def tide_evaluate(words):
+    """The same, with an expression of GDB's in the place of an address as its value."""
+    if len(words) < 2 or words[0] not in TIDE_ABOUT_ADDRESSES or words[1].startswith("--"):
+        return words
+    try:
+        int(words[1], 0)
+        return words
+    except ValueError:
+        pass
+    try:
+        value = gdb.parse_and_eval(words[1])
+        kind = value.type.strip_typedefs().code
+        # Of what has no value of an address: where it is.
+        if kind in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+            value = value.address
+        address = int(value) & (1 << 64) - 1
+    except (gdb.error, TypeError, ValueError) as error:
+        raise gdb.GdbError(f"heap: {words[0]}: '{words[1]}' is no address: {error}") from None
+    return [words[0], hex(address), *words[2:]]
+
+
 def tide_run(words, output):
     """`output`: a file, or None: GDB's own."""
     command = tide_command.path()
@@ -318,7 +340,7 @@ Usage: heap [QUESTION [ARGUMENTS]] [OPTIONS] [> FILE]
   heap list --size 64 > FILE  every live block of 64 bytes, into a file
   heap info 0x7f2d00012340    which block this address is in, its state, its neighbours
   heap leaks                  blocks that nothing points to
-  heap path 0x7f2d00012340    how the program still reaches a block
+  heap path node->next        how the program still reaches a block; any expression of GDB's
   heap check                  every list and count of the heap compared
 
 Questions: stats, list, info, dump, analyze, examine, types, refs, path, leaks, retained, frag,
@@ -330,6 +352,7 @@ the options: heap --help shows them. A process must be stopped."""
 
     def invoke(self, argument, from_tty):
         words, file = tide_split(argument)
+        words = tide_evaluate(words)
         if file is None:
             tide_run(words, None)
             return

@@ -57,7 +57,8 @@ def check_answers(args, table, options, what):
             "heap list --ndjson", f"heap list --ndjson > {file}",
             f"pipe heap list --ndjson | wc -l > {file}.count",
             "echo <stats>\\n", "heap", "echo <info>\\n", f"heap info {address + size // 2:#x}",
-            f"heap info {some:#x} --json"])
+            f"heap info {some:#x} --json", f"set $tide_it = {address}", "echo <value>\\n",
+            "heap info '$tide_it + 1'"])
         with open(file) as listed:
             in_file = blocks_of(listed.read())
         with open(f"{file}.count") as count:
@@ -67,6 +68,8 @@ def check_answers(args, table, options, what):
     if in_file != shown or piped != len(shown):
         fail(f"{what}: {len(shown)} blocks shown, {len(in_file)} in the file, {piped} in the pipe")
     stats, info = out.split("<stats>")[1].split("<info>")
+    info, value = info.split("<value>")
+    expect(f"{address:x}: live", value, f"{what}: info of an expression")
     expect(f"{len(shown):,}".replace(",", ",?"), stats, f"{what}: stats")
     expect(f"{address:x}", info, f"{what}: info of an address inside")
     expect(f'"{some:#x}"', info, f"{what}: info as JSON")
@@ -138,7 +141,8 @@ def check_faults(args):
                           ("heap stats", "no heap of Tide or of glibc"),
                           ("heap list > /nowhere/x", "/nowhere/x: No such file"),
                           ("heap list > a b", "behind '>' comes one file"),
-                          ("heap info 'x", "No closing quotation")]:
+                          ("heap info 'x", "No closing quotation"),
+                          ("heap path no_such_thing", "'no_such_thing' is no address: No symbol")]:
         errors = gdb(args, *started, commands=[command, "kill"])[1]
         expect(re.escape(line), errors, command)
         if "Traceback" in errors or "Python Exception" in errors:
