@@ -23,45 +23,6 @@ using inspect::Leaks;
 constexpr size_t kRowsForPeople = 20;
 constexpr size_t kRowsForPrograms = 100'000;
 
-struct Head {
-  uint32_t block;
-  inspect::Held held;
-};
-
-struct Leaks {
-  explicit Leaks(const HeapGraph& heap);
-
-  inspect::BlockSet reached;
-  uint64_t blocks = 0;
-  uint64_t bytes = 0;
-  std::vector<Head> heads;  // those that hold most first
-};
-
-// What a head holds is what it dominates among leaked blocks, as if all heads were roots.
-Leaks::Leaks(const HeapGraph& heap) : reached(heap.index.count()) {
-  reach(heap.graph, heap.anchors, reached);
-  heap.index.for_each(0, heap.index.count(), [&](uint32_t block, uint64_t, uint64_t size) {
-    if (reached.contains(block)) return;
-    ++blocks;
-    bytes += size;
-  });
-  if (blocks == 0) return;
-  const std::vector<uint32_t> starts = find_heads(heap.graph, reached);
-  const inspect::Retained retained(heap.index, inspect::DepthFirst(heap.graph, starts, reached),
-                                   starts, [&](const auto& visit) {
-                                     for (uint32_t block = 0; block < heap.graph.count(); ++block) {
-                                       if (reached.contains(block)) continue;
-                                       for (const uint32_t to : heap.graph.out(block))
-                                         visit(block, to);
-                                     }
-                                   });
-  heads.reserve(starts.size());
-  for (const uint32_t start : starts) heads.push_back({start, retained.held_by(start)});
-  std::sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) {
-    return a.held.bytes != b.held.bytes ? a.held.bytes > b.held.bytes : a.block < b.block;
-  });
-}
-
 struct Limits {
   size_t heads;
   size_t blocks;  // listed one by one

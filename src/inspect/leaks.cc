@@ -16,6 +16,7 @@ Leaks::Leaks(const BlockIndex& index, const ReferenceGraph& graph,
     ++blocks;
     bytes += size;
   });
+  if (blocks == 0) return;
   const std::vector<uint32_t> starts = find_heads(graph, reached);
   const Retained retained(index, DepthFirst(graph, starts, reached), starts,
                           [&](const auto& visit) {
