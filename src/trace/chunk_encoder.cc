@@ -20,21 +20,6 @@ namespace {
 constexpr uint32_t kMostSteps = 32;
 constexpr uint32_t kRecent = 4 * kMostSteps;
 
-// Whether blocks of a class that were freed long ago are found so far down. Where they are not, one
-// in so many is looked for, to learn when they are.
-class Luck {
- public:
-  bool is_worth_it() { return left_ != 0 || ++skipped_ % kSkipped == 0; }
-  void tell(bool was_found) { left_ = was_found ? kMost : left_ - (left_ != 0 ? 1 : 0); }
-
- private:
-  static constexpr uint8_t kMost = 4;
-  static constexpr uint8_t kSkipped = 16;
-
-  uint8_t left_ = kMost;
-  uint8_t skipped_ = 0;
-};
-
 uint64_t detail_of(const Record& record) {
   return record.stack << 3 | static_cast<uint64_t>(record.path);
 }
@@ -42,6 +27,27 @@ uint64_t detail_of(const Record& record) {
 }  // namespace
 
 struct ChunkEncoder::State {
+  // Whether blocks of a class that were freed long ago are found so far down. Where they are not,
+  // one in so many is looked for, to learn when they are.
+  class Luck {
+   public:
+    bool is_worth_it() { return left_ != 0 || ++skipped_ % kSkipped == 0; }
+    void tell(bool was_found) {
+      if (was_found) {
+        left_ = kMost;
+      } else if (left_ != 0) {
+        --left_;
+      }
+    }
+
+   private:
+    static constexpr uint8_t kMost = 4;
+    static constexpr uint8_t kSkipped = 16;
+
+    uint8_t left_ = kMost;
+    uint8_t skipped_ = 0;
+  };
+
   ChunkModel model;
   KnownSlots known;
   SlotIndex slot_index;
