@@ -195,7 +195,8 @@ void ChunkDecoder::State::other(unsigned code, Record& record) {
   model.other_address() = record.pointer;
 }
 
-void ChunkDecoder::State::read(Record& record) {
+// In one function: its parts are shorter than the way to them.
+[[gnu::flatten]] void ChunkDecoder::State::read(Record& record) {
   record = {};
   unsigned deviations = 0;
   uint8_t head = columns[kHeads].byte();

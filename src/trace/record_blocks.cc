@@ -76,7 +76,8 @@ void RecordBlocks::read(RecordBlock& block) {
           chunk_ = nullptr;
           break;
         }
-        keep_texts(block, block.records[block.count]);
+        format::Record& record = block.records[block.count];
+        if (!record.text.empty() || !record.frames.empty()) keep_texts(block, record);
       }
     } catch (const host::Error& error) {
       block.fault = error;

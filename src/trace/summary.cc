@@ -44,9 +44,12 @@ void Totals::add(const Totals& other) {
 }
 
 Summary::Thread& Summary::thread_of(const Event& event) {
-  const uint32_t number = event.thread < kMostThreads ? event.thread : 0;
-  if (number >= threads_.size()) threads_.resize(number + 1);
-  Thread& thread = threads_[number];
+  if (event.thread != last_thread_ || threads_.empty()) {
+    last_thread_ = event.thread;
+    last_number_ = event.thread < kMostThreads ? event.thread : 0;
+    if (last_number_ >= threads_.size()) threads_.resize(last_number_ + 1);
+  }
+  Thread& thread = threads_[last_number_];
   thread.figures.tid = event.tid;
   return thread;
 }

@@ -116,6 +116,8 @@ class Summary {
   Timeline timeline_;
   std::vector<StackFigures> stacks_;
   std::vector<Thread> threads_;
+  uint32_t last_thread_ = 0;  // whose event was the last one, and where it is in threads_
+  uint32_t last_number_ = 0;
   std::map<uint32_t, ThreadFigures> shown_threads_;
   std::vector<uint32_t> chains_;  // by slot: how often the block was reallocated
   MemorySamples memory_;
