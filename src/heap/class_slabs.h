@@ -191,7 +191,8 @@ class ClassSlabs {
     base::racy_store(slab.blocks, layout::kClassInfo[c].blocks_per_slab);
     // Of a slab that was used before every page can be given back only when all are blocks' pages.
     // Where there are some, the blocks that are in use meet in no one set any more.
-    const bool is_staggered = !slab.used_before && slab_count_ < kStaggeredSlabs;
+    const bool is_staggered =
+        !slab.used_before && (!layout::is_small_class(c) || slab_count_ < kStaggeredSlabs);
     base::racy_store(slab.first,
                      static_cast<uint16_t>(is_staggered ? layout::first_block(index, c) : 0));
     base::racy_store(slab.carved, uint32_t{slab.first});
