@@ -327,7 +327,7 @@ class Profiles(FleetTest):
         [pinned] = self.kind("fragmentation")
         self.assertLess(pinned["pinned_bytes"], 0.3 * pinned["live_bytes"])
         # The page has it, and the layer that grows.
-        items = {item["id"]: item for section in self.ask("report", "--from", "1m", "--service", "leaky")["sections"]
+        items = {item["id"]: item for section in self.ask("report", "--from", "10s", "--service", "leaky")["sections"]
                  for item in section["items"]}
         if pinned["pinned_bytes"] > 0:
             [row] = [row for row in items["pinning"]["rows"] if row[4].startswith("leak_here")]
