@@ -20,8 +20,8 @@ namespace tide::heap {
 
 using layout::ThreadCache;
 
-// The same without a call, for the thread's own cache. False: there is something to wait for, or to
-// do first, and nothing has changed.
+// What CacheUse does for the thread's own cache, without a call. False: there is something to wait
+// for, or to do first; nothing has changed, and CacheUse sees to it.
 TIDE_INLINE bool begin_use(ThreadCache& cache) {
   base::racy_store(cache.busy, true);
   std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -11,8 +11,8 @@ namespace tide::replay {
 struct Fidelity {
   std::string allocator;  // the label of the run
   bool counts_equal = false;
-  bool live_equal =
-      false;  // blocks and bytes at the end, bytes at `curve_points` moments until then
+  // Blocks and bytes at the end, bytes at `curve_points` moments until then.
+  bool live_equal = false;
   uint64_t curve_points = 0;
   // What the program had beside its heap at the first sample (and of files at each) is added to the
   // replay's. Nothing: its memory was not recorded.
