@@ -134,9 +134,10 @@ class CachePool {
     if (capacity == 0) return false;
     cache.has_spilled[stack] = true;
     const bool shrinks = cache.bound_bytes > share(config.thread_cache_bytes);
-    // Of a deep stack less than half: so much is soon wanted again.
-    give_back(space, heap, cache, stack,
-              is_deep(capacity, c) && !shrinks ? capacity / 4 : (capacity + 1) / 2);
+    // Of a deep stack less than half: so much is soon wanted again. Of a very deep one half is no
+    // more than a program's batch, and what stays has to move down.
+    const bool is_quarter = is_deep(capacity, c) && capacity <= kMostForQuarter && !shrinks;
+    give_back(space, heap, cache, stack, is_quarter ? capacity / 4 : (capacity + 1) / 2);
     if (TIDE_UNLIKELY(shrinks)) {
       // The bound has come down: what was just given back is not to come again.
       const uint32_t kept = capacity / 2 + 1;
@@ -284,6 +285,7 @@ class CachePool {
 
   static constexpr uint32_t kFewBlocks = 4;
   static constexpr uint32_t kFirstBlocks = 8;
+  static constexpr uint32_t kMostForQuarter = 1024 + 2 * layout::kMaxBatch;
   static constexpr size_t kOneWayBytes = size_t{32} << 10;
   static constexpr uint32_t kFirstSearch = 16;
   // Most that parked caches may keep, all together.

@@ -31,13 +31,13 @@
 namespace tide::layout {
 
 inline constexpr auto kCacheSlotOffset = [] {
-  std::array<uint16_t, kClassCount + 1> offsets{};
+  std::array<uint32_t, kClassCount + 1> offsets{};
   uint32_t next = 0;
   for (uint32_t c = 1; c < kClassCount; ++c) {
-    offsets[c] = static_cast<uint16_t>(next);
+    offsets[c] = next;
     next += cache_slots(c) + 1;
   }
-  offsets[kClassCount] = static_cast<uint16_t>(next);
+  offsets[kClassCount] = next;
   return offsets;
 }();
 // Most blocks in a short stack, and in one for another home. A long place is most of an OS page: a
@@ -171,7 +171,7 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
-static_assert(sizeof(ThreadCache) <= size_t{256} << 10,
+static_assert(sizeof(ThreadCache) <= size_t{512} << 10,
               "a chunk of records; touched as it is used");
 
 // Where among its slots a stack lies: its null slot.

@@ -88,7 +88,7 @@ TEST(CachePool, DeepStacksGetLowerWhenTheirShareDoes) {
   heap::Config config = heap::Config::defaults();
   config.thread_cache_bytes = size_t{512} << 10;
   StartedBox box({}, config);
-  std::vector<void*> blocks(2'000);
+  std::vector<void*> blocks(3'000);
   const auto turn = [&] {
     for (const size_t bytes : {64, 80, 96}) {
       for (void*& block : blocks) block = box.client.allocate(bytes);
