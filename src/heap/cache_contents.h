@@ -28,4 +28,11 @@ inline uint64_t cached_span_bytes(const layout::ThreadCache& cache) {
   return uint64_t{base::racy_load(cache.spans.pages)} << layout::kSpanPageShift;
 }
 
+// Most that may lie in the cache before its thread is in a slow path again.
+inline size_t most_at_hand(const layout::ThreadCache& cache) {
+  const size_t bound = base::racy_load(cache.bound_bytes);
+  const size_t taken = base::racy_load(cache.taken_bytes);
+  return (taken < bound ? taken : bound) + cached_span_bytes(cache);
+}
+
 }  // namespace tide::heap

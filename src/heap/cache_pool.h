@@ -103,6 +103,8 @@ class CachePool {
     uintptr_t* const bottom = cache.top[stack];
     const uint32_t count = heap.take(space, cache.home, c, slots(bottom + 1), wanted);
     if (count == 0) return nullptr;
+    base::racy_store(cache.taken_bytes,
+                     cache.taken_bytes + count * size_t{layout::kClassInfo[c].bytes});
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(cache.top[stack], bottom + count - 1);
     renew_marks(cache, c);

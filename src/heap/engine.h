@@ -170,10 +170,15 @@ class Engine {
   static bool has_freed_much(const ThreadCache& cache) {
     return cache.freed_bytes >= kLeastNoticed;
   }
-  // Whether enough was freed for the background to be of use; asked after slow frees.
+  // Whether enough was freed for the background to be of use; asked after slow frees. What a thread
+  // took it may free without another one: asked after refills as well.
   bool wants_look(ThreadCache* cache) {
     return cache != nullptr && has_freed_much(*cache) && wants_look_now(*cache);
   }
+  static bool has_taken_much(const ThreadCache& cache) {
+    return cache.taken_bytes - cache.noticed_taken_bytes >= kLeastTaken;
+  }
+  bool wants_look_after_refill(ThreadCache& cache);
   void collect_stats(Stats& stats);
   // Every thread cache ever made, the newest first.
   void visit_caches(void (*visit)(const ThreadStats&, void* argument), void* argument);
@@ -304,6 +309,7 @@ class Engine {
   static constexpr size_t kLeastDrained = size_t{16} << 10;
   static constexpr size_t kNoticedBytes = size_t{256} << 10;
   static constexpr size_t kLeastNoticed = kNoticedBytes / 32;  // by one thread
+  static constexpr size_t kLeastTaken = kNoticedBytes / 4;
   static constexpr size_t kWorthALook = size_t{2} << 20;
 
   // calloc of fewer bytes always writes them.

@@ -6,6 +6,7 @@
 // slab has come or gone for the window; blocks in a thread's cache when the thread has not used it.
 #pragma once
 
+#include "heap/cache_contents.h"
 #include "heap/engine_purge.h"
 #include "heap/engine_trade.h"
 
@@ -62,6 +63,13 @@ bool Engine<Vm>::look_now() {
 // What threads free in slow paths counts together; the sum over the heap, some 180 figures, is made
 // when it may have come to be enough since the last time, and not while somebody looks anyway.
 template <sys::VmSource Vm>
+bool Engine<Vm>::wants_look_after_refill(ThreadCache& cache) {
+  cache.freed_bytes += cache.taken_bytes - cache.noticed_taken_bytes;
+  cache.noticed_taken_bytes = cache.taken_bytes;
+  return wants_look_now(cache);
+}
+
+template <sys::VmSource Vm>
 bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
   const size_t freed = cache.freed_bytes;
   cache.freed_bytes = 0;
@@ -77,6 +85,7 @@ bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
     free_bytes += zone->dirty_slabs() * zone->slab_bytes();
   }
   free_bytes += large_.dirty_bytes() + huge_.kept_bytes();
+  caches_.for_each([&](ThreadCache& other) { free_bytes += most_at_hand(other); });
   const size_t least = space_.limits.cache_share(kNoticedBytes);
   const size_t missing = free_bytes < kWorthALook ? kWorthALook - free_bytes : 0;
   base::racy_store(noticed_from_, missing < least ? least : missing);

@@ -88,6 +88,11 @@ class SpanCache {
       if (pages > most_pages / 2) return false;
       left_bytes += make_room(most_pages - pages);
     }
+    // The short way ends where so much more is kept: that is to be noticed.
+    constexpr uint32_t kUnnoticed = (uint32_t{1} << 20) >> layout::kSpanPageShift;
+    const uint32_t mark = lists_.pages + pages + kUnnoticed;
+    if (mark < most_pages) base::racy_store(lists_.most_pages, mark);
+    left_bytes += size_t{pages} << layout::kSpanPageShift;
     return put(p);
   }
 

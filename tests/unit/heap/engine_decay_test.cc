@@ -199,6 +199,49 @@ TEST_F(EngineDecay, WantsALookWhenManyThreadsHaveFreedALittle) {
   EXPECT_TRUE(wanted);
 }
 
+// All of it fits into the thread's cache, so that no free is a slow one.
+TEST_F(EngineDecay, WantsALookWhenAThreadMayKeepMuch) {
+  constexpr size_t kBytes = 3'000;
+  std::vector<void*> blocks(1'000);
+  bool wanted = false;
+  for (void*& block : blocks) {
+    block = box.client.allocate(kBytes);
+    heap::ThreadCache& cache = *box.client.cache();
+    wanted =
+        wanted || (box.engine->has_taken_much(cache) && box.engine->wants_look_after_refill(cache));
+  }
+  // Of 3 MB the cache may keep less than one.
+  EXPECT_FALSE(wanted);
+  for (void*& block : blocks) block = box.client.allocate(10 * kBytes);
+  for (int i = 0; i < 100; ++i) {
+    blocks.push_back(box.client.allocate(5 * kBytes));
+    blocks.push_back(box.client.allocate(20 * kBytes));
+    heap::ThreadCache& cache = *box.client.cache();
+    wanted =
+        wanted || (box.engine->has_taken_much(cache) && box.engine->wants_look_after_refill(cache));
+  }
+  EXPECT_TRUE(wanted);
+}
+
+TEST_F(EngineDecay, WantsALookWhenAThreadKeepsManySpans) {
+  constexpr size_t kBytes = size_t{1} << 20;
+  std::vector<void*> blocks(4);
+  for (void*& block : blocks) block = box.client.allocate(kBytes);
+  bool wanted = false;
+  heap::ThreadCache& cache = *box.client.cache();
+  for (void* const block : blocks) {
+    if (box.engine->keep_span(cache, block)) continue;
+    box.engine->release_slow(&cache, block);
+    wanted = wanted || box.engine->wants_look(&cache);
+  }
+  EXPECT_TRUE(wanted);
+  EXPECT_EQ(cache.spans.count, blocks.size());
+  // Quiet looks later they have gone, and the next ones are noticed again.
+  while (box.engine->look()) {
+  }
+  EXPECT_EQ(cache.spans.count, 0u);
+}
+
 // Looking costs more than such a pair: a program that frees a buffer and takes another, for ever,
 // has freed nothing that others could use.
 TEST_F(EngineDecay, SpansThatComeAndGoAreNotFreed) {
