@@ -81,8 +81,6 @@ class CacheDrain {
         sys::fence_all_threads();
         collect();
       }
-      base::racy_store(cache_.taken_bytes, size_t{0});
-      base::racy_store(cache_.noticed_taken_bytes, size_t{0});
       with_lists(cache_);
     }
     if (cache_.gate.exchange(layout::kGateOpen, std::memory_order_release) ==

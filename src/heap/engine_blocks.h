@@ -265,6 +265,8 @@ PlainBlock Engine<Vm>::leave_waiting(ThreadCache& cache, uintptr_t block) {
 template <sys::VmSource Vm>
 void Engine<Vm>::drain_lists(ThreadCache& cache) {
   drain_spans(cache);
+  base::racy_store(cache.taken_bytes, size_t{0});
+  base::racy_store(cache.noticed_taken_bytes, size_t{0});
   if (cache.waiting.bytes == 0) return;
   queue_places(cache.waiting);
   while (const uintptr_t block = take_waiting(cache.waiting)) {

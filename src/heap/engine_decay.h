@@ -64,8 +64,12 @@ bool Engine<Vm>::look_now() {
 // when it may have come to be enough since the last time, and not while somebody looks anyway.
 template <sys::VmSource Vm>
 bool Engine<Vm>::wants_look_after_refill(ThreadCache& cache) {
-  cache.freed_bytes += cache.taken_bytes - cache.noticed_taken_bytes;
+  const size_t taken = cache.taken_bytes - cache.noticed_taken_bytes;
   cache.noticed_taken_bytes = cache.taken_bytes;
+  // Who looks anyway sees it. Nor does it say that there is more to give back than before: a
+  // program that polls takes a batch each time.
+  if (base::racy_load(is_looked_after_)) return false;
+  cache.freed_bytes += taken;
   return wants_look_now(cache);
 }
 

@@ -113,7 +113,7 @@ struct ThreadCache : CacheFront {
   uint32_t seen_span_uses;         // of `spans`, at that look
   uint32_t idle_looks;             // at which no top had moved, in a row
   size_t freed_bytes;              // by slow paths, since the last notice of it
-  size_t taken_bytes;              // by refills, since the stacks were emptied from outside
+  size_t taken_bytes;              // by refills, since the cache was emptied from outside
   size_t noticed_taken_bytes;      // of these, at the last notice
   size_t parked_bytes;             // in the stacks when it was parked
   size_t bound_bytes;              // sum over classes of (limit - bottom) * block size
