@@ -39,7 +39,7 @@ class CachePool {
   // A cache for the calling thread: one that a thread left behind, with what is in it, or a new
   // one. Null when there is no memory.
   ThreadCache* acquire(Space<Vm>& space, Metadata<Vm>& metadata, const Config& config) {
-    const int32_t number = sys::thread_number();  // a system call
+    const int32_t number = sys::lasting_thread_number();  // a system call
     const ds::LockGuard guard(lock_);
     if (parked_ == nullptr && count_ >= kFirstSearch && count_ >= next_search_) park_orphans();
     ThreadCache* cache = parked_;
@@ -255,7 +255,7 @@ class CachePool {
       park_locked(*cache);
     }
     base::racy_store(count_, count);
-    if (mine != nullptr) mine->owner = sys::thread_number();
+    if (mine != nullptr) mine->owner = sys::lasting_thread_number();
   }
 
   // Gives a cache marks or takes them away, see sample_points.h. False: no memory for them.
@@ -306,7 +306,8 @@ class CachePool {
   void park_orphans() TIDE_REQUIRES(lock_) {
     uint32_t in_use = 0;
     for (ThreadCache* cache = all_; cache != nullptr; cache = cache->next) {
-      if (cache->state == layout::CacheState::kOwned && sys::thread_is_gone(cache->owner)) {
+      if (cache->state == layout::CacheState::kOwned && cache->owner != 0 &&
+          sys::thread_is_gone(cache->owner)) {
         park_locked(*cache);
       } else if (cache->state == layout::CacheState::kOwned) {
         ++in_use;

@@ -18,6 +18,7 @@
 #include "sys/background.h"
 #include "sys/errno_keeper.h"
 #include "sys/process.h"
+#include "sys/thread.h"
 #include "sys/thread_pointer.h"
 
 namespace tide::sys {
@@ -133,7 +134,9 @@ bool start_background(void (*run)()) {
   if (g_thread.load(std::memory_order_acquire) != 0) return false;
   const ErrnoKeeper keeper;
   bool started = false;
-  if (is_errno_in_reach() && !is_under_valgrind() && !is_shut_in()) {
+  // In a child of vfork it would be that child's, and end with it.
+  if (is_errno_in_reach() && lasting_thread_number() != 0 && !is_under_valgrind() &&
+      !is_shut_in()) {
     g_run = run;
     char* const middle = g_thread_local + kThreadLocalBytes;
     prepare_thread_local(middle);

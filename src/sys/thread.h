@@ -15,6 +15,9 @@ uintptr_t thread_token();
 // is gone for good. Numbers are used again, so "not gone" may be about another thread.
 int32_t thread_number();
 bool thread_is_gone(int32_t number);
+// The same for what outlives a moment: 0 where the calling thread only borrows the memory of
+// another one, in a child of vfork(2). What it makes or starts there is its parent's soon.
+int32_t lasting_thread_number();
 
 // Whether `number` is the thread's that the process began with.
 bool is_main_thread(int32_t number);

@@ -36,6 +36,16 @@ uintptr_t thread_token() { return reinterpret_cast<uintptr_t>(&t_marker); }
 
 int32_t thread_number() { return static_cast<int32_t>(syscall(SYS_gettid)); }
 
+// The C library tells its own number of a thread in the thread's clock: by the kernel's interface
+// (clock_getcpuclockid(3), posix-timers.h) all but the three lowest bits are the number inverted. A
+// child of vfork has its parent's.
+int32_t lasting_thread_number() {
+  const int32_t number = thread_number();
+  clockid_t clock = 0;
+  if (pthread_getcpuclockid(pthread_self(), &clock) != 0) return number;
+  return ~(clock >> 3) == number ? number : 0;
+}
+
 bool thread_is_gone(int32_t number) {
   const ErrnoKeeper keeper;
   const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;

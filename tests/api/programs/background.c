@@ -1,7 +1,7 @@
 /* A program that frees much and then rests: its memory must go back although it does nothing, and
    it must not find a thread that it did not make. Runs on the preloaded library.
 
-   usage: background idle|fork|signals|threads|off
+   usage: background idle|fork|signals|threads|caches|vfork|off
 
    Ends with 0 when all was well, else says what was not. */
 #define _GNU_SOURCE
@@ -111,6 +111,42 @@ static void* worker(void* unused) {
   return sleeper(NULL);
 }
 
+/* As many threads as have a full share of what caches may hold: no free is a slow one. */
+enum { kKeepers = 16, kKept = 8, kKeptBytes = 500 * 1000 };
+static atomic_int keepers_rest;
+static void* keeper(void* unused) {
+  (void)unused;
+  void* kept[kKept];
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < kKept; ++i) {
+      kept[i] = malloc(kKeptBytes);
+      if (kept[i] == NULL) fail("no memory");
+      memset(kept[i], 1, kKeptBytes);
+    }
+    for (int i = 0; i < kKept; ++i) free(kept[i]);
+  }
+  atomic_fetch_add(&keepers_rest, 1);
+  return sleeper(NULL);
+}
+
+/* The first malloc of the process, maybe, and frees that wake the helper, in a child that only
+   borrows the process's memory. */
+static void rest_after_vfork(void) {
+  const pid_t child = vfork();
+  if (child == 0) {
+    use_much();
+    _exit(0);
+  }
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || status != 0) fail("the child did not do well");
+  rest();
+  pthread_t threads[40]; /* more than after which caches of vanished threads are looked for */
+  for (int i = 0; i < 40; ++i) {
+    if (pthread_create(&threads[i], NULL, keeper, NULL) != 0) fail("no thread");
+  }
+  use_much();
+}
+
 int main(int argc, char** argv) {
   const char* const what = argc == 2 ? argv[1] : "";
   low_kib = rss_kib() + 6000;
@@ -133,6 +169,15 @@ int main(int argc, char** argv) {
     if (pthread_create(&thread, NULL, worker, NULL) != 0) fail("no thread");
     while (!atomic_load(&worker_rests)) usleep(100);
     if (!comes_true(is_low)) fail("what a sleeping thread had freed did not go back");
+  } else if (strcmp(what, "caches") == 0) {
+    for (int i = 0; i < kKeepers; ++i) {
+      pthread_t thread;
+      if (pthread_create(&thread, NULL, keeper, NULL) != 0) fail("no thread");
+    }
+    while (atomic_load(&keepers_rest) != kKeepers) usleep(100);
+    if (!comes_true(is_low)) fail("what sleeping threads keep did not go back");
+  } else if (strcmp(what, "vfork") == 0) {
+    rest_after_vfork();
   } else if (strcmp(what, "off") == 0) {
     use_much();
     if (count_threads() != 1) fail("there is a helper although the option is off");
