@@ -36,12 +36,19 @@ class Depot {
 
   Depot(Word& word, Batches& batches) : word_(word), batches_(batches.slots) {}
 
-  // Uses the first `slots` slots only, which bounds the depot in bytes. The blocks join a batch
-  // that has room for them, or make one of their own. False: there is no room.
-  bool put(const layout::BlockSlot* blocks, uint32_t count, uint32_t slots) {
+  // What bounds a depot in bytes: it uses the first `slots` slots only, and batches do not join to
+  // more than `blocks`.
+  struct Bound {
+    uint32_t slots = kSlots;
+    uint32_t blocks = layout::kMaxBatch;
+  };
+
+  // The blocks join a batch that has room for them, or make one of their own. False: there is no
+  // room.
+  bool put(const layout::BlockSlot* blocks, uint32_t count, Bound bound) {
     uint32_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
-      const uint32_t slot = slot_for(word, count, slots);
+      const uint32_t slot = slot_for(word, count, bound);
       if (slot == kSlots) return false;
       const bool joins = (word & full_bit(slot)) != 0;
       if (!word_.compare_exchange_weak(word, claimed(word, slot), std::memory_order_acquire,
@@ -50,7 +57,8 @@ class Depot {
       }
       Batch& batch = batches_[slot];
       const uint32_t before = joins ? batch.count : 0;
-      const bool fits = before + count <= layout::kMaxBatch;  // unless others were quicker
+      const bool fits =
+          before == 0 || before + count <= bound.blocks;  // unless others were quicker
       if (TIDE_LIKELY(fits)) {
         __atomic_store_n(&batch.count, before + count, __ATOMIC_RELAXED);
         memcpy(batch.blocks + before, blocks, count * sizeof *blocks);
@@ -63,8 +71,8 @@ class Depot {
   }
 
   // Whether put() would find room; as good as a moment's look can tell.
-  bool has_room(uint32_t count, uint32_t slots) const {
-    return slot_for(word_.load(std::memory_order_relaxed), count, slots) != kSlots;
+  bool has_room(uint32_t count, Bound bound) const {
+    return slot_for(word_.load(std::memory_order_relaxed), count, bound) != kSlots;
   }
 
   // Up to `most` blocks, the last of a batch; 0 when there is no batch.
@@ -112,16 +120,16 @@ class Depot {
   static constexpr uint32_t claimed_bits(uint32_t word) { return (word >> 8) & 0xff; }
   // The slot where `count` blocks would go: that of a batch that they can join, else a vacant one,
   // else kSlots. Long batches are not worth the look at others.
-  uint32_t slot_for(uint32_t word, uint32_t count, uint32_t slots) const {
+  uint32_t slot_for(uint32_t word, uint32_t count, Bound bound) const {
     if (count <= kShortBatch) {
       for (uint32_t full = full_bits(word); full != 0; full &= full - 1) {
         const auto slot = static_cast<uint32_t>(std::countr_zero(full));
-        if (slot >= slots) break;
+        if (slot >= bound.slots) break;
         const uint32_t there = __atomic_load_n(&batches_[slot].count, __ATOMIC_RELAXED);
-        if (there + count <= layout::kMaxBatch) return slot;
+        if (there + count <= bound.blocks) return slot;
       }
     }
-    const uint32_t vacant = vacant_bits(word, slots);
+    const uint32_t vacant = vacant_bits(word, bound.slots);
     return vacant == 0 ? kSlots : static_cast<uint32_t>(std::countr_zero(vacant));
   }
 

@@ -88,7 +88,7 @@ bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     free_bytes += zone->dirty_slabs() * zone->slab_bytes();
   }
-  free_bytes += large_.dirty_bytes() + huge_.kept_bytes();
+  free_bytes += process_.depot_bytes() + large_.dirty_bytes() + huge_.kept_bytes();
   caches_.for_each([&](ThreadCache& other) { free_bytes += most_at_hand(other); });
   const size_t least = space_.limits.cache_share(kNoticedBytes);
   const size_t missing = free_bytes < kWorthALook ? kWorthALook - free_bytes : 0;

@@ -85,12 +85,12 @@ class ProcessHeap {
       BlockSlot others[layout::kMaxBatch];
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
       const uint32_t some = count < layout::kMaxBatch ? count : layout::kMaxBatch;
-      if (!depot(c, home).has_room(some, depot_slots(c))) {
+      if (!depot(c, home).has_room(some, depot_bound(c))) {
         return give_to_slabs(space, c, blocks, count);
       }
       const uint32_t here =
           !layout::is_small_class(c) ? some : split_by_home(zone, c, home, blocks, some, others);
-      if (!depot(c, home).put(blocks, here, depot_slots(c))) give_to_slabs(space, c, blocks, here);
+      if (!depot(c, home).put(blocks, here, depot_bound(c))) give_to_slabs(space, c, blocks, here);
       blocks += here;
       count -= here;
       for (uint32_t i = 0; i < some - here; ++i) blocks[i] = others[i];
@@ -143,6 +143,17 @@ class ProcessHeap {
       }
     }
     return sum;
+  }
+
+  // On their way between threads; as good as a moment's look can tell.
+  size_t depot_bytes() {
+    size_t total = 0;
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      for (uint32_t home = 0; home < homes_of(c); ++home) {
+        total += size_t{depot(c, home).count()} * layout::kClassInfo[c].bytes;
+      }
+    }
+    return total;
   }
 
   ds::Lock<ds::Rank::kSlabs>& lock(uint32_t c) { return locks_[c].lock; }
@@ -231,10 +242,11 @@ class ProcessHeap {
   }
 
   // At most about 128 KiB in a depot.
-  static uint32_t depot_slots(uint32_t c) {
-    const size_t batch_bytes = size_t{layout::kClassInfo[c].batch} * layout::kClassInfo[c].bytes;
+  static Depot::Bound depot_bound(uint32_t c) {
+    const uint32_t batch = layout::kClassInfo[c].batch;
+    const size_t batch_bytes = size_t{batch} * layout::kClassInfo[c].bytes;
     const size_t fit = (size_t{128} << 10) / batch_bytes;
-    return fit >= Depot::kSlots ? Depot::kSlots : fit < 2 ? 2 : static_cast<uint32_t>(fit);
+    return {fit >= Depot::kSlots ? Depot::kSlots : fit < 2 ? 2 : static_cast<uint32_t>(fit), batch};
   }
 
   // Index: class. The first of the small ones is of no class.

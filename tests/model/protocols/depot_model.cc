@@ -26,7 +26,7 @@ struct DepotModel : checker::Model {
   }
   void put(Depot& depot, int n) {
     void* batch[] = {block(n), block(n)};
-    const bool done = depot.put(batch, 2, slots);
+    const bool done = depot.put(batch, 2, {slots});
     if (done) inside[n] = 2;
   }
   void take(Depot& depot, uint32_t most) {

@@ -25,7 +25,7 @@ TEST(Depot, GivesBackWhatWasPut) {
   void* out[layout::kMaxBatch];
   EXPECT_EQ((*depot)->take(out), 0u);
   void* in[3] = {block(1), block(2), block(3)};
-  ASSERT_TRUE((*depot)->put(in, 3, Depot::kSlots));
+  ASSERT_TRUE((*depot)->put(in, 3, {Depot::kSlots}));
   EXPECT_EQ((*depot)->count(), 3u);
   ASSERT_EQ((*depot)->take(out), 3u);
   EXPECT_TRUE(std::equal(in, in + 3, out));
@@ -36,30 +36,41 @@ TEST(Depot, GivesBackWhatWasPut) {
 TEST(Depot, GivesAPartOfABatchAndKeepsTheRest) {
   auto depot = std::make_unique<OwnDepot>();
   void* in[5] = {block(1), block(2), block(3), block(4), block(5)};
-  ASSERT_TRUE((*depot)->put(in, 5, 1));
+  ASSERT_TRUE((*depot)->put(in, 5, {1}));
   void* out[layout::kMaxBatch];
   ASSERT_EQ((*depot)->take(out, 2), 2u);
   EXPECT_TRUE(std::equal(in + 3, in + 5, out)) << "those put last";
   EXPECT_EQ((*depot)->count(), 3u);
-  EXPECT_TRUE((*depot)->put(in + 3, 2, 1)) << "they join the batch";
+  EXPECT_TRUE((*depot)->put(in + 3, 2, {1})) << "they join the batch";
   ASSERT_EQ((*depot)->take(out, 3), 3u);
   EXPECT_TRUE(std::equal(in + 2, in + 5, out));
   EXPECT_EQ((*depot)->count(), 2u);
   ASSERT_EQ((*depot)->take(out, 3), 2u);
   EXPECT_TRUE(std::equal(in, in + 2, out));
-  EXPECT_TRUE((*depot)->put(in, 1, 1));
+  EXPECT_TRUE((*depot)->put(in, 1, {1}));
+}
+
+// A batch of blocks of 64 KiB is eight; that many shall lie in a slot, not eight times as many.
+TEST(Depot, BatchesJoinToABound) {
+  auto depot = std::make_unique<OwnDepot>();
+  void* in[3] = {block(1), block(2), block(3)};
+  const Depot::Bound bound{2, 8};
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE((*depot)->put(in, 3, bound)) << i;
+  EXPECT_FALSE((*depot)->has_room(3, bound));
+  EXPECT_FALSE((*depot)->put(in, 3, bound));
+  EXPECT_EQ((*depot)->count(), 12u);
 }
 
 TEST(Depot, ShortBatchesShareASlot) {
   auto depot = std::make_unique<OwnDepot>();
   void* in[3] = {block(1), block(2), block(3)};
   for (uint32_t count = 0; count + 3 <= layout::kMaxBatch; count += 3) {
-    ASSERT_TRUE((*depot)->has_room(3, 1)) << count;
-    ASSERT_TRUE((*depot)->put(in, 3, 1)) << count;
+    ASSERT_TRUE((*depot)->has_room(3, {1})) << count;
+    ASSERT_TRUE((*depot)->put(in, 3, {1})) << count;
   }
-  EXPECT_FALSE((*depot)->has_room(3, 1));
-  EXPECT_FALSE((*depot)->put(in, 3, 1));
-  EXPECT_TRUE((*depot)->put(in, layout::kMaxBatch % 3, 1)) << "what is left of the slot";
+  EXPECT_FALSE((*depot)->has_room(3, {1}));
+  EXPECT_FALSE((*depot)->put(in, 3, {1}));
+  EXPECT_TRUE((*depot)->put(in, layout::kMaxBatch % 3, {1})) << "what is left of the slot";
   void* out[layout::kMaxBatch];
   EXPECT_EQ((*depot)->take(out), layout::kMaxBatch);
   EXPECT_EQ((*depot)->count(), 0u);
@@ -70,9 +81,9 @@ TEST(Depot, HoldsAsManyBatchesAsItsSlots) {
     auto depot = std::make_unique<OwnDepot>();
     void* in[layout::kMaxBatch] = {};
     for (uint32_t i = 0; i < slots; ++i) {
-      EXPECT_TRUE((*depot)->put(in, layout::kMaxBatch, slots)) << slots;
+      EXPECT_TRUE((*depot)->put(in, layout::kMaxBatch, {slots})) << slots;
     }
-    EXPECT_FALSE((*depot)->put(in, 1, slots));
+    EXPECT_FALSE((*depot)->put(in, 1, {slots}));
     EXPECT_EQ((*depot)->count(), slots * layout::kMaxBatch);
     void* out[layout::kMaxBatch];
     for (uint32_t i = 0; i < slots; ++i) EXPECT_EQ((*depot)->take(out), layout::kMaxBatch);
@@ -96,7 +107,7 @@ TEST(Depot, ConcurrentlyNothingIsLostOrDoubled) {
         const uint32_t size = 1 + i % 7;
         void* in[7];
         for (uint32_t j = 0; j < size; ++j) in[j] = block(1 + (t * kBatches + i) * 7 + j);
-        if (!(*depot)->put(in, size, 1 + (t + i) % Depot::kSlots)) {
+        if (!(*depot)->put(in, size, {1 + (t + i) % Depot::kSlots})) {
           refused[t].insert(refused[t].end(), in, in + size);
         }
         const uint32_t count = (*depot)->take(out, i % 3 == 0 ? 3 : layout::kMaxBatch);
@@ -127,7 +138,7 @@ TEST(Depot, ClaimsOfVanishedThreadsAreDropped) {
   // public functions; dropping without claims must change nothing.
   auto depot = std::make_unique<OwnDepot>();
   void* in[2] = {block(1), block(2)};
-  ASSERT_TRUE((*depot)->put(in, 2, 8));
+  ASSERT_TRUE((*depot)->put(in, 2, {8}));
   (*depot)->drop_claims();
   void* out[layout::kMaxBatch];
   EXPECT_EQ((*depot)->take(out), 2u);
