@@ -11,7 +11,7 @@ changes = [
     # A batch is plain memory: its words are ordered by the depot's word alone.
     ("heap/depot.h", "    uint32_t count = 0;\n    void* blocks[layout::kMaxBatch] = {};",
      "    ::checker::Plain<uint32_t> count;\n    ::checker::Plain<void*> blocks[4];"),
-    ("heap/depot.h", "before + count <= layout::kMaxBatch", "before + count <= 4"),
+    ("heap/depot.h", "before == 0 || before + count <= bound.blocks", "before + count <= 4"),
     ("heap/depot.h", "there + count <= layout::kMaxBatch", "there + count <= 4"),
     ("heap/depot.h", "if (!word_.compare_exchange_weak(word, claimed(word, slot), ",
      "if (!word_.compare_exchange_weak(word, "
