@@ -12,7 +12,7 @@ changes = [
     ("heap/depot.h", "    uint32_t count = 0;\n    void* blocks[layout::kMaxBatch] = {};",
      "    ::checker::Plain<uint32_t> count;\n    ::checker::Plain<void*> blocks[4];"),
     ("heap/depot.h", "before == 0 || before + count <= bound.blocks", "before + count <= 4"),
-    ("heap/depot.h", "there + count <= layout::kMaxBatch", "there + count <= 4"),
+    ("heap/depot.h", "there + count <= bound.blocks", "there + count <= 4"),
     ("heap/depot.h", "if (!word_.compare_exchange_weak(word, claimed(word, slot), ",
      "if (!word_.compare_exchange_weak(word, "
      + mistake("depot: filled without a claim", "word & ~full_bit(slot)", "claimed(word, slot)") + ", "),
