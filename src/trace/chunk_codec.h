@@ -12,6 +12,7 @@
 
 #include "format/record_reader.h"
 #include "format/trace_file.h"
+#include "trace/plain_record.h"
 
 namespace tide::trace {
 
@@ -53,6 +54,10 @@ class ChunkDecoder {
   // The next record of the chunk; false at its end. Texts and frames stay until the next open().
   // Throws host::Error.
   bool next(format::Record& record);
+
+  // The next records, until there is no room in `run` or the chunk is at its end: fewer than fit
+  // are the last ones. Throws host::Error; then those before the fault are in `run`.
+  void read(RecordRun& run);
 
  private:
   struct State;

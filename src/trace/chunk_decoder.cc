@@ -23,14 +23,39 @@ struct ChunkDecoder::State {
   uint64_t last_tick = 0;
   uint32_t left = 0;
 
-  void read(Record& record);
+  void read(Record& record) {
+    const Head head = take_head();
+    read(record, head);
+  }
+  void read(RecordRun& run);
+  void expect_end() const;
 
  private:
+  struct Head {
+    Call call;
+    uint8_t code;
+    uint8_t deviations;
+    bool differs(Deviation deviation) const { return (deviations & deviation) != 0; }
+  };
+  Head take_head();
+  void read(Record& record, Head head);
+  // Of a call without extras whose pointer is that of a block which comes, or goes.
+  void read_plain(PlainRecord& record, Head head, bool comes);
+  void read_whole(RecordRun& run, Head head);
+  uint64_t take_tick() {
+    return last_tick += columns[kTimes].split(columns[kTimesLow], columns[kNumbers]);
+  }
+
   uint64_t number() { return columns[kNumbers].number(); }
-  void detail(Record& record, bool differs);
-  void has_size(Record& record, bool differs);
-  uint32_t request(Record& record);
-  void sizes(Record& record, uint64_t size_guess, uint64_t slack_guess, bool differs);
+  // Of a Record or a PlainRecord.
+  template <class Any>
+  void detail(Any& record, bool differs);
+  template <class Any>
+  void has_size(Any& record, bool differs);
+  template <class Any>
+  uint32_t request(Any& record);
+  template <class Any>
+  void sizes(Any& record, uint64_t size_guess, uint64_t slack_guess, bool differs);
   uint64_t distance(uint64_t from) { return from + unfold(columns[kAddresses].number()); }
   uint32_t slot();
   uint32_t steps(uint32_t from);
@@ -41,6 +66,15 @@ struct ChunkDecoder::State {
   void extras(Record& record) {
     for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = number();
   }
+  void extras(PlainRecord& /*record*/) {}
+  static ChunkModel::Request request_of(const Record& record) {
+    return {record.size, {record.extras[0], record.extras[1]}, 0};
+  }
+  static ChunkModel::Request request_of(const PlainRecord& record) { return {record.size, {}, 0}; }
+  static void take_extras(Record& record, const ChunkModel::Request& seen) {
+    for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = seen.extras[i];
+  }
+  static void take_extras(PlainRecord& /*record*/, const ChunkModel::Request& /*seen*/) {}
 
   // A slot that is none: the model of the encoder was another one.
   [[noreturn]] static void fail() { throw host::Error("the chunk names a block that it has not"); }
@@ -51,7 +85,8 @@ struct ChunkDecoder::State {
   uint64_t pointer_of(uint32_t index) { return index == kNoSlot ? 0 : model.slot(index).pointer; }
 };
 
-void ChunkDecoder::State::detail(Record& record, bool differs) {
+template <class Any>
+void ChunkDecoder::State::detail(Any& record, bool differs) {
   bool& has = model.has_detail(record.call);
   has = has != differs;
   if (!has) return;
@@ -63,33 +98,36 @@ void ChunkDecoder::State::detail(Record& record, bool differs) {
   record.path = static_cast<format::Path>(detail & 7);
 }
 
-void ChunkDecoder::State::has_size(Record& record, bool differs) {
+template <class Any>
+void ChunkDecoder::State::has_size(Any& record, bool differs) {
   if (record.call != Call::kDelete && record.call != Call::kDeleteArray) return;
   bool& has = model.has_size(record.call);
   has = has != differs;
   record.has_size = has;
 }
 
-void ChunkDecoder::State::sizes(Record& record, uint64_t size_guess, uint64_t slack_guess,
+template <class Any>
+void ChunkDecoder::State::sizes(Any& record, uint64_t size_guess, uint64_t slack_guess,
                                 bool differs) {
   record.size = differs ? number() : size_guess;
   record.usable = record.size + (differs ? number() : slack_guess);
 }
 
-uint32_t ChunkDecoder::State::request(Record& record) {
+template <class Any>
+uint32_t ChunkDecoder::State::request(Any& record) {
   uint32_t& guess = model.guess(record.stack << 3 | static_cast<uint64_t>(record.path));
   uint64_t found;
   if (columns[kSizes].skip(kLong)) {
     record.size = number();
     extras(record);
-    found = model.add_request({record.size, {record.extras[0], record.extras[1]}, 0});
+    found = model.add_request(request_of(record));
   } else {
     found = columns[kSizes].split(columns[kSizesLow], columns[kNumbers]);
     if (found == 0) found = guess;
     if (found >= model.requests()) throw host::Error("the chunk names a size that it has not");
     const ChunkModel::Request& seen = model.request(static_cast<uint32_t>(found));
     record.size = seen.size;
-    for (size_t i = 0; i < extras_of(record.call); ++i) record.extras[i] = seen.extras[i];
+    take_extras(record, seen);
   }
   model.requested(guess, static_cast<uint32_t>(found));
   return static_cast<uint32_t>(found);
@@ -195,20 +233,24 @@ void ChunkDecoder::State::other(unsigned code, Record& record) {
   model.other_address() = record.pointer;
 }
 
-// In one function: its parts are shorter than the way to them.
-[[gnu::flatten]] void ChunkDecoder::State::read(Record& record) {
-  record = {};
-  unsigned deviations = 0;
+ChunkDecoder::State::Head ChunkDecoder::State::take_head() {
+  uint8_t deviations = 0;
   uint8_t head = columns[kHeads].byte();
   if ((head & 31) == 0) {
     deviations = head >> 5;
     head = columns[kHeads].byte();
   }
-  record.call = static_cast<Call>(head & 31);
-  const unsigned code = head >> 5;
-  const bool differs = (deviations & kSizeDiffers) != 0;
-  detail(record, (deviations & kDetailDiffers) != 0);
-  has_size(record, (deviations & kHasSizeDiffers) != 0);
+  return {static_cast<Call>(head & 31), static_cast<uint8_t>(head >> 5), deviations};
+}
+
+// In one function, as the one below: its parts are shorter than the way to them.
+[[gnu::flatten]] void ChunkDecoder::State::read(Record& record, Head head) {
+  record = {};
+  record.call = head.call;
+  const unsigned code = head.code;
+  const bool differs = head.differs(kSizeDiffers);
+  detail(record, head.differs(kDetailDiffers));
+  has_size(record, head.differs(kHasSizeDiffers));
   switch (kind_of(record.call)) {
     case CallKind::kAllocation: {
       const uint32_t asked = request(record);
@@ -252,8 +294,71 @@ void ChunkDecoder::State::other(unsigned code, Record& record) {
   if (record.call == Call::kNewForm) {
     record.has_size = (record.extras[0] & format::kFormSized) != 0;
   }
-  last_tick += columns[kTimes].split(columns[kTimesLow], columns[kNumbers]);
-  record.tick = last_tick;
+  record.tick = take_tick();
+}
+
+// As the one above for kAllocation, and kRelease.
+inline void ChunkDecoder::State::read_plain(PlainRecord& record, Head head, bool comes) {
+  record.stack = 0;
+  record.whole = 0;
+  record.call = head.call;
+  record.path = format::Path{};
+  record.has_size = false;
+  detail(record, head.differs(kDetailDiffers));
+  if (comes) {
+    const uint32_t asked = request(record);
+    uint64_t& slack = model.request(asked).slack;
+    sizes(record, record.size, slack, head.differs(kSizeDiffers));
+    slack = record.usable - record.size;
+    record.pointer = pointer_of(come(head.code, asked, record.usable));
+  } else {
+    has_size(record, head.differs(kHasSizeDiffers));
+    const uint32_t found = which(head.code);
+    sizes(record, record.has_size ? model.size_guess(found) : 0, 0, head.differs(kSizeDiffers));
+    record.pointer = pointer_of(found);
+    if (found != kNoSlot) model.go(found);
+  }
+  record.time = take_tick();
+}
+
+[[gnu::noinline]] void ChunkDecoder::State::read_whole(RecordRun& run, Head head) {
+  Record& record = run.whole.emplace_back();
+  read(record, head);
+  run.plain[run.count] = {record.tick,   record.pointer, record.size,
+                          record.usable, record.stack,   static_cast<uint32_t>(run.whole.size()),
+                          record.call,   record.path,    record.has_size};
+  const bool is_plain = extras_of(record.call) == 0 && !has_text(record.call);
+  if (!is_plain || record.call == Call::kNone) return;
+  run.plain[run.count].whole = 0;
+  run.whole.pop_back();
+}
+
+[[gnu::flatten]] void ChunkDecoder::State::read(RecordRun& run) {
+  for (; run.count < run.plain.size() && left > 0; ++run.count) {
+    PlainRecord& plain = run.plain[run.count];
+    const Head head = take_head();
+    switch (head.call) {
+      case Call::kMalloc:
+      case Call::kNew:
+      case Call::kNewArray:
+        read_plain(plain, head, true);
+        break;
+      case Call::kFree:
+      case Call::kDelete:
+      case Call::kDeleteArray:
+        read_plain(plain, head, false);
+        break;
+      default:
+        read_whole(run, head);
+    }
+    if (--left == 0) expect_end();
+  }
+}
+
+void ChunkDecoder::State::expect_end() const {
+  bool is_end = known.is_at_end();
+  for (const ColumnReader& column : columns) is_end = is_end && column.is_at_end();
+  if (!is_end) throw host::Error("the chunk has more in it than its records");
 }
 
 ChunkDecoder::ChunkDecoder() : state_(std::make_unique<State>()) {}
@@ -286,13 +391,10 @@ bool ChunkDecoder::next(Record& record) {
   State& state = *state_;
   if (state.left == 0) return false;
   state.read(record);
-  if (--state.left == 0) {
-    for (const ColumnReader& column : state.columns) {
-      if (!column.is_at_end()) throw host::Error("the chunk has more in it than its records");
-    }
-    if (!state.known.is_at_end()) throw host::Error("the chunk has more in it than its records");
-  }
+  if (--state.left == 0) state.expect_end();
   return true;
 }
+
+void ChunkDecoder::read(RecordRun& run) { state_->read(run); }
 
 }  // namespace tide::trace

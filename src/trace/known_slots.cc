@@ -18,12 +18,10 @@ void put(std::array<ColumnWriter, kColumns>& columns, uint64_t number) {
   columns[kSlotsLong].number(number >> 16);
 }
 
-uint64_t take(std::array<ColumnReader, kColumns>& columns) {
-  if (!columns[kSlots].skip(kLong)) {
-    return columns[kSlots].split(columns[kSlotsLow], columns[kSlots]);
-  }
-  const uint64_t low = columns[kSlotsLow].byte();
-  return low | uint64_t{columns[kSlotsLow].byte()} << 8 | columns[kSlotsLong].number() << 16;
+uint64_t take(ColumnReader& first, ColumnReader& low, ColumnReader& above) {
+  if (!first.skip(kLong)) return first.split(low, first);
+  const uint64_t bits = low.byte();
+  return bits | uint64_t{low.byte()} << 8 | above.number() << 16;
 }
 
 }  // namespace
@@ -58,15 +56,20 @@ void KnownSlots::read(std::array<ColumnReader, kColumns>& columns) {
   if (kind > static_cast<uint64_t>(SlotNumbers::kPlain)) {
     throw host::Error("the chunk numbers its blocks in a way that is not known");
   }
-  slots_.reserve(count);
+  // Not those of the array: of these the compiler knows that nothing else writes to them.
+  ColumnReader first = columns[kSlots], low = columns[kSlotsLow], above = columns[kSlotsLong];
+  slots_.resize(count);
   uint64_t last = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t number = take(columns);
+  for (uint32_t& slot : slots_) {
+    const uint64_t number = take(first, low, above);
     last = kind == static_cast<uint64_t>(SlotNumbers::kPlain) ? number
                                                               : last + format::unzigzag(number);
     // Those that are none are found out when they are used.
-    slots_.push_back(last < kNoSlot ? static_cast<uint32_t>(last) : kNoSlot);
+    slot = last < kNoSlot ? static_cast<uint32_t>(last) : kNoSlot;
   }
+  columns[kSlots] = first;
+  columns[kSlotsLow] = low;
+  columns[kSlotsLong] = above;
 }
 
 }  // namespace tide::trace

@@ -31,7 +31,7 @@ uint32_t LiveTable::attach(uint32_t slot, const Block& block) {
       std::min<uint64_t>(block.usable > block.size ? block.usable - block.size : 0, UINT32_MAX);
   at(slot) = {address | slack << 48, size | slack >> 16 << 48, block.time_ns,
               std::min(block.thread, kFree - 1), block.stack};
-  if (++blocks_ * 4 > entries_.size() * 3) grow();
+  if (++blocks_ * 2 > entries_.size()) grow();
   return slot;
 }
 
@@ -49,7 +49,7 @@ uint32_t LiveTable::new_slot() {
 }
 
 void LiveTable::grow() {
-  if (shift_ == 0) throw host::Error("more than 3 billion blocks live at once");
+  if (shift_ == 0) throw host::Error("more than 2 billion blocks live at once");
   decltype(entries_) old(entries_.size() * 2, Entry{0, kNoSlot});
   old.swap(entries_);
   --shift_;

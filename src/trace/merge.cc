@@ -18,6 +18,7 @@ struct Merge::Thread {
   Event event{};
   bool is_open = false;     // `event` is one; else only its time is right
   bool has_waited = false;  // long enough
+  bool has_extras = false;  // in `event`, or something left over from one
   // The first half of a realloc or mremap whose result is to come.
   bool is_moving = false;
   uint64_t old_pointer = 0;
@@ -69,6 +70,7 @@ Merge::Thread* Merge::exchange(Thread* thread) {
 bool Merge::advance(Thread& thread) {
   thread.is_open = thread.stream->next(thread.event);
   thread.has_waited = false;
+  thread.has_extras = true;
   if (thread.is_open) return true;
   if (thread.is_moving) put_back(thread);
   thread.stream.reset();
@@ -101,8 +103,51 @@ Merge::Thread* Merge::pick() {
   }
 }
 
+// What nearly every event is: the thread that had the last one goes on, and a block comes or goes
+// that nobody waits for. Null: it is something else, and nothing is taken.
+inline const Event* Merge::next_plain() {
+  Thread* const thread = current_;
+  if (thread == nullptr || !patience_.empty()) return nullptr;
+  ThreadStream::Ready& ready = thread->stream->ready();
+  if (ready.at == ready.end) return nullptr;
+  const PlainRecord& plain = *ready.at;
+  if (plain.whole != 0 || plain.call == Call::kReallocDone) return nullptr;
+  if (!heap_.empty() && plain.time > heap_.front()->event.time_ns) return nullptr;
+  Event& event = thread->event;
+  const uint64_t time_ns = std::max(last_ns_, plain.time);
+  if (format::releases(plain.call)) {
+    event.gone.is_known = false;
+    if (plain.pointer != 0) {
+      Block block;
+      const uint32_t slot = live_.take(plain.pointer, block);
+      if (slot == LiveTable::kNoSlot) return nullptr;
+      event.gone = gone(slot, block);
+    }
+    take_plain(plain, ready.stacks, event);
+  } else if (format::allocates(plain.call)) {
+    take_plain(plain, ready.stacks, event);
+    event.gone.is_known = false;
+    if (plain.pointer != 0) {
+      event.slot = live_.add(
+          {plain.pointer, plain.time, plain.size, plain.usable, event.thread, event.stack});
+      if (event.slot == LiveTable::kNoSlot) return nullptr;
+    }
+  } else {
+    return nullptr;
+  }
+  if (thread->has_extras) {
+    thread->has_extras = false;
+    std::fill_n(event.extras, 4, 0);
+    event.text = {};
+  }
+  event.time_ns = last_ns_ = time_ns;
+  ++ready.at;
+  return &event;
+}
+
 // In one function: its parts are shorter than the way to them.
 [[gnu::flatten]] const Event* Merge::next() {
+  if (const Event* const event = next_plain()) return event;
   for (;;) {
     Thread* thread = after_vanished_ != nullptr ? after_vanished_ : pick();
     after_vanished_ = nullptr;

@@ -12,12 +12,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "trace/event.h"
 #include "trace/event_source.h"
 #include "trace/live_table.h"
+#include "trace/plain_record.h"
 
 namespace tide::trace {
 
@@ -25,12 +27,36 @@ namespace tide::trace {
 // of slots and blocks that go is not filled in.
 class ThreadStream {
  public:
+  // Records that next() would give now. Who takes one that is plain moves `at`; thread and tid are
+  // those of the event before.
+  struct Ready {
+    const PlainRecord* at = nullptr;  // times in nanoseconds
+    const PlainRecord* end = nullptr;
+    std::span<const uint32_t> stacks;  // in StackTable, by the thread's own numbers
+  };
+
   virtual ~ThreadStream() = default;
   // False at the end. What is in `event` is the one before; only what the call has is written.
   virtual bool next(Event& event) = 0;
   // Not later than its first event: it need not be asked for one before that.
   virtual uint64_t first_time_ns() const { return 0; }
+  Ready& ready() { return ready_; }
+
+ protected:
+  Ready ready_;  // for who has none: empty
 };
+
+// All that a plain record says of its event; of what it has not nothing is written.
+inline void take_plain(const PlainRecord& plain, std::span<const uint32_t> stacks, Event& event) {
+  event.call = plain.call;
+  event.path = plain.path;
+  event.has_size = plain.has_size;
+  event.stack = plain.stack < stacks.size() ? stacks[plain.stack] : 0;
+  event.time_ns = plain.time;
+  event.pointer = plain.pointer;
+  event.size = plain.size;
+  event.usable = plain.usable;
+}
 
 class Merge {
  public:
@@ -53,6 +79,7 @@ class Merge {
     bool operator()(const Thread* a, const Thread* b) const;
   };
 
+  const Event* next_plain();
   Thread* pick();
   void push(Thread* thread);
   Thread* exchange(Thread* thread);

@@ -5,8 +5,8 @@
 namespace tide::trace {
 
 RecordBlocks::RecordBlocks(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
-                           size_t records, ReadAhead* ahead)
-    : file_(file), chunks_(std::move(chunks)), most_(records), ahead_(ahead) {}
+                           const TickScale& scale, size_t records, ReadAhead* ahead)
+    : file_(file), chunks_(std::move(chunks)), scale_(scale), most_(records), ahead_(ahead) {}
 
 RecordBlocks::~RecordBlocks() {
   if (has_begun_) ahead_->cancel(*this);
@@ -42,7 +42,7 @@ void RecordBlocks::work() noexcept {
 bool RecordBlocks::open_next(RecordBlock& block) {
   if (next_chunk_ == chunks_.size()) {
     block.chunk = nullptr;
-    block.records = {};
+    block.run = {};
     decoder_.reset();
     stored_ = {};
     return false;
@@ -62,35 +62,35 @@ bool RecordBlocks::open_next(RecordBlock& block) {
 }
 
 void RecordBlocks::read(RecordBlock& block) {
-  block.count = 0;
+  RecordRun& run = block.run;
+  run.count = 0;
+  run.whole.clear();
   block.texts.clear();
   block.fault.reset();
   block.begins_chunk = false;
   block.chunk = chunk_;
-  while (block.count == 0) {
+  while (run.count == 0) {
     if (chunk_ == nullptr && !open_next(block)) return;
-    block.records.resize(most_);
+    run.plain.resize(most_);
     try {
-      for (; block.count < most_; ++block.count) {
-        if (!decoder_->next(block.records[block.count])) {
-          chunk_ = nullptr;
-          break;
-        }
-        format::Record& record = block.records[block.count];
-        if (!record.text.empty() || !record.frames.empty()) keep_texts(block, record);
-      }
+      decoder_->read(run);
+      if (run.count < most_) chunk_ = nullptr;
     } catch (const host::Error& error) {
       block.fault = error;
       chunk_ = nullptr;
-      return;
+      break;
     }
   }
+  for (size_t i = 0; i < run.count; ++i) run.plain[i].time = scale_.ns(run.plain[i].time);
+  keep_texts(block);
 }
 
 // The decoder may be in another chunk by the time when somebody reads them.
-void RecordBlocks::keep_texts(RecordBlock& block, format::Record& record) {
-  for (std::string_view* text : {&record.text, &record.frames}) {
-    if (!text->empty()) *text = block.texts.emplace_back(*text);
+void RecordBlocks::keep_texts(RecordBlock& block) {
+  for (format::Record& record : block.run.whole) {
+    for (std::string_view* text : {&record.text, &record.frames}) {
+      if (!text->empty()) *text = block.texts.emplace_back(*text);
+    }
   }
 }
 

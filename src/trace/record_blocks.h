@@ -15,7 +15,9 @@
 #include "host/error.h"
 #include "trace/chunk_codec.h"
 #include "trace/events_file.h"
+#include "trace/plain_record.h"
 #include "trace/read_ahead.h"
+#include "trace/tick_scale.h"
 
 namespace tide::trace {
 
@@ -23,8 +25,7 @@ namespace tide::trace {
 struct RecordBlock {
   const EventsFile::Chunk* chunk = nullptr;  // null: there is none, all chunks are read
   bool begins_chunk = false;
-  size_t count = 0;
-  std::vector<format::Record> records;  // `count` of them, and room
+  RecordRun run;  // times in nanoseconds
   std::deque<std::string> texts;
   std::optional<host::Error> fault;  // of the chunk, behind these records: it has no more
 };
@@ -33,8 +34,8 @@ class RecordBlocks : private ReadAhead::Task {
  public:
   // `chunks` of one thread, in the order of the file. Blocks of `records`. `ahead`: null for who
   // reads when asked only.
-  RecordBlocks(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks, size_t records,
-               ReadAhead* ahead);
+  RecordBlocks(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
+               const TickScale& scale, size_t records, ReadAhead* ahead);
   ~RecordBlocks() override;
 
   uint64_t first_tick() const { return chunks_.empty() ? 0 : chunks_.front()->head.first_tick; }
@@ -45,10 +46,11 @@ class RecordBlocks : private ReadAhead::Task {
   void work() noexcept override;
   void read(RecordBlock& block);
   bool open_next(RecordBlock& block);
-  void keep_texts(RecordBlock& block, format::Record& record);
+  static void keep_texts(RecordBlock& block);
 
   const EventsFile& file_;
   const std::vector<const EventsFile::Chunk*> chunks_;
+  const TickScale& scale_;
   const size_t most_;
   ReadAhead* const ahead_;
   bool has_begun_ = false;

@@ -43,21 +43,18 @@ void Totals::add(const Totals& other) {
   oddities.damaged_chunks += other.oddities.damaged_chunks;
 }
 
-Summary::Thread& Summary::thread_of(const Event& event) {
-  if (event.thread != last_thread_ || threads_.empty()) {
-    last_thread_ = event.thread;
-    last_number_ = event.thread < kMostThreads ? event.thread : 0;
-    if (last_number_ >= threads_.size()) threads_.resize(last_number_ + 1);
-  }
-  Thread& thread = threads_[last_number_];
-  thread.figures.tid = event.tid;
-  return thread;
+Summary::Thread& Summary::change_thread(const Event& event) {
+  if (threads_.empty()) begin_ns_ = event.time_ns;
+  last_thread_ = event.thread;
+  number_ = event.thread < kMostThreads ? event.thread : 0;
+  if (number_ >= threads_.size()) threads_.resize(number_ + 1);
+  return threads_[number_];
 }
 
-void Summary::add(const Event& event) {
-  Thread& thread = thread_of(event);
-  if (!has_begun_) begin_ns_ = event.time_ns;
-  has_begun_ = true;
+// In one function: its parts are shorter than the way to them.
+[[gnu::flatten]] void Summary::add(const Event& event) {
+  Thread& thread = event.thread == last_thread_ ? threads_[number_] : change_thread(event);
+  thread.figures.tid = event.tid;
   end_ns_ = event.time_ns;
   ++totals_.events;
   const Call call = counted_as(event);
@@ -86,7 +83,7 @@ void Summary::add(const Event& event) {
   timeline_.add(event.time_ns, call != Call::kNone, peak_.live_bytes());
 }
 
-void Summary::came(const Event& event, Thread& thread, uint64_t chain) {
+inline void Summary::came(const Event& event, Thread& thread, uint64_t chain) {
   ++totals_.allocations;
   totals_.allocated_bytes += event.size;
   if (const auto path = static_cast<size_t>(event.path); path < format::kPathCount) {
@@ -106,7 +103,7 @@ void Summary::came(const Event& event, Thread& thread, uint64_t chain) {
   if (event.slot < chains_.size()) chains_[event.slot] = static_cast<uint32_t>(chain);
 }
 
-void Summary::gone(const Event& event, Thread& thread, uint64_t pointer) {
+inline void Summary::gone(const Event& event, Thread& thread, uint64_t pointer) {
   const GoneBlock& block = event.gone;
   peak_.gone(block.size, block.stack);
   totals_.lifetimes.add(event.time_ns - std::min(event.time_ns, block.time_ns));
@@ -120,7 +117,7 @@ void Summary::gone(const Event& event, Thread& thread, uint64_t pointer) {
 }
 
 // A realloc's second half.
-void Summary::moved(const Event& event, Thread& thread) {
+[[gnu::noinline]] void Summary::moved(const Event& event, Thread& thread) {
   ReallocFigures& reallocs = totals_.reallocs;
   if (event.pointer == 0 && !event.gone.is_known) {
     ++reallocs.failed;
@@ -147,7 +144,7 @@ void Summary::moved(const Event& event, Thread& thread) {
   came(event, thread, chain);
 }
 
-void Summary::note(const Event& event, Thread& thread) {
+[[gnu::noinline]] void Summary::note(const Event& event, Thread& thread) {
   switch (event.call) {
     case Call::kMmap:
       if (event.pointer != 0) totals_.mapped_bytes += event.size;

@@ -109,22 +109,22 @@ class Summary {
   void gone(const Event& event, Thread& thread, uint64_t pointer);
   void moved(const Event& event, Thread& thread);
   void note(const Event& event, Thread& thread);
-  Thread& thread_of(const Event& event);
+  // To that of the event.
+  Thread& change_thread(const Event& event);
 
   Totals totals_;
   Peak peak_;
   Timeline timeline_;
   std::vector<StackFigures> stacks_;
   std::vector<Thread> threads_;
-  uint32_t last_thread_ = 0;  // whose event was the last one, and where it is in threads_
-  uint32_t last_number_ = 0;
+  uint64_t last_thread_ = UINT64_MAX;  // whose event was the last one, and where it is in threads_
+  uint32_t number_ = 0;
   std::map<uint32_t, ThreadFigures> shown_threads_;
   std::vector<uint32_t> chains_;  // by slot: how often the block was reallocated
   MemorySamples memory_;
   std::vector<Marker> markers_;
   std::string allocator_;
   uint64_t noted_losses_ = 0;
-  bool has_begun_ = false;
   uint64_t begin_ns_ = 0;
   uint64_t end_ns_ = 0;
 };

@@ -8,41 +8,17 @@ namespace tide::trace {
 
 using format::Record;
 
-namespace {
-
-// Closer together the two clocks say less than what was measured at the start.
-constexpr uint64_t kShortestFitNs = 10'000'000;
-
-}  // namespace
-
-TickScale::TickScale(const EventsFile& file)
-    : first_tick_(file.head().first_tick), ns_per_tick_(file.head().ns_per_tick) {
-  if (!(ns_per_tick_ > 0 && ns_per_tick_ < 1e9)) ns_per_tick_ = 1;
-  if (file.chunks().empty()) return;
-  const auto by_tick = [](const EventsFile::Chunk& a, const EventsFile::Chunk& b) {
-    return a.head.seen_tick < b.head.seen_tick;
-  };
-  const auto [first, last] =
-      std::minmax_element(file.chunks().begin(), file.chunks().end(), by_tick);
-  const uint64_t ticks = last->head.seen_tick - first->head.seen_tick;
-  const uint64_t ns = last->head.seen_ns - first->head.seen_ns;
-  if (ticks == 0 || last->head.seen_ns < first->head.seen_ns || ns < kShortestFitNs) return;
-  const double measured = static_cast<double>(ns) / static_cast<double>(ticks);
-  // More than a tenth apart is no drift but a damaged pair.
-  if (measured > 0.9 * ns_per_tick_ && measured < 1.1 * ns_per_tick_) ns_per_tick_ = measured;
-}
-
 ThreadEvents::ThreadEvents(const EventsFile& file, std::vector<const EventsFile::Chunk*> chunks,
                            const TickScale& scale, StackTable& stacks, const LiveTable& live,
                            ReadAhead* ahead, uint64_t* damaged)
     : file_(file),
-      scale_(scale),
       stacks_(stacks),
       live_(live),
       damaged_(damaged),
-      blocks_(file, std::move(chunks), ahead == nullptr ? kAtOnce : kBlock, ahead) {}
-
-uint64_t ThreadEvents::first_time_ns() const { return scale_.ns(blocks_.first_tick()); }
+      blocks_(file, std::move(chunks), scale, ahead == nullptr ? kAtOnce : kBlock, ahead) {
+  first_time_ns_ = scale.ns(blocks_.first_tick());
+  ready_.stacks = stack_numbers_;
+}
 
 void ThreadEvents::damage(const host::Error& error) {
   if (damaged_ == nullptr) {
@@ -65,22 +41,36 @@ bool ThreadEvents::read_more() {
       if (head.sequence != next_sequence_) has_all_stacks_ = false;
       next_sequence_ = head.sequence + head.packets;
     }
-  } while (block_.count == 0);
-  at_ = 0;
-  for (size_t i = 0; i < std::min(kAtOnce, block_.count); ++i) {
-    live_.prefetch(block_.records[i].pointer);
-  }
+  } while (block_.run.count == 0);
+  next_at_ = 0;
+  ready_.stacks =
+      has_all_stacks_ ? std::span<const uint32_t>(stack_numbers_) : std::span<const uint32_t>();
   return true;
 }
 
 // The entries of the next records' blocks were asked for a while ago; now for the blocks
 // themselves, and for the entries of those behind them.
 void ThreadEvents::look_ahead() {
-  const size_t end = std::min(at_ + kAtOnce, block_.count);
-  for (size_t i = at_; i < end; ++i) live_.prefetch_block(block_.records[i].pointer);
-  for (size_t i = end; i < std::min(end + kAtOnce, block_.count); ++i) {
-    live_.prefetch(block_.records[i].pointer);
+  if (live_.slots() < kFewBlocks) return;
+  const PlainRecord* const records = block_.run.plain.data();
+  const size_t end = std::min(next_at_ + kAtOnce, block_.run.count);
+  if (next_at_ == 0) {
+    for (size_t i = 0; i < end; ++i) live_.prefetch(records[i].pointer);
   }
+  for (size_t i = next_at_; i < end; ++i) live_.prefetch_block(records[i].pointer);
+  for (size_t i = end; i < std::min(end + kAtOnce, block_.run.count); ++i) {
+    live_.prefetch(records[i].pointer);
+  }
+}
+
+// False: there are no more records.
+bool ThreadEvents::make_ready() {
+  if (next_at_ == block_.run.count && !read_more()) return false;
+  look_ahead();
+  ready_.at = block_.run.plain.data() + next_at_;
+  next_at_ = std::min(next_at_ + kAtOnce, block_.run.count);
+  ready_.end = block_.run.plain.data() + next_at_;
+  return true;
 }
 
 void ThreadEvents::define_stack(const Record& record) {
@@ -89,6 +79,7 @@ void ThreadEvents::define_stack(const Record& record) {
   uint64_t frame = 0;
   while (format::next_frame(rest, &frame)) frames_.push_back(frame);
   stack_numbers_.push_back(stacks_.add(frames_));
+  if (has_all_stacks_) ready_.stacks = stack_numbers_;
 }
 
 // The size is that of one element; what does not fit into 64 bits was not served.
@@ -105,31 +96,35 @@ void ThreadEvents::take_note(Event& event) {
   event.size = event.usable = event.extras[2];
 }
 
-bool ThreadEvents::next(Event& event) {
-  do {
-    if (at_ == block_.count && !read_more()) return false;
-    if (at_ % kAtOnce == 0) look_ahead();
-    if (block_.records[at_].call == Call::kStack) define_stack(block_.records[at_]);
-    ++at_;
-  } while (block_.records[at_ - 1].call == Call::kStack ||
-           block_.records[at_ - 1].call == Call::kNone);
-  const Record& record = block_.records[at_ - 1];
-  event.call = record.call;
-  event.path = record.path;
-  event.has_size = record.has_size;
-  event.thread = block_.chunk->head.thread;
-  event.tid = block_.chunk->head.tid;
-  event.stack =
-      has_all_stacks_ && record.stack < stack_numbers_.size() ? stack_numbers_[record.stack] : 0;
-  event.time_ns = scale_.ns(record.tick);
-  event.pointer = record.pointer;
-  event.size = record.size;
-  event.usable = record.usable;
-  for (size_t i = 0; i < 4; ++i) event.extras[i] = record.extras[i];
+// What a plain record has not is nothing.
+void ThreadEvents::take_whole(const PlainRecord& plain, Event& event) const {
+  if (plain.whole == 0) {
+    std::fill_n(event.extras, 4, 0);
+    event.text = {};
+    return;
+  }
+  const Record& record = block_.run.whole[plain.whole - 1];
+  std::copy_n(record.extras, 4, event.extras);
+  event.text = record.text;
   if (record.call == Call::kNote) take_note(event);
   if (record.call == Call::kCalloc || record.call == Call::kReallocarray) take_product(event);
-  event.text = record.text;
-  return true;
+}
+
+bool ThreadEvents::next(Event& event) {
+  for (;;) {
+    if (ready_.at == ready_.end && !make_ready()) return false;
+    const PlainRecord& plain = *ready_.at++;
+    if (plain.call == Call::kNone) continue;
+    if (plain.call == Call::kStack) {
+      define_stack(block_.run.whole[plain.whole - 1]);
+      continue;
+    }
+    event.thread = block_.chunk->head.thread;
+    event.tid = block_.chunk->head.tid;
+    take_plain(plain, ready_.stacks, event);
+    take_whole(plain, event);
+    return true;
+  }
 }
 
 }  // namespace tide::trace

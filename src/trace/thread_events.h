@@ -11,25 +11,9 @@
 #include "trace/merge.h"
 #include "trace/record_blocks.h"
 #include "trace/stack_table.h"
+#include "trace/tick_scale.h"
 
 namespace tide::trace {
-
-// Ticks of the recording's clock as nanoseconds since it began: a line through what the collector
-// saw of both clocks.
-class TickScale {
- public:
-  explicit TickScale(const EventsFile& file);
-
-  uint64_t ns(uint64_t tick) const {
-    return tick <= first_tick_
-               ? 0
-               : static_cast<uint64_t>(static_cast<double>(tick - first_tick_) * ns_per_tick_);
-  }
-
- private:
-  uint64_t first_tick_;
-  double ns_per_tick_;
-};
 
 class ThreadEvents : public ThreadStream {
  public:
@@ -41,28 +25,32 @@ class ThreadEvents : public ThreadStream {
                uint64_t* damaged);
 
   bool next(Event& event) override;
-  uint64_t first_time_ns() const override;
+  uint64_t first_time_ns() const override { return first_time_ns_; }
 
  private:
   // How far ahead the memory that holds the records' blocks is asked for.
   static constexpr size_t kAtOnce = 32;
-  static constexpr size_t kBlock = 512;
+  static constexpr size_t kBlock = 4096;
+  // A table of fewer blocks than that is near anyway.
+  static constexpr size_t kFewBlocks = 1 << 13;
 
+  bool make_ready();
   bool read_more();
   void look_ahead();
+  void take_whole(const PlainRecord& plain, Event& event) const;
   void damage(const host::Error& error);
   static void take_product(Event& event);
   static void take_note(Event& event);
   void define_stack(const format::Record& record);
 
   const EventsFile& file_;
-  const TickScale& scale_;
+  uint64_t first_time_ns_;
   StackTable& stacks_;
   const LiveTable& live_;
   uint64_t* damaged_;  // null: errors are thrown
   RecordBlocks blocks_;
   RecordBlock block_;
-  size_t at_ = 0;  // in the block
+  size_t next_at_ = 0;  // in the block: behind those that are ready
   uint32_t next_sequence_ = 0;
   bool has_all_stacks_ = true;
   std::vector<uint32_t> stack_numbers_{0};  // by the thread's own numbers
