@@ -4,8 +4,10 @@
 // before all others, and what it takes there would be missing from the trace.
 #include "preload/entry.h"
 #include "probe/module_notes.h"
+#include "sys/unwind_cache.h"
 
 namespace probe = tide::probe;
+namespace sys = tide::sys;
 using namespace tide::preload;
 
 namespace {
@@ -16,7 +18,8 @@ using Dlclose = int(void*);
 
 }  // namespace
 
-// Tail calls: the C library reads the return address to learn who is asking ($ORIGIN, namespaces).
+// Tail calls where things are opened: the C library reads the return address to learn who is asking
+// ($ORIGIN, namespaces).
 extern "C" {
 
 TIDE_EXPORT void* dlopen(const char* file, int mode) noexcept {
@@ -37,7 +40,9 @@ TIDE_EXPORT int dlclose(void* library) noexcept {
   if (probe::has_module_work()) {
     remark(TIDE_FRAME, [](ThreadStream& s) { probe::record_modules(s); });
   }
-  return next_function(next, "dlclose")(library);
+  const int result = next_function(next, "dlclose")(library);
+  sys::forget_known_stacks();
+  return result;
 }
 
 }  // extern "C"

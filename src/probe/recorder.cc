@@ -9,9 +9,9 @@
 #include "sys/background.h"
 #include "sys/frames.h"
 #include "sys/process.h"
-#include "sys/stack.h"
 #include "sys/thread_end.h"
 #include "sys/thread_pointer.h"
+#include "sys/unwind_cache.h"
 
 namespace tide::probe {
 
@@ -85,7 +85,7 @@ bool make_room(ThreadStream& stream, size_t bytes);
 
 // Who this is, at the start of the thread's first packet.
 void introduce(ThreadStream& stream) {
-  if (g_recording.stacks == StackKind::kFramePointers) {
+  if (g_recording.stacks != StackKind::kNone) {
     stream.stack = sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
   }
   write_text(stream,
@@ -148,7 +148,7 @@ TIDE_INLINE uint64_t stack_number(ThreadStream& stream, const void* frame, uint6
   if (TIDE_LIKELY(g_recording.stacks == StackKind::kFramePointers)) {
     chain = sys::walk_frames(frame, stream.stack, frames, g_recording.stack_depth);
   } else {
-    chain.count = sys::capture_stack(frames, g_recording.stack_depth);
+    chain.count = sys::capture_known_stack(stream.stack, frames, g_recording.stack_depth);
     for (size_t i = 0; i < chain.count; ++i) chain.hash = sys::hash_frame(chain.hash, frames[i]);
   }
   if (chain.count == 0) return 0;

@@ -13,4 +13,7 @@ namespace tide::sys {
 // are waited for and nothing is allocated. Keeps errno.
 size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, size_t most);
 
+// After code has been unloaded: other code may come to its addresses.
+void forget_known_stacks();
+
 }  // namespace tide::sys

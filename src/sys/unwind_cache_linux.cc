@@ -8,6 +8,7 @@
 #include <unwind.h>
 
 #include <atomic>
+#include <cstring>
 #include <iterator>
 
 #include "base/compiler.h"
@@ -25,7 +26,8 @@ namespace {
 constexpr int kFramePointer = 6;  // rbp, as debug information counts
 constexpr size_t kWord = sizeof(uintptr_t);
 constexpr size_t kMostLearned = 96;
-constexpr size_t kRules = 4096;
+constexpr unsigned kSetBits = 12;
+constexpr size_t kInSet = 4;  // a cache line of them
 
 // Where the caller's frame is. One word, so that nobody reads half of it.
 struct alignas(8) Rule {
@@ -39,31 +41,52 @@ struct Entry {
   Rule rule;
 };
 
-Entry g_rules[kRules];
+struct alignas(kInSet * sizeof(Entry)) Set {
+  Entry entries[kInSet];
+};
+
+Set g_sets[size_t{1} << kSetBits];
 std::atomic<bool> g_is_learning{false};
+std::atomic<uint32_t> g_forgotten{0};  // how often
 
-Entry& entry_of(uintptr_t address) { return g_rules[base::mix(address) % kRules]; }
+Set& set_of(uintptr_t address) { return g_sets[address * base::kGoldenGamma >> (64 - kSetBits)]; }
 
-bool find(uintptr_t address, Rule& rule) {
-  const Entry& entry = entry_of(address);
-  if (base::published_load(entry.address) != address) return false;
-  rule = base::published_load(entry.rule);
-  return base::racy_load(entry.address) == address;
+TIDE_INLINE bool find(uintptr_t address, Rule& rule) {
+  for (const Entry& entry : set_of(address).entries) {
+    if (base::published_load(entry.address) != address) continue;
+    rule = base::published_load(entry.rule);
+    return base::racy_load(entry.address) == address;
+  }
+  return false;
+}
+
+// The address's own entry, else an empty one, else any.
+Entry& entry_for(uintptr_t address) {
+  static size_t turn = 0;
+  Set& set = set_of(address);
+  Entry* found = &set.entries[turn++ % kInSet];
+  for (Entry& entry : set.entries) {
+    const uintptr_t there = base::racy_load(entry.address);
+    if (there == address) return entry;
+    if (there == 0) found = &entry;
+  }
+  return *found;
 }
 
 // By one thread at a time. Whoever reads the new rule sees afterwards that the old address has
 // gone.
 void keep(uintptr_t address, Rule rule) {
-  Entry& entry = entry_of(address);
+  Entry& entry = entry_for(address);
   base::racy_store(entry.address, uintptr_t{0});
   base::published_store(entry.rule, rule);
   base::published_store(entry.address, address);
 }
 
 struct Place {
-  uintptr_t address;  // what is called from there returns to it
-  uintptr_t stack;    // the stack pointer then
-  uintptr_t frame;    // the frame pointer
+  uintptr_t address;         // what is called from there returns to it
+  uintptr_t stack;           // the stack pointer then
+  uintptr_t frame;           // the frame pointer
+  uintptr_t frame_saved_at;  // where what it calls has put that, if it has
 };
 
 struct Places {
@@ -71,6 +94,14 @@ struct Places {
   size_t count;
   bool is_whole;
 };
+
+// The same value may stand in a frame more than once. GCC's unwinder begins its context with the
+// places where registers have been saved; what is found there is looked at twice.
+uintptr_t place_of_frame_pointer(const _Unwind_Context* context) {
+  uintptr_t places[kFramePointer + 1];
+  memcpy(places, context, sizeof places);
+  return places[kFramePointer];
+}
 
 _Unwind_Reason_Code take_place(_Unwind_Context* context, void* argument) {
   auto& found = *static_cast<Places*>(argument);
@@ -86,7 +117,8 @@ _Unwind_Reason_Code take_place(_Unwind_Context* context, void* argument) {
     return _URC_END_OF_STACK;
   }
   found.places[found.count++] = {address, _Unwind_GetCFA(context),
-                                 _Unwind_GetGR(context, kFramePointer)};
+                                 _Unwind_GetGR(context, kFramePointer),
+                                 place_of_frame_pointer(context)};
   return _URC_NO_REASON;
 }
 
@@ -104,6 +136,12 @@ bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule&
     return true;
   }
   rule = {static_cast<uint16_t>(words), 0, 0};
+  const uintptr_t saved_at = caller.frame_saved_at;
+  if (saved_at >= here.stack && saved_at + 2 * kWord <= caller.stack && saved_at % kWord == 0 &&
+      *reinterpret_cast<const uintptr_t*>(saved_at) == caller.frame) {
+    rule.saved_words = static_cast<uint16_t>((caller.stack - saved_at) / kWord);
+    return true;
+  }
   if (caller.frame == here.frame) return true;
   for (size_t saved = 2; saved <= words; ++saved) {
     if (*reinterpret_cast<const uintptr_t*>(caller.stack - saved * kWord) != caller.frame) continue;
@@ -113,8 +151,17 @@ bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule&
   return false;
 }
 
+void empty_sets() {
+  for (Set& set : g_sets) {
+    for (Entry& entry : set.entries) {
+      if (base::racy_load(entry.address) != 0) base::racy_store(entry.address, uintptr_t{0});
+    }
+  }
+}
+
 TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
   if (g_is_learning.exchange(true, std::memory_order_acquire)) return;
+  const uint32_t forgotten = g_forgotten.load(std::memory_order_acquire);
   static Places found;  // too large for a small stack
   found.count = 0;
   found.is_whole = true;
@@ -130,6 +177,8 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
     keep(found.places[at].address, rule);
   }
   if (at + 1 == found.count && found.is_whole) keep(found.places[at].address, {0, 0, 1});
+  // What has been unloaded meanwhile may be among them.
+  if (g_forgotten.load(std::memory_order_acquire) != forgotten) empty_sets();
   g_is_learning.store(false, std::memory_order_release);
 }
 
@@ -157,7 +206,7 @@ TIDE_NOINLINE size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, 
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most);
   const Place from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kWord,
-                   *reinterpret_cast<const uintptr_t*>(here)};
+                   *reinterpret_cast<const uintptr_t*>(here), 0};
   constexpr size_t kInner = 16;  // calls inside of this library
   uintptr_t all[kInner + 64];
   const size_t wanted = most + kInner < std::size(all) ? most + kInner : std::size(all);
@@ -165,9 +214,16 @@ TIDE_NOINLINE size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, 
   if (count == 0) {
     const ErrnoKeeper keeper;
     learn(from, bounds);
-    return capture_stack(frames, most);
+    count = walk(from, bounds, all, wanted);
+    if (count == 0) return capture_stack(frames, most);
   }
   return copy_without_ours(all, count, frames, most);
+}
+
+// A thread that is learning sees that it has to do it once more.
+void forget_known_stacks() {
+  g_forgotten.fetch_add(1, std::memory_order_acq_rel);
+  empty_sets();
 }
 
 #else
@@ -175,6 +231,8 @@ TIDE_NOINLINE size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, 
 size_t capture_known_stack(StackBounds, uintptr_t* frames, size_t most) {
   return capture_stack(frames, most);
 }
+
+void forget_known_stacks() {}
 
 #endif
 

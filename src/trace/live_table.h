@@ -1,8 +1,8 @@
 // The live blocks of a process by address, and a number for each: its slot, from 0, the one used
 // last first. So tables by slot are as long as the most blocks that were live at once.
 //
-// 32 bytes a block in pages that never move, and a hash table of 8-byte entries that is at most half
-// full: searches are short.
+// 32 bytes a block in pages that never move, and a hash table of 8-byte entries that is at most
+// half full: searches are short.
 #pragma once
 
 #include <cstddef>
