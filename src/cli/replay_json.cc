@@ -115,7 +115,8 @@ Json run_json(const AllocatorResult& run) {
                {"library", run.allocator.library},
                {"label", run.allocator.label},
                {"options", options},
-               {"status", run.status}};
+               {"status", run.status},
+               {"said", run.said.empty() ? Json() : Json(run.said)}};
   for (size_t i = 0; i < replay::kFigureCount; ++i) {
     json[std::string(replay::kFigureNames[i].key)] = figure_json(run.figures[i]);
   }

@@ -106,9 +106,11 @@ std::string system_calls_text(const ReplayReport& report) {
 std::string failures_text(const ReplayReport& report, const host::Terminal& terminal) {
   std::string text;
   for (const AllocatorResult& run : report.result.runs) {
-    if (run.is_ok()) continue;
-    text +=
-        terminal.styled(fmt::format("{} {}", run.allocator.label, run.status), Style::kRed) + "\n";
+    if (run.is_ok() && run.said.empty()) continue;
+    // What a failed one said is part of its status.
+    const std::string line = run.is_ok() ? fmt::format("{} said: {}", run.allocator.label, run.said)
+                                         : fmt::format("{} {}", run.allocator.label, run.status);
+    text += terminal.styled(line, run.is_ok() ? Style::kYellow : Style::kRed) + "\n";
   }
   return text.empty() ? text : "\n" + text;
 }

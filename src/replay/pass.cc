@@ -335,6 +335,7 @@ PassResult Passes::run(const Allocator& allocator, PassKind kind, uint64_t stop_
     result.status = end_of(session, player, group.get(), *status);
   }
   player.kill();
+  result.said = player.complaint();
   collect(session, result);
   result.live_curve_equal = has_curve_of(survey_, session, settings_.copies);
   if (kind == PassKind::kLatency) collect_latencies(session, result);

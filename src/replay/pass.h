@@ -71,6 +71,7 @@ struct LatencyBand {
 struct PassResult {
   std::string status = "ok";  // or what became of it: "crashed: SIGSEGV after 12 calls"
   bool is_ok() const { return status == "ok"; }
+  std::string said;  // by the allocator, on its standard error: the first line
 
   uint64_t operations = 0;  // done
   std::array<uint64_t, format::kCallCount> calls{};

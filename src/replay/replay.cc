@@ -74,6 +74,7 @@ class ComparisonRun {
 
   // False: nothing further is done with this allocator.
   bool accept(AllocatorResult& run, const PassResult& pass) {
+    if (run.said.empty()) run.said = pass.said;
     if (pass.is_ok()) return true;
     run.status = pass.status;
     run.calls = pass.calls;

@@ -35,6 +35,7 @@ struct TimelinePoint {
 struct AllocatorResult {
   Allocator allocator;
   std::string status = "ok";  // of the first pass that went wrong
+  std::string said;  // by the allocator, while it was played: an option that it does not know
   std::array<Figure, kFigureCount> figures;
   std::array<uint64_t, format::kCallCount> calls{};  // of one repetition
   int64_t live_blocks_at_end = 0;

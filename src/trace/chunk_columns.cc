@@ -46,7 +46,7 @@ void ColumnWriter::text(const char* data, size_t size) {
 
 void ColumnReader::fail() { throw host::Error("a column of the chunk is too short"); }
 
-uint64_t ColumnReader::number() {
+[[gnu::noinline]] uint64_t ColumnReader::long_number() {
   uint64_t result = 0;
   for (unsigned shift = 0; shift < 64; shift += 7) {
     const uint8_t next = byte();

@@ -80,7 +80,10 @@ class ColumnReader {
     if (at_ == end_) fail();
     return *at_++;
   }
-  uint64_t number();
+  uint64_t number() {
+    if (at_ != end_ && *at_ < 0x80) return *at_++;
+    return long_number();
+  }
   // Whether that is the next byte, which then is read.
   bool skip(uint8_t value) {
     if (at_ == end_ || *at_ != value) return false;
@@ -97,6 +100,7 @@ class ColumnReader {
 
  private:
   [[noreturn]] static void fail();
+  uint64_t long_number();
 
   const uint8_t* at_ = nullptr;
   const uint8_t* end_ = nullptr;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "host/error.h"
@@ -28,13 +29,14 @@ struct ChunkDecoder::State {
     read(record, head);
   }
   void read(RecordRun& run);
+  bool is_at_end() const;
   void expect_end() const;
 
  private:
   struct Head {
     Call call;
-    uint8_t code;
-    uint8_t deviations;
+    unsigned code;
+    unsigned deviations;
     bool differs(Deviation deviation) const { return (deviations & deviation) != 0; }
   };
   Head take_head();
@@ -234,13 +236,13 @@ void ChunkDecoder::State::other(unsigned code, Record& record) {
 }
 
 ChunkDecoder::State::Head ChunkDecoder::State::take_head() {
-  uint8_t deviations = 0;
-  uint8_t head = columns[kHeads].byte();
+  unsigned deviations = 0;
+  unsigned head = columns[kHeads].byte();
   if ((head & 31) == 0) {
     deviations = head >> 5;
     head = columns[kHeads].byte();
   }
-  return {static_cast<Call>(head & 31), static_cast<uint8_t>(head >> 5), deviations};
+  return {static_cast<Call>(head & 31), head >> 5, deviations};
 }
 
 // In one function, as the one below: its parts are shorter than the way to them.
@@ -334,31 +336,33 @@ inline void ChunkDecoder::State::read_plain(PlainRecord& record, Head head, bool
 }
 
 [[gnu::flatten]] void ChunkDecoder::State::read(RecordRun& run) {
-  for (; run.count < run.plain.size() && left > 0; ++run.count) {
-    PlainRecord& plain = run.plain[run.count];
+  const size_t count = std::min<size_t>(run.plain.size() - run.count, left);
+  PlainRecord* plain = run.plain.data() + run.count;
+  for (const PlainRecord* const end = plain + count; plain != end; ++plain) {
     const Head head = take_head();
-    switch (head.call) {
-      case Call::kMalloc:
-      case Call::kNew:
-      case Call::kNewArray:
-        read_plain(plain, head, true);
-        break;
-      case Call::kFree:
-      case Call::kDelete:
-      case Call::kDeleteArray:
-        read_plain(plain, head, false);
-        break;
-      default:
-        read_whole(run, head);
+    if (head.call == Call::kMalloc || head.call == Call::kNew || head.call == Call::kNewArray) {
+      read_plain(*plain, head, true);
+    } else if (head.call == Call::kFree || head.call == Call::kDelete ||
+               head.call == Call::kDeleteArray) {
+      read_plain(*plain, head, false);
+    } else {
+      read_whole(run, head);
     }
-    if (--left == 0) expect_end();
+    ++run.count;
+    --left;
   }
+  if (count == 0 || left != 0 || is_at_end()) return;
+  --run.count;
+  expect_end();
+}
+
+bool ChunkDecoder::State::is_at_end() const {
+  return known.is_at_end() && std::all_of(columns.begin(), columns.end(),
+                                          [](const auto& column) { return column.is_at_end(); });
 }
 
 void ChunkDecoder::State::expect_end() const {
-  bool is_end = known.is_at_end();
-  for (const ColumnReader& column : columns) is_end = is_end && column.is_at_end();
-  if (!is_end) throw host::Error("the chunk has more in it than its records");
+  if (!is_at_end()) throw host::Error("the chunk has more in it than its records");
 }
 
 ChunkDecoder::ChunkDecoder() : state_(std::make_unique<State>()) {}

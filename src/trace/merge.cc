@@ -145,9 +145,14 @@ inline const Event* Merge::next_plain() {
   return &event;
 }
 
-// In one function: its parts are shorter than the way to them.
+// In one function: its parts are shorter than the way to them. The rest is another one, which has
+// more to keep.
 [[gnu::flatten]] const Event* Merge::next() {
-  if (const Event* const event = next_plain()) return event;
+  const Event* const event = next_plain();
+  return event != nullptr ? event : next_any();
+}
+
+[[gnu::flatten, gnu::noinline]] const Event* Merge::next_any() {
   for (;;) {
     Thread* thread = after_vanished_ != nullptr ? after_vanished_ : pick();
     after_vanished_ = nullptr;

@@ -80,6 +80,7 @@ class Merge {
   };
 
   const Event* next_plain();
+  const Event* next_any();
   Thread* pick();
   void push(Thread* thread);
   Thread* exchange(Thread* thread);

@@ -2,6 +2,7 @@
 """tide replay on the workload of a made-up program: what it counts, what becomes of allocators that
 go wrong, what it says to bad input, baselines and sweeps. Nothing here depends on time."""
 
+import ctypes.util
 import json
 import os
 import pathlib
@@ -172,6 +173,18 @@ class Replay(unittest.TestCase):
         self.assertIn("FAILS rss>+50%", done.stdout)
         before.write_text("{}")
         self.assertIn("is no result of tide replay -o", run(TIDE, "replay", self.workload, *ask).stderr)
+
+    def test_what_allocators_say(self):
+        document = self.replay("--with", "glibc", "--reps", 1, "--measure", "none")
+        self.assertIsNone(document["runs"][0]["said"])
+        if not ctypes.util.find_library("jemalloc"):
+            self.skipTest("no jemalloc")
+        document = self.replay("--with", "jemalloc", "--sweep", "purge_delay=8ms", "--reps", 1,
+                               "--measure", "none")
+        self.assertIn("purge_delay", document["runs"][0]["said"])
+        done = run(TIDE, "replay", self.workload, "--with", "jemalloc", "--sweep",
+                   "purge_delay=8ms", "--reps", 1, "--measure", "none")
+        self.assertRegex(done.stdout, "jemalloc purge_delay=8ms said: .*purge_delay")
 
     def test_sweep_and_ledger(self):
         ledger = self.base / "ledger.jsonl"
