@@ -29,7 +29,7 @@ void ColumnWriter::grow(size_t bytes) {
   bytes_.resize(std::max<size_t>({bytes_.size() * 2, at_ + bytes, 4096}));
 }
 
-void ColumnWriter::number(uint64_t value) {
+void ColumnWriter::long_number(uint64_t value) {
   while (value >= 0x80) {
     byte(value | 0x80);
     value >>= 7;

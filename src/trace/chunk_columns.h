@@ -44,7 +44,11 @@ class ColumnWriter {
     if (at_ == bytes_.size()) grow(1);
     bytes_[at_++] = static_cast<uint8_t>(value);
   }
-  void number(uint64_t value);  // as LEB128
+  // As LEB128.
+  void number(uint64_t value) {
+    if (value < 0x80) return byte(value);
+    long_number(value);
+  }
   // A number that is mostly small: its low byte goes to another column if it isn't, and all of it
   // to `numbers` if it is large.
   void split(uint64_t value, ColumnWriter& low, ColumnWriter& numbers) {
@@ -62,6 +66,7 @@ class ColumnWriter {
 
  private:
   void grow(size_t bytes);
+  void long_number(uint64_t value);
 
   std::vector<uint8_t> bytes_;
   size_t at_ = 0;

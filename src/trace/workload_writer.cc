@@ -12,6 +12,7 @@
 #include "format/workload_block.h"
 #include "host/crc.h"
 #include "host/error.h"
+#include "trace/chunk_columns.h"
 
 namespace tide::trace {
 
@@ -26,17 +27,14 @@ constexpr uint32_t kBlockOperationsOfMany = 1 << 12;
 constexpr size_t kManyThreads = 256;
 constexpr int kBlockLevel = 1;  // higher ones save little: what is alike stands together already
 
-void put(std::vector<uint8_t>& column, uint64_t value) {
-  uint8_t bytes[10];
-  column.insert(column.end(), bytes, format::put_varint(bytes, value));
-}
+void put(ColumnWriter& column, uint64_t value) { column.number(value); }
 
 }  // namespace
 
 struct WorkloadWriter::Thread {
   format::WorkloadThread entry{};
   std::vector<WorkloadBlock> blocks;
-  std::array<std::vector<uint8_t>, format::kWorkloadColumns> columns;
+  std::array<ColumnWriter, format::kWorkloadColumns> columns;
   uint32_t in_block = 0;
   uint32_t last_slot = 0;
   uint64_t last_ns = 0;
@@ -65,9 +63,9 @@ WorkloadWriter::WorkloadWriter(const std::string& path)
 WorkloadWriter::~WorkloadWriter() = default;
 
 WorkloadWriter::Thread& WorkloadWriter::thread_of(const Event& event, uint32_t& index) {
-  if (event.thread == last_number_ && !threads_.empty()) {
+  if (event.thread == last_number_ && last_ != nullptr) {
     index = last_index_;
-    return *threads_[index];
+    return *last_;
   }
   const auto [found, is_new] =
       indices_.try_emplace(event.thread, static_cast<uint32_t>(threads_.size()));
@@ -79,7 +77,8 @@ WorkloadWriter::Thread& WorkloadWriter::thread_of(const Event& event, uint32_t& 
   }
   last_number_ = event.thread;
   last_index_ = index = found->second;
-  return *threads_[index];
+  last_ = threads_[index].get();
+  return *last_;
 }
 
 WorkloadWriter::Made& WorkloadWriter::made(uint32_t live_slot) {
@@ -166,8 +165,7 @@ void WorkloadWriter::wait(Thread& thread, uint32_t on, uint64_t operations, uint
 
 void WorkloadWriter::begin(Thread& thread, const Event& event, Call call, uint8_t flags,
                            uint32_t slot) {
-  thread.columns[format::kKinds].push_back(
-      static_cast<uint8_t>(static_cast<uint8_t>(call) | flags));
+  thread.columns[format::kKinds].byte(static_cast<size_t>(call) | flags);
   const uint64_t now = std::max(event.time_ns, thread.last_ns);
   put(thread.columns[format::kTimes], now - thread.last_ns);
   thread.last_ns = thread.entry.end_ns = now;
@@ -178,7 +176,7 @@ void WorkloadWriter::begin(Thread& thread, const Event& event, Call call, uint8_
 }
 
 void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
-  std::vector<uint8_t>& column = thread.columns[format::kExtras];
+  ColumnWriter& column = thread.columns[format::kExtras];
   const auto power = [](uint64_t alignment) {
     return static_cast<uint64_t>(std::bit_width(std::max<uint64_t>(alignment, 1)) - 1);
   };
@@ -267,9 +265,10 @@ void WorkloadWriter::write_block(Thread& thread) {
   std::vector<uint8_t>& plain = compressor_->plain;
   plain.resize(sizeof(uint32_t) * format::kWorkloadColumns);
   for (size_t i = 0; i < format::kWorkloadColumns; ++i) {
-    const auto length = static_cast<uint32_t>(thread.columns[i].size());
+    const std::span<const uint8_t> bytes = thread.columns[i].bytes();
+    const auto length = static_cast<uint32_t>(bytes.size());
     memcpy(plain.data() + i * sizeof length, &length, sizeof length);
-    plain.insert(plain.end(), thread.columns[i].begin(), thread.columns[i].end());
+    plain.insert(plain.end(), bytes.begin(), bytes.end());
     thread.columns[i].clear();
   }
   std::vector<uint8_t>& stored = compressor_->stored;
@@ -288,14 +287,15 @@ void WorkloadWriter::write_block(Thread& thread) {
 }
 
 std::vector<uint8_t> WorkloadWriter::touches_of(const Thread& thread) {
-  std::vector<uint8_t> bytes;
+  ColumnWriter column;
   uint64_t after = 0;
   for (const Thread::Touch& touch : thread.touches) {
-    put(bytes, touch.operation - after);
-    put(bytes, touch.bytes + 1);
+    put(column, touch.operation - after);
+    put(column, touch.bytes + 1);
     after = touch.operation + 1;
   }
-  return bytes;
+  const std::span<const uint8_t> bytes = column.bytes();
+  return {bytes.begin(), bytes.end()};
 }
 
 void WorkloadWriter::write_index() {

@@ -68,6 +68,7 @@ class WorkloadWriter : public Exporter {
   std::vector<Made> made_;  // by slot of the live table
   std::vector<std::unique_ptr<Thread>> threads_;
   std::unordered_map<uint32_t, uint32_t> indices_;  // of threads, by their numbers
+  Thread* last_ = nullptr;                          // whose event was the last one, in threads_
   uint32_t last_number_ = 0;
   uint32_t last_index_ = 0;
   std::unique_ptr<Compressor> compressor_;
