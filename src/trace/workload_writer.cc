@@ -152,8 +152,8 @@ void WorkloadWriter::finish_touches() {
   }
 }
 
-void WorkloadWriter::wait(Thread& thread, uint32_t on, uint64_t operations, uint64_t& counter,
-                          uint8_t& flags) {
+[[gnu::noinline]] void WorkloadWriter::wait(Thread& thread, uint32_t on, uint64_t operations,
+                                            uint64_t& counter, uint8_t& flags) {
   uint64_t& waited = thread.waited[on];
   if (waited >= operations) return;
   waited = operations;
@@ -190,7 +190,8 @@ void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
   }
 }
 
-void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
+// In one function, as release(): its parts are shorter than the way to them.
+[[gnu::flatten]] void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
   uint32_t index;
   Thread& thread = thread_of(event, index);
   uint8_t flags = 0;
@@ -229,7 +230,7 @@ void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
   end(thread);
 }
 
-void WorkloadWriter::release(const Event& event, Call call) {
+[[gnu::flatten]] void WorkloadWriter::release(const Event& event, Call call) {
   uint32_t index;
   Thread& thread = thread_of(event, index);
   uint8_t flags = event.has_size && format::releases(event.call) ? format::kHasSize : 0;
@@ -260,7 +261,7 @@ void WorkloadWriter::end(Thread& thread) {
   if (++thread.in_block >= most) write_block(thread);
 }
 
-void WorkloadWriter::write_block(Thread& thread) {
+[[gnu::noinline]] void WorkloadWriter::write_block(Thread& thread) {
   if (thread.in_block == 0) return;
   std::vector<uint8_t>& plain = compressor_->plain;
   plain.resize(sizeof(uint32_t) * format::kWorkloadColumns);
