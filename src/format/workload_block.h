@@ -123,7 +123,19 @@ class WorkloadBlockReader {
   bool next(WorkloadOperation& operation) {
     if (left_ == 0) return false;
     const uint8_t kind = *at_[kKinds]++;
-    const Call call = static_cast<Call>(kind & kWorkloadCall);
+    // The two that most are have code of their own, in which what a call has is known.
+    switch (kind & ~kWaits) {
+      case static_cast<uint8_t>(Call::kFree):
+        return read(operation, Call::kFree, kind & kWaits);
+      case static_cast<uint8_t>(Call::kMalloc):
+        return read(operation, Call::kMalloc, kind & kWaits);
+      default:
+        return read(operation, static_cast<Call>(kind & kWorkloadCall), kind);
+    }
+  }
+
+ private:
+  TIDE_INLINE bool read(WorkloadOperation& operation, Call call, unsigned kind) {
     operation.call = call;
     operation.has_size = (kind & kHasSize) != 0;
     operation.form = 0;
@@ -150,7 +162,7 @@ class WorkloadBlockReader {
       if (!number(kSlacks, &value)) return false;
       operation.usable = operation.size + value;
     }
-    if (!extras(operation)) return false;
+    if (!extras(operation, call)) return false;
     if ((kind & kWaits) != 0) {
       if (!number(kWaitsFor, &value) || value >= WorkloadOperation::kNone) return false;
       operation.wait_thread = static_cast<uint32_t>(value);
@@ -160,15 +172,18 @@ class WorkloadBlockReader {
     return true;
   }
 
- private:
-  bool number(WorkloadColumn column, uint64_t* value) {
+  TIDE_INLINE bool number(WorkloadColumn column, uint64_t* value) {
     const uint8_t*& at = at_[column];
     if (TIDE_LIKELY(at != end_[column] && *at < 0x80)) return *value = *at++, true;
+    if (end_[column] - at >= 2 && at[1] < 0x80) {
+      *value = (at[0] & 0x7fu) | unsigned{at[1]} << 7;
+      at += 2;
+      return true;
+    }
     return read_varint(&at, end_[column], value);
   }
 
-  bool extras(WorkloadOperation& operation) {
-    const Call call = operation.call;
+  TIDE_INLINE bool extras(WorkloadOperation& operation, Call call) {
     uint64_t value;
     if (call == Call::kCalloc || call == Call::kReallocarray) {
       return number(kExtras, &operation.count);

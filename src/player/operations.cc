@@ -115,7 +115,8 @@ bool Operations::next_block() {
   return true;
 }
 
-const Batch& Operations::next() {
+// In one function: what a call has not is not written and read again.
+[[gnu::flatten]] const Batch& Operations::next() {
   Batch& batch = place_.batch;
   batch.length = 0;
   if (reader_.left() == 0 && !next_block()) return batch;
