@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,13 +20,61 @@ using tide::format::Record;
 using tide::trace::ChunkDecoder;
 using tide::trace::EventsFile;
 
+using tide::trace::PlainRecord;
+using tide::trace::RecordRun;
+
+// Few at a time, so that runs end everywhere.
+constexpr size_t kRun = 7;
+
+void expect_same(const RecordRun& run, size_t at, const Record& record) {
+  const PlainRecord& plain = run.plain[at];
+  fuzz::require(plain.call == record.call && plain.path == record.path &&
+                plain.has_size == record.has_size && plain.time == record.tick &&
+                plain.pointer == record.pointer && plain.size == record.size &&
+                plain.usable == record.usable && plain.stack == record.stack);
+  const Record rest = plain.whole == 0 ? Record{} : run.whole[plain.whole - 1];
+  fuzz::require(rest.text == record.text && rest.frames == record.frames);
+  for (int i = 0; i < 4; ++i) fuzz::require(rest.extras[i] == record.extras[i]);
+}
+
+// One by one, and in runs: the same records and the same end. Throws what the first way does.
+void read_both_ways(const ChunkHead& head, std::span<const uint8_t> stored) {
+  static ChunkDecoder one, runs;
+  one.open(head, stored);
+  runs.open(head, stored);
+  RecordRun run;
+  run.plain.resize(kRun);
+  size_t at = 0;
+  bool is_broken = false;
+  const auto refill = [&] {
+    run.count = at = 0;
+    run.whole.clear();
+    try {
+      runs.read(run);
+    } catch (const tide::host::Error&) {
+      is_broken = true;
+    }
+  };
+  Record record;
+  try {
+    while (one.next(record)) {
+      if (at == run.count && !is_broken) refill();
+      fuzz::require(at < run.count);
+      expect_same(run, at++, record);
+    }
+  } catch (const tide::host::Error&) {
+    if (at == run.count && !is_broken) refill();
+    fuzz::require(at == run.count && is_broken);
+    throw;
+  }
+  if (at == run.count && !is_broken) refill();
+  fuzz::require(at == run.count && !is_broken);
+}
+
 void read_chunk(const EventsFile& file, const EventsFile::Chunk& chunk) {
   std::vector<uint8_t> stored;
-  ChunkDecoder decoder;
   file.read(chunk, stored);
-  decoder.open(chunk.head, stored);
-  Record record;
-  while (decoder.next(record)) continue;
+  read_both_ways(chunk.head, stored);
 }
 
 void read_file(const uint8_t* data, size_t size) {
@@ -53,11 +102,8 @@ void read_payload(const uint8_t* data, size_t size) {
   memcpy(&head.records, data, sizeof head.records);
   memcpy(&head.plain_bytes, data + 4, sizeof head.plain_bytes);
   head.codec = tide::format::kChunkCodec;
-  static ChunkDecoder decoder;
   try {
-    decoder.open(head, {data + 8, size - 8});
-    Record record;
-    while (decoder.next(record)) continue;
+    read_both_ways(head, {data + 8, size - 8});
   } catch (const tide::host::Error&) {
     // One line for the user.
   }
@@ -70,6 +116,7 @@ void encode(const uint8_t* data, size_t size) {
   ChunkHead head{};
   std::vector<uint8_t> stored;
   encoder.encode({&packet, 1}, stored, head);
+  read_both_ways(head, stored);
   decoder.open(head, stored);
   tide::format::RecordReader reader(data, size, 7);
   Record was, is;
