@@ -27,13 +27,16 @@ constexpr int kFramePointer = 6;  // rbp, as debug information counts
 constexpr size_t kWord = sizeof(uintptr_t);
 constexpr size_t kMostLearned = 96;
 constexpr unsigned kSetBits = 12;
+// From then on the unwinder is asked without learning from it.
+constexpr uint16_t kMostFailures = 64;
 constexpr size_t kInSet = 4;  // a cache line of them
 
 // Where the caller's frame is. One word, so that nobody reads half of it.
 struct alignas(8) Rule {
   uint16_t words;        // from one frame's place to the next; 0: the frame pointer says it
   uint16_t saved_words;  // below the next place: the caller's frame pointer; 0: it is the same
-  uint32_t is_last;
+  uint16_t is_last;
+  uint16_t failures;  // how often none was found; then this is none
 };
 
 struct Entry {
@@ -132,10 +135,10 @@ bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule&
   const bool keeps_frame = here.frame + 2 * kWord == caller.stack &&
                            *reinterpret_cast<const uintptr_t*>(here.frame) == caller.frame;
   if (keeps_frame) {
-    rule = {0, 2, 0};
+    rule = {0, 2, 0, 0};
     return true;
   }
-  rule = {static_cast<uint16_t>(words), 0, 0};
+  rule = {static_cast<uint16_t>(words), 0, 0, 0};
   const uintptr_t saved_at = caller.frame_saved_at;
   if (saved_at >= here.stack && saved_at + 2 * kWord <= caller.stack && saved_at % kWord == 0 &&
       *reinterpret_cast<const uintptr_t*>(saved_at) == caller.frame) {
@@ -149,6 +152,13 @@ bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule&
     return true;
   }
   return false;
+}
+
+void note_failure(uintptr_t address) {
+  Rule rule{};
+  if (!find(address, rule)) rule = {};
+  const auto failures = static_cast<uint16_t>(rule.failures + 1);
+  keep(address, {0, 0, 0, failures < kMostFailures ? failures : kMostFailures});
 }
 
 void empty_sets() {
@@ -173,21 +183,28 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
   }
   for (; at + 1 < found.count; ++at) {
     Rule rule;
-    if (!make_rule(found.places[at], found.places[at + 1], bounds, rule)) break;
+    if (!make_rule(found.places[at], found.places[at + 1], bounds, rule)) {
+      note_failure(found.places[at].address);
+      break;
+    }
     keep(found.places[at].address, rule);
   }
-  if (at + 1 == found.count && found.is_whole) keep(found.places[at].address, {0, 0, 1});
+  if (at + 1 == found.count && found.is_whole) keep(found.places[at].address, {0, 0, 1, 0});
   // What has been unloaded meanwhile may be among them.
   if (g_forgotten.load(std::memory_order_acquire) != forgotten) empty_sets();
   g_is_learning.store(false, std::memory_order_release);
 }
 
-// How many return addresses there are from `at` on; 0: a rule is missing.
-size_t walk(Place at, StackBounds bounds, uintptr_t* frames, size_t most) {
+// How many return addresses there are from `at` on; 0: a rule is missing, and may be learned.
+size_t walk(Place at, StackBounds bounds, uintptr_t* frames, size_t most, bool& may_learn) {
   size_t count = 0;
   for (;;) {
     Rule rule;
     if (!find(at.address, rule)) return 0;
+    if (rule.failures != 0) {
+      may_learn = rule.failures < kMostFailures;
+      return 0;
+    }
     frames[count++] = at.address;
     if (rule.is_last || count == most) return count;
     const uintptr_t next = rule.words != 0 ? at.stack + rule.words * kWord : at.frame + 2 * kWord;
@@ -210,13 +227,14 @@ TIDE_NOINLINE size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, 
   constexpr size_t kInner = 16;  // calls inside of this library
   uintptr_t all[kInner + 64];
   const size_t wanted = most + kInner < std::size(all) ? most + kInner : std::size(all);
-  size_t count = walk(from, bounds, all, wanted);
-  if (count == 0) {
+  bool may_learn = true;
+  size_t count = walk(from, bounds, all, wanted, may_learn);
+  if (count == 0 && may_learn) {
     const ErrnoKeeper keeper;
     learn(from, bounds);
-    count = walk(from, bounds, all, wanted);
-    if (count == 0) return capture_stack(frames, most);
+    count = walk(from, bounds, all, wanted, may_learn);
   }
+  if (count == 0) return capture_stack(frames, most);
   return copy_without_ours(all, count, frames, most);
 }
 
