@@ -1,4 +1,7 @@
-// Which parts of a zone are left out of cores, in steps of 2 MiB. The zone's lock protects it.
+// Which parts of a zone are left out of cores, in steps of half a MiB. The zone's lock protects it.
+//
+// What is left out follows the free memory as closely as that, for a range costs no more mappings
+// by it; what comes back does so in groups of steps, for each time costs a call.
 //
 // Only who gives memory back leaves steps out, one thread at a time, and only while nobody can be
 // given anything on them; who takes something there brings the step back. No system call is made
@@ -25,9 +28,12 @@ class DumpSteps {
  public:
   enum class State : uint8_t { kDumped, kLeaving, kLeftOut, kWanted, kComing };
 
-  static constexpr size_t kStepBytes = size_t{2} << 20;
+  static constexpr size_t kStepBytes = size_t{512} << 10;
+  // Aligned groups of so many steps come back together.
+  static constexpr uint32_t kGroupSteps = 4;
+  static constexpr size_t kGroupBytes = kGroupSteps * kStepBytes;
   // What lies behind the first 64 GiB of a zone is in every core.
-  static constexpr uint32_t kSteps = 32768;
+  static constexpr uint32_t kSteps = 32768 * kGroupSteps;
   // Apart from the rest, which every process touches.
   struct Table {
     State states[kSteps];
@@ -36,9 +42,12 @@ class DumpSteps {
   // A smaller zone is not worth a mapping.
   static constexpr size_t kLeastZone = size_t{4} << 20;
   // Most steps of one call: what is claimed meanwhile nobody can have.
-  static constexpr uint32_t kMostAtOnce = 16;
+  static constexpr uint32_t kMostAtOnce = 64;
   // Ranges of so many steps come before shorter ones, for there may not be many.
-  static constexpr uint32_t kLeastSteps[] = {8, 3, 1};
+  static constexpr uint32_t kLeastSteps[] = {32, 12, 4, 1};
+  // Less free memory than this is not worth a look while the program works, and while it rests.
+  static constexpr size_t kLeastWorking = kGroupBytes;
+  static constexpr size_t kLeastResting = kStepBytes;
 
   struct Range {
     uint32_t first;
@@ -72,16 +81,16 @@ class DumpSteps {
   size_t left_out_bytes() const { return base::racy_load(left_out_) * kStepBytes; }
   uint32_t ranges() const { return ranges_; }
 
-  // A range in the middle of a zone is two mappings more: so they are one for 64 MiB, and twelve,
-  // or fewer where the zone is small.
+  // A range in the middle of a zone is two mappings more: so they are one for 32 MiB, and 24, or
+  // fewer where the zone is small.
   static uint32_t most_ranges(size_t zone_bytes) {
-    const size_t first = zone_bytes / kLeastZone < 6 ? zone_bytes / kLeastZone : 6;
-    const size_t most = first + zone_bytes / (size_t{128} << 20);
+    const size_t first = zone_bytes / kGroupBytes < 12 ? zone_bytes / kGroupBytes : 12;
+    const size_t most = first + zone_bytes / (size_t{64} << 20);
     return most < 128 ? static_cast<uint32_t>(most) : 128;
   }
   // Where a zone that grows to so many bytes should end, so that no step is cut.
   static size_t rounded_end(size_t zone_bytes) {
-    return zone_bytes < kLeastZone ? zone_bytes : base::align_up(zone_bytes, kStepBytes);
+    return zone_bytes < kLeastZone ? zone_bytes : base::align_up(zone_bytes, kGroupBytes);
   }
 
   // --- leaving out ------------------------------------------------------------------------------
@@ -123,18 +132,24 @@ class DumpSteps {
   }
   // A moment's look without the lock; whoever wanted a step sees it.
   bool has_wanted() const { return base::racy_load(wanted_) != 0; }
-  // The next wanted steps, and those beside them that must come as well, or there would be too many
-  // ranges. Empty: none. They are the caller's until finish_coming().
+  // The next wanted steps and the rest of their groups, and those beside them that must come as
+  // well, or there would be too many ranges. Empty: none. They are the caller's until
+  // finish_coming().
   Range start_coming(size_t zone_bytes) {
     if (wanted_ == 0) return {0, 0};
     while (!is(wanted_from_, State::kWanted)) ++wanted_from_;
     Range range{wanted_from_, wanted_from_};
     while (is(range.end, State::kWanted)) ++range.end;
+    const auto is_absent = [this](uint32_t step) {
+      return is(step, State::kLeftOut) || is(step, State::kWanted);
+    };
+    while (range.first % kGroupSteps != 0 && is_absent(range.first - 1)) --range.first;
+    while (range.end % kGroupSteps != 0 && is_absent(range.end)) ++range.end;
     if (ranges_ >= most_ranges(zone_bytes)) {
       Range below = range;
       Range above = range;
-      while (is(below.first - 1, State::kLeftOut)) --below.first;
-      while (is(above.end, State::kLeftOut)) ++above.end;
+      while (is_absent(below.first - 1)) --below.first;
+      while (is_absent(above.end)) ++above.end;
       const bool is_split = below.first != range.first && above.end != range.end;
       if (is_split) range = below.bytes() < above.bytes() ? below : above;
     }

@@ -238,8 +238,9 @@ class Engine {
   size_t least_span() const;
   size_t collect_free(ThreadCache* cache);
   bool surrender(ThreadCache* cache, size_t bytes);
-  // Free memory that was given back is left out of cores from now on.
-  void leave_out_free() TIDE_REQUIRES(purge_lock_);
+  // Free memory that was given back is left out of cores from now on: also little of it while the
+  // program rests.
+  void leave_out_free(bool at_rest) TIDE_REQUIRES(purge_lock_);
   Purger<Vm> purger() { return {space_.vm, purge_figures_, base::racy_load(config_.purge_lazily)}; }
   // In slabs, live or cached, and in spans and mappings.
   size_t used_bytes() {

@@ -51,7 +51,10 @@ bool Engine<Vm>::look_now() {
   }
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) total += purge_holes(*zone, looks);
   // Last: by now all slabs without a block in use are there, and neighbours go together.
-  if (all || slot_ends) total += purge_reserves(all);
+  if (all || slot_ends) {
+    total += purge_reserves(all);
+    leave_out_free(idle);
+  }
   if (all || slot_ends) lower_trade_mark(all);
   used_at_look_ = used_bytes();
   // What had to go although it is needed says nothing about how long to wait.
@@ -113,7 +116,6 @@ size_t Engine<Vm>::purge_reserves(bool all) {
   const size_t kept = huge_.kept_bytes();
   const size_t unneeded = all ? kept : huge_.low_water().close_slot(kept);
   if (unneeded != 0) total += huge_.purge(purger, kept - unneeded);
-  leave_out_free();
   return total;
 }
 

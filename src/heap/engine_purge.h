@@ -240,10 +240,11 @@ bool Engine<Vm>::surrender(ThreadCache* cache, size_t bytes) {
 }
 
 template <sys::VmSource Vm>
-void Engine<Vm>::leave_out_free() {
-  space_.small.leave_out_free(space_.vm);
-  space_.mid.leave_out_free(space_.vm);
-  large_.leave_out_free(space_.vm);
+void Engine<Vm>::leave_out_free(bool at_rest) {
+  const size_t least = at_rest ? DumpSteps::kLeastResting : DumpSteps::kLeastWorking;
+  space_.small.leave_out_free(space_.vm, least);
+  space_.mid.leave_out_free(space_.vm, least);
+  large_.leave_out_free(space_.vm, least);
 }
 
 template <sys::VmSource Vm>
@@ -263,7 +264,7 @@ size_t Engine<Vm>::purge(ThreadCache* cache) {
   }
   total += large_.purge(purger);
   total += huge_.purge(purger, 0);
-  leave_out_free();
+  leave_out_free(true);
   return total;
 }
 

@@ -219,8 +219,9 @@ class LargeZone {
     if (TIDE_UNLIKELY(steps_.has_wanted())) bring_steps_back(vm, lock_, steps_, base_, zone_.end());
   }
   DumpSteps& dump_steps() { return steps_; }
-  // Leaves what is free and given back out of cores. One caller at a time, that of purge().
-  void leave_out_free(Vm& vm);
+  // If it is `least_bytes` more than the last time, leaves what is free and given back out of
+  // cores. One caller at a time, that of purge().
+  void leave_out_free(Vm& vm, size_t least_bytes);
 
   // Unmaps free spans, so that their share of the address-space limit can be used elsewhere.
   // Returns bytes.

@@ -39,12 +39,12 @@ uint32_t LargeZone<Vm>::claim_clean_steps(uint32_t least_steps, DumpSteps::Range
 }
 
 template <sys::VmSource Vm>
-void LargeZone<Vm>::leave_out_free(Vm& vm) {
+void LargeZone<Vm>::leave_out_free(Vm& vm, size_t least_bytes) {
   if (!steps_.is_started()) return;
   {
     const ds::LockGuard guard(lock_);
     if (zone_.end() < DumpSteps::kLeastZone ||
-        clean_bytes() < steps_.left_out_bytes() + DumpSteps::kStepBytes) {
+        clean_bytes() < steps_.left_out_bytes() + least_bytes) {
       return;
     }
   }

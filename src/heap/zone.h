@@ -317,8 +317,9 @@ class Zone {
   // Gives the memory of up to `most` pooled slabs back, those first that have been there longest.
   // Returns bytes. One caller at a time.
   size_t purge_pool(Purger<Vm>& purger, uint32_t most);
-  // Leaves what is free out of cores (zone_dump.h). One caller at a time, that of purge_pool().
-  void leave_out_free(Vm& vm);
+  // If it is `least_bytes` more than the last time, leaves what is free out of cores (zone_dump.h).
+  // One caller at a time, that of purge_pool().
+  void leave_out_free(Vm& vm, size_t least_bytes);
   DumpSteps& dump_steps() { return steps_; }
   // Unmaps the slabs in the pools, so that their share of the address-space limit can be used
   // elsewhere. Returns bytes.

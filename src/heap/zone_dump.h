@@ -46,14 +46,14 @@ bool Zone<Vm>::claim_free_steps(uint32_t& cursor, uint32_t least_steps, DumpStep
 }
 
 template <sys::VmSource Vm>
-void Zone<Vm>::leave_out_free(Vm& vm) {
+void Zone<Vm>::leave_out_free(Vm& vm, size_t least_bytes) {
   if (!steps_.is_started()) return;
   {
     const ds::LockGuard guard(lock_);
     if (zone_.end() < DumpSteps::kLeastZone) return;
     // What is mapped ahead, as well.
-    if (offset_of(slab_count() - untouched_) >= DumpSteps::kStepBytes) push_untouched();
-    if (clean_.count() * slab_bytes() < steps_.left_out_bytes() + DumpSteps::kStepBytes) return;
+    if (offset_of(slab_count() - untouched_) >= least_bytes) push_untouched();
+    if (clean_.count() * slab_bytes() < steps_.left_out_bytes() + least_bytes) return;
   }
   for (const uint32_t least_steps : DumpSteps::kLeastSteps) {
     DumpSteps::Range range{};

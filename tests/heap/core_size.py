@@ -22,7 +22,7 @@ import exact
 HEAD = 4 * 8
 MIB = 1 << 20
 PAGE = 4096
-STEP = 2 * MIB  # what is left out of cores is whole steps
+STEP = MIB // 2  # what is left out of cores is whole steps
 
 
 def read_table(path):
@@ -182,7 +182,7 @@ def main():
         # What stays of a peak is all that the core has. Free blocks between live ones are too fine
         # to be left out; what can be is steps, and at most so many ranges of them.
         # Slabs of sizes of which there are few are partly full, whatever the size of the heap.
-        most = {"peak": 1.10 * used + 4 * MIB, "groups": 1.4 * (got["steps"] + got["metadata"])}
+        most = {"peak": 1.10 * used, "groups": 1.6 * (got["steps"] + got["metadata"])}
         if size > most.get(mode, size):
             failed = True
             print(f"{mode}: the core is larger than {most[mode] / MIB:.1f} MiB", file=sys.stderr)
@@ -190,8 +190,8 @@ def main():
             failed = True
             print(f"{mode}: the core takes more of the disk than 1.10x of the pages in use",
                   file=sys.stderr)
-        # One for 64 MiB and twelve for each zone; and the large zone's own.
-        if got["mappings"] - empty["mappings"] > args.mib / 64 + 3 * 12 + 4:
+        # One for 32 MiB and 24 for each zone; and the large zone's own.
+        if got["mappings"] - empty["mappings"] > args.mib / 32 + 3 * 24 + 4:
             failed = True
             print(f"{mode}: too many mappings", file=sys.stderr)
     return 1 if failed else 0

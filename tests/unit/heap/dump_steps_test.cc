@@ -43,26 +43,38 @@ TEST_F(DumpStepsTest, OnlyWholeSteps) {
   EXPECT_TRUE(DumpSteps::whole(size_t{1} << 40, size_t{2} << 40).is_empty());
 }
 
-TEST_F(DumpStepsTest, AWantedStepComesAlone) {
-  leave(4, 12);
-  EXPECT_EQ(steps.left_out_bytes(), 8 * kStep);
+TEST_F(DumpStepsTest, AWantedStepComesWithItsGroup) {
+  leave(4, 16);
+  EXPECT_EQ(steps.left_out_bytes(), 12 * kStep);
   EXPECT_FALSE(steps.has_wanted());
-  const DumpSteps::Range range = take(6);
-  EXPECT_EQ(range.first, 6u);
-  EXPECT_EQ(range.end, 7u);
+  const DumpSteps::Range range = take(10);
+  EXPECT_EQ(range.first, 8u);
+  EXPECT_EQ(range.end, 12u);
   EXPECT_EQ(steps.ranges(), 2u);
-  EXPECT_EQ(steps.left_out_bytes(), 7 * kStep);
-  EXPECT_TRUE(take(6).is_empty()) << "it is there";
+  EXPECT_EQ(steps.left_out_bytes(), 8 * kStep);
+  EXPECT_TRUE(take(10).is_empty()) << "it is there";
+}
+
+TEST_F(DumpStepsTest, OfAGroupComesWhatWasLeftOut) {
+  leave(5, 7);
+  leave(8, 12);
+  const DumpSteps::Range range = take(6);
+  EXPECT_EQ(range.first, 5u);
+  EXPECT_EQ(range.end, 7u);
+  EXPECT_EQ(steps.left_out_bytes(), 4 * kStep);
+  steps.want(8 * kStep, 8 * kStep + 1);
+  steps.want(11 * kStep, 11 * kStep + 1);
+  EXPECT_EQ(steps.start_coming(kZone).bytes(), 4 * kStep) << "one call for both";
 }
 
 TEST_F(DumpStepsTest, TheShorterSideComesAsWellWhereRangesWouldBeTooMany) {
-  leave(4, 20);
-  for (uint32_t i = 1; i < DumpSteps::most_ranges(kSmall); ++i) leave(20 + 2 * i, 21 + 2 * i);
-  const DumpSteps::Range range = take(7, kSmall);
+  leave(4, 24);
+  for (uint32_t i = 1; i < DumpSteps::most_ranges(kSmall); ++i) leave(24 + 2 * i, 25 + 2 * i);
+  const DumpSteps::Range range = take(9, kSmall);
   EXPECT_EQ(range.first, 4u);
-  EXPECT_EQ(range.end, 8u);
+  EXPECT_EQ(range.end, 12u);
   EXPECT_EQ(steps.ranges(), DumpSteps::most_ranges(kSmall));
-  EXPECT_EQ(take(8, kSmall).bytes(), kStep) << "nothing is split at an end";
+  EXPECT_EQ(take(12, kSmall).bytes(), 4 * kStep) << "nothing is split at an end";
 }
 
 TEST_F(DumpStepsTest, NewRangesAreRefusedWhereThereAreEnough) {
@@ -80,17 +92,17 @@ TEST_F(DumpStepsTest, NewRangesAreRefusedWhereThereAreEnough) {
 
 // What is not wholly said is said to be left out: that costs a call at most.
 TEST_F(DumpStepsTest, AChildTakesWhatWasInHandForLeftOut) {
-  leave(4, 8);
-  steps.start_leaving({8, 10});
-  steps.want(5 * kStep, 6 * kStep);
+  leave(4, 16);
+  steps.start_leaving({16, 18});
+  steps.want(9 * kStep, 10 * kStep);
   const DumpSteps::Range range = steps.start_coming(kZone);
-  ASSERT_EQ(range.first, 5u);
+  ASSERT_EQ(range.first, 8u);
   steps.settle_in_child();
   EXPECT_EQ(steps.ranges(), 1u);
-  EXPECT_EQ(steps.left_out_bytes(), 5 * kStep);
-  EXPECT_TRUE(steps.is_left_out(9 * kStep));
+  EXPECT_EQ(steps.left_out_bytes(), 10 * kStep);
+  EXPECT_TRUE(steps.is_left_out(17 * kStep));
   EXPECT_TRUE(steps.has_wanted());
-  EXPECT_EQ(steps.start_coming(kZone).first, 5u);
+  EXPECT_EQ(steps.start_coming(kZone).first, 8u);
 }
 
 TEST_F(DumpStepsTest, CountsAreRightAfterManySteps) {
