@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "host/error.h"
 #include "host/file_descriptor.h"
@@ -29,6 +31,26 @@ bool take(std::span<const std::byte>& from, T& to) {
 
 bool begins_with(std::span<const std::byte> bytes, std::string_view magic) {
   return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
+// What the loader is told of the part at `offset` of a program or library that begins with `head`;
+// nothing: it is neither, or has no such part.
+std::optional<uint32_t> flags_of_part(std::span<const std::byte> head, uint64_t offset) {
+  std::span<const std::byte> rest = head;
+  Elf64_Ehdr header{};
+  if (!begins_with(head, ELFMAG) || !take(rest, header) || header.e_phoff > head.size()) {
+    return std::nullopt;
+  }
+  rest = head.subspan(header.e_phoff);
+  Elf64_Phdr part{};
+  for (uint32_t i = 0; i != header.e_phnum && take(rest, part); ++i) {
+    const uint64_t before = part.p_vaddr % std::max<uint64_t>(part.p_align, 1);  // from a page on
+    if (part.p_type == PT_LOAD && offset + before >= part.p_offset &&
+        offset + before - part.p_offset < part.p_filesz + before) {
+      return part.p_flags;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -55,6 +77,7 @@ CoreTarget::CoreTarget(const std::string& path, const std::string& program)
     : path_(path), given_program_(program), core_(std::make_unique<MappedFile>(path)) {
   read_headers();
   add_named_ranges();
+  add_absent_ranges();
   name_stacks();
 }
 
@@ -216,6 +239,47 @@ void CoreTarget::add_named_ranges() {
       return;
     }
   }
+}
+
+// gcore has no segments for parts of files that nobody has written to: the program's code,
+// constants and the names of its classes. What they are is said by the headers of the file, of
+// which it has the first page.
+void CoreTarget::add_absent_ranges() {
+  std::vector<Segment> segments;
+  std::vector<Contents> contents;
+  size_t next = 0;
+  const auto take_segments_up_to = [&](uint64_t address) {
+    for (; next != segments_.size() && segments_[next].start < address; ++next) {
+      segments.push_back(std::move(segments_[next]));
+      contents.push_back(contents_[next]);
+    }
+  };
+  std::span<const std::byte> head;  // of the file that is being gone through
+  const std::string* file = nullptr;
+  for (const NamedRange& range : names_) {
+    take_segments_up_to(range.end);
+    const bool is_there = !segments.empty() && segments.back().end > range.start;
+    if (range.offset == 0) {
+      file = &range.file;
+      head = is_there && segments.back().start == range.start ? contents.back().bytes
+                                                              : std::span<const std::byte>();
+    }
+    if (is_there || range.start >= range.end || file == nullptr || *file != range.file) continue;
+    const std::optional<uint32_t> flags = flags_of_part(head, range.offset);
+    if (!flags.has_value()) continue;
+    Segment segment;
+    segment.start = range.start;
+    segment.end = range.end;
+    segment.is_readable = true;
+    segment.is_executable = (*flags & PF_X) != 0;
+    segment.file = range.file;
+    segment.offset = range.offset;
+    segments.push_back(std::move(segment));
+    contents.emplace_back();
+  }
+  take_segments_up_to(UINT64_MAX);
+  segments_ = std::move(segments);
+  contents_ = std::move(contents);
 }
 
 void CoreTarget::name_stacks() {

@@ -67,6 +67,7 @@ class CoreTarget : public Target {
   void read_names(std::span<const std::byte> note);
   void read_program(std::span<const std::byte> note);
   void add_named_ranges();
+  void add_absent_ranges();
   void name_stacks();
   std::span<const std::byte> file_bytes(size_t segment) const;
   const MappedFile* file_of(const std::string& path) const;

@@ -3,7 +3,7 @@
 
 What `tide heap types` and `analyze` say is what the program holds: each class with the number of
 objects that it made, each container's nodes, known blocks by what is in them. The program is
-stripped; asked are the process and the core of its end. `dump` has each block's bytes.
+stripped; asked are the process, a core of gcore and the core of its end. `dump` has each block's bytes.
 """
 import json
 import os
@@ -151,22 +151,23 @@ def check_without_rtti(what, known):
             fail(f"{what}: no vtable has the {count} blocks of {name}: {found}")
 
 
-def make_core(program, folder):
+def kernel_core(program, folder):
     """Runs the program to its end with a core in the folder; None where cores go elsewhere."""
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
-    process = start(program, folder)
     if "/" in pattern or pattern.startswith("|"):
-        gcore = shutil.which("gcore")
-        if gcore is None:
-            stop(process)
-            return None
-        subprocess.run([gcore, "-o", str(folder / "core"), str(process.pid)], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stop(process)
-    else:
-        process.communicate(b"\n", timeout=60)
-    cores = list(folder.glob("core*"))
-    return cores[0] if cores else None
+        return None
+    start(program, folder).communicate(b"\n", timeout=60)
+    return next(folder.glob("core*"), None)
+
+
+def gdb_core(process, folder):
+    """A core of gcore, which leaves code and constants to the files; None without it."""
+    gcore = shutil.which("gcore")
+    if gcore is None:
+        return None
+    subprocess.run([gcore, "-o", str(folder / "gcore"), str(process.pid)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return folder / f"gcore.{process.pid}"
 
 
 def start(program, folder):
@@ -204,13 +205,15 @@ def run_program(program, check):
         process = start(stripped, folder)
         try:
             check(process.pid, Known(folder / "known"), folder / "dump-live")
+            cores = [gdb_core(process, folder)]
+            if cores[0] is not None:
+                check(cores[0], Known(folder / "known"), folder / "dump-gcore")
         finally:
             stop(process)
-        core = make_core(stripped, folder)
-        if core is None:
-            return False
-        check(core, Known(folder / "known"), folder / "dump-core")
-    return True
+        cores.append(kernel_core(stripped, folder))
+        if cores[1] is not None:
+            check(cores[1], Known(folder / "known"), folder / "dump-core")
+    return any(core is not None for core in cores)
 
 
 def main():
