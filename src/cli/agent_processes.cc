@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "host/error.h"
-#include "host/symbol_cache.h"
 #include "host/terminal.h"
 #include "layout/profile_table.h"
 #include "walk/tide_root.h"
@@ -103,7 +102,7 @@ std::string boot_id() {
 
 // What of a process does not change.
 void describe_labels(const host::Proc& proc, const std::string& host, const ProcessImage& image,
-                     AgentProcess& process) {
+                     host::SymbolCache& cache, AgentProcess& process) {
   const std::string environment = proc.try_read(process.pid, "environ").value_or("");
   FleetLabels& labels = process.labels;
   process.program = proc.link_target(process.pid, "exe");
@@ -116,8 +115,7 @@ void describe_labels(const host::Proc& proc, const std::string& host, const Proc
   if (labels.service.empty()) labels.service = image.command;
   labels.version = variable(environment, "TIDE_FLEET_VERSION");
   if (labels.version.empty()) {
-    labels.version =
-        host::SymbolCache().build_id(proc.path(process.pid, "exe")).substr(0, kVersionDigits);
+    labels.version = cache.build_id(proc.path(process.pid, "exe")).substr(0, kVersionDigits);
   }
   labels.process = fleet::number_of(fmt::format("{}\n{}\n{}\n{}\n{}", host, boot_id(), process.pid,
                                                 image.start, image.stack_top));
@@ -180,7 +178,8 @@ const std::vector<const AgentProcess*>& AgentProcesses::look() {
         if (known.heap != nullptr) {
           known.process.is_new = true;
           known.process.library_version = known.heap->reader().library_version();
-          describe_labels(proc_, host_, known.image, known.process);
+          host::SymbolCache cache;  // for one file: the agent itself stays small
+          describe_labels(proc_, host_, known.image, cache, known.process);
         }
       }
       if (known.heap != nullptr) {
@@ -203,13 +202,14 @@ const std::vector<const AgentProcess*>& AgentProcesses::look() {
 }
 
 std::optional<AgentProcess> AgentProcesses::describe(const host::Proc& proc,
-                                                     const std::string& host, int pid) {
+                                                     const std::string& host, int pid,
+                                                     host::SymbolCache& cache) {
   const std::optional<ProcessImage> image = parse_stat(proc.try_read(pid, "stat").value_or(""));
   if (!image) return std::nullopt;
   AgentProcess process;
   process.pid = pid;
   process.rss_bytes = image->rss_bytes;
-  describe_labels(proc, host, *image, process);
+  describe_labels(proc, host, *image, cache, process);
   return process;
 }
 

@@ -11,6 +11,7 @@
 
 #include "cli/fleet_rows.h"
 #include "host/proc.h"
+#include "host/symbol_cache.h"
 #include "walk/live_heap.h"
 
 namespace tide::cli {
@@ -38,7 +39,7 @@ class AgentProcesses {
 
   // Of one process; nothing when it does not run on Tide. For who has no time to look around.
   static std::optional<AgentProcess> describe(const host::Proc& proc, const std::string& host,
-                                              int pid);
+                                              int pid, host::SymbolCache& cache);
 
  private:
   struct Known;

@@ -5,24 +5,37 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
 
 #include "cli/agent_processes.h"
 #include "cli/profile_source.h"
 #include "fleet/spool.h"
 #include "host/error.h"
+#include "host/symbol_cache.h"
 #include "profile/names.h"
 
 namespace tide::cli {
 namespace {
 
-void add_profile_of(const host::Proc& proc, const std::string& host, int pid, fleet::Batch& batch) {
-  const auto process = AgentProcesses::describe(proc, host, pid);
+void add_profile_of(const host::Proc& proc, const std::string& host, int pid,
+                    const std::shared_ptr<host::SymbolCache>& cache, fleet::Batch& batch) {
+  const auto process = AgentProcesses::describe(proc, host, pid, *cache);
   const auto heap = walk::LiveHeap::open(pid);
   if (!process || heap == nullptr || heap->reader().profile_address() == 0) return;
   const uint64_t now = now_since_1970();
   const profile::Profile profile = LiveProfile(pid).read_with_all_pages();
-  profile::Names names(profile);
+  profile::Names names(profile, cache);
   add_profile(process->labels, now, profile, names, batch);
+}
+
+// What the process before this one has named, beside the batches and thrown away like an unfinished
+// one when the next agent starts.
+std::string names_file(const std::string& path) {
+  const std::filesystem::path beside(path);
+  return beside.parent_path() / (beside.stem().string() + "-names" + beside.extension().string());
 }
 
 }  // namespace
@@ -30,12 +43,19 @@ void add_profile_of(const host::Proc& proc, const std::string& host, int pid, fl
 void write_profiles(const host::Proc& proc, const std::string& host, const std::string& path,
                     const std::vector<int>& pids) {
   fleet::Batch batch{fleet::new_batch_id(), host, {}};
+  const std::string names_path = names_file(path);
+  const auto cache = std::make_shared<host::SymbolCache>();
+  std::ifstream names(names_path, std::ios::binary);
+  cache->learn(std::string((std::istreambuf_iterator<char>(names)), {}));
   for (const int pid : pids) {
     try {
-      add_profile_of(proc, host, pid, batch);
+      add_profile_of(proc, host, pid, cache, batch);
     } catch (const host::Error&) {
       // It has ended, or is at its tables all the time: the next profile has it again.
     }
+  }
+  if (const std::string news = cache->news(); !news.empty()) {
+    fleet::write_durably(names_path, news);
   }
   if (!batch.empty()) fleet::write_durably(path, fleet::encode(batch));
 }

@@ -5,9 +5,9 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
-#include <unordered_map>
 
 namespace tide::host {
 namespace {
@@ -67,8 +67,6 @@ struct SymbolCache::File {
   std::unique_ptr<Dwfl, End> dwfl;
   Dwfl_Module* module = nullptr;
   Dwarf_Addr start = 0;
-  std::unordered_map<uint64_t, std::vector<SourcePlace>> known;
-
   std::string id;
 
   File(const std::string& path, const std::string& build_id) : dwfl(dwfl_begin(&kCallbacks)) {
@@ -146,6 +144,11 @@ SymbolCache::SymbolCache() = default;
 SymbolCache::~SymbolCache() = default;
 
 SymbolCache::File& SymbolCache::file(const std::string& path, const std::string& build_id) {
+  if (!build_id.empty()) {
+    // As a rule it is the build that was looked into already.
+    const auto now = files_.find({path, ""});
+    if (now != files_.end() && now->second->id == build_id) return *now->second;
+  }
   std::unique_ptr<File>& file = files_[{path, build_id}];
   if (file == nullptr) file = std::make_unique<File>(path, build_id);
   return *file;
@@ -153,12 +156,32 @@ SymbolCache::File& SymbolCache::file(const std::string& path, const std::string&
 
 const std::vector<SourcePlace>& SymbolCache::places(const std::string& path,
                                                     const std::string& build_id, uint64_t offset) {
-  File& in = file(path, build_id);
-  const auto [at, is_new] = in.known.try_emplace(offset);
-  if (is_new) at->second = in.find(offset);
-  return at->second;
+  const auto [at, is_new] = known_[build_id.empty() ? path : build_id].try_emplace(offset);
+  Known& known = at->second;
+  if (is_new) {
+    File& in = file(path, build_id);
+    known.places = in.find(offset);
+    known.is_of_file = in.module != nullptr;
+    has_news_ = true;
+  }
+  known.is_asked_for = true;
+  return known.places;
 }
 
-std::string SymbolCache::build_id(const std::string& path) { return file(path, "").id; }
+std::string SymbolCache::build_id(const std::string& path) {
+  struct stat status {};
+  if (path.empty() || path[0] != '/' || stat(path.c_str(), &status) != 0) return {};
+  const auto [at, is_new] = build_ids_.try_emplace(
+      fmt::format("{}:{} {} {}.{}", status.st_dev, status.st_ino, status.st_size,
+                  status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+  if (is_new) {
+    // The file that was looked into under this name may have been another one.
+    files_.erase({path, ""});
+    at->second.text = file(path, "").id;
+    has_news_ = true;
+  }
+  at->second.is_asked_for = true;
+  return at->second.text;
+}
 
 }  // namespace tide::host

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace tide::host {
@@ -17,7 +19,8 @@ struct SourcePlace {
   uint32_t line = 0;
 };
 
-// Object files that have been looked into.
+// Object files that have been looked into. What is known of a build can be handed to a
+// later process that asks for the same, as text.
 class SymbolCache {
  public:
   SymbolCache();
@@ -34,10 +37,30 @@ class SymbolCache {
   // Of the file as it is now; empty: none.
   std::string build_id(const std::string& path);
 
+  // Takes what the text of an earlier cache says; what is damaged says nothing.
+  void learn(const std::string& text);
+  // What was asked for so far; empty when all of it was learnt.
+  std::string news() const;
+
  private:
   struct File;
+  struct Known {
+    std::vector<SourcePlace> places;
+    bool is_of_file = true;  // else it could not be read
+    bool is_asked_for = false;
+  };
+  // By build id, or where there is none by path.
+  using Code = std::map<std::string, std::unordered_map<uint64_t, Known>>;
+  struct BuildId {
+    std::string text;
+    bool is_asked_for = false;
+  };
+
   File& file(const std::string& path, const std::string& build_id);
   std::map<std::pair<std::string, std::string>, std::unique_ptr<File>> files_;
+  Code known_;
+  std::map<std::string, BuildId> build_ids_;  // by what says which file it is
+  bool has_news_ = false;
 };
 
 }  // namespace tide::host

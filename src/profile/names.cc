@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace tide::profile {
 
-Names::Names(const Profile& profile) {
+Names::Names(const Profile& profile, std::shared_ptr<host::SymbolCache> cache)
+    : cache_(std::move(cache)) {
   for (const host::Mapping& mapping : profile.maps) {
     if (!mapping.is_file()) continue;
     if (!modules_.empty() && modules_.back().path == mapping.name && mapping.offset != 0) {
@@ -16,7 +18,7 @@ Names::Names(const Profile& profile) {
       modules_.push_back({mapping.start, mapping.end, mapping.name, ""});
     }
   }
-  for (Module& module : modules_) module.build_id = cache_.build_id(module.path);
+  for (Module& module : modules_) module.build_id = cache_->build_id(module.path);
 }
 
 const Names::Module* Names::module(uint64_t address) const {
@@ -33,7 +35,7 @@ const std::vector<host::SourcePlace>& Names::places(uint64_t address) {
   if (!is_new) return at->second;
   // What a call returns to may be the next function already.
   const Module* const in = module(address - 1);
-  if (in != nullptr) at->second = cache_.places(in->path, in->build_id, address - 1 - in->start);
+  if (in != nullptr) at->second = cache_->places(in->path, in->build_id, address - 1 - in->start);
   std::erase_if(at->second, [](const host::SourcePlace& place) { return place.function.empty(); });
   if (at->second.empty()) {
     const size_t slash = in == nullptr ? 0 : in->path.rfind('/') + 1;

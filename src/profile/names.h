@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,9 @@ namespace tide::profile {
 
 class Names {
  public:
-  explicit Names(const Profile& profile);
+  // Profiles of processes that run the same files can share a cache.
+  explicit Names(const Profile& profile,
+                 std::shared_ptr<host::SymbolCache> cache = std::make_shared<host::SymbolCache>());
 
   // Of a return address: functions, inlined ones first; at least one, if need be "libx.so+0x12".
   const std::vector<host::SourcePlace>& places(uint64_t address);
@@ -28,7 +31,7 @@ class Names {
   const Module* module(uint64_t address) const;
 
  private:
-  host::SymbolCache cache_;
+  std::shared_ptr<host::SymbolCache> cache_;
   std::vector<Module> modules_;  // ascending
   std::map<uint64_t, std::vector<host::SourcePlace>> known_;
 };
