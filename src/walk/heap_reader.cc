@@ -52,7 +52,7 @@ std::vector<HeapReader::ClassNow> HeapReader::read_classes() const {
       batch.add(at(row.depot + home * row.depot_step), classes[c].depots[home]);
     }
   }
-  batch.run(memory_);
+  batch.run_sorted(memory_);
   return classes;
 }
 
@@ -72,7 +72,7 @@ void HeapReader::read_depots(std::vector<ClassNow>& classes) const {
       }
     }
   }
-  batch.run(memory_);
+  batch.run_sorted(memory_);
   for (size_t c = 0; c < classes.size(); ++c) {
     for (const uint32_t count : counts[c]) classes[c].cached += count;
   }

@@ -1,6 +1,7 @@
 // Memory that is not ours to touch: another process's, or a core's. Tests read their own.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -44,6 +45,12 @@ class ReadBatch {
   void run(const MemorySource& memory) {
     if (!pieces_.empty()) memory.read(pieces_);
     pieces_.clear();
+  }
+  // By ascending addresses: far quicker for many small pieces near each other.
+  void run_sorted(const MemorySource& memory) {
+    std::sort(pieces_.begin(), pieces_.end(),
+              [](const Piece& a, const Piece& b) { return a.address < b.address; });
+    run(memory);
   }
 
  private:
