@@ -66,6 +66,10 @@ class ClickHouseDialect : public Dialect {
   std::string stored(std::string_view name) const {
     return fmt::format("`{}`.{}_{}", database_, name, is_cluster_ ? "all" : "rows");
   }
+  // The table that holds those on this server.
+  std::string rows_here(std::string_view name) const {
+    return fmt::format("`{}`.{}_rows", database_, name);
+  }
   // Whether a row is of the attempt that its batch is.
   std::string counts() const {
     return fmt::format("batch IN (SELECT min(batch) FROM `{}`.batches_rows GROUP BY batch_id)",
@@ -101,13 +105,13 @@ std::string description_view(const Table& table, const std::string& stored) {
   return fmt::format("SELECT {} FROM {} GROUP BY {}", columns, stored, table.key);
 }
 
-std::string fact_view(const Table& table, const ClickHouseDialect& dialect) {
+std::string fact_view(const Table& table, const ClickHouseDialect& dialect,
+                      const std::string& stored) {
   std::string columns;
   for (const Column& column : table.columns) {
     columns += (columns.empty() ? "" : ", ") + std::string(column.name);
   }
-  return fmt::format("SELECT {} FROM {} WHERE {}", columns, dialect.stored(table.name),
-                     dialect.counts());
+  return fmt::format("SELECT {} FROM {} WHERE {}", columns, stored, dialect.counts());
 }
 
 int code_of(std::string_view answer) {
@@ -322,9 +326,20 @@ void ClickHouseStore::prepare_on(size_t server) {
                     database, table.name, columns_of(table), table.is_fact ? ", batch Int64" : "",
                     table.is_fact ? "MergeTree" : "ReplacingMergeTree", table.key));
     distribute(table.name);
+    const std::string stored = dialect.stored(table.name);
     ask(server, fmt::format("CREATE VIEW IF NOT EXISTS {}.{} AS {}", database, table.name,
-                            table.is_fact ? fact_view(table, dialect)
-                                          : description_view(table, dialect.stored(table.name))));
+                            table.is_fact ? fact_view(table, dialect, stored)
+                                          : description_view(table, stored)));
+    if (!table.is_fact || !is_cluster()) continue;
+    // Of a view over all servers the one that is asked gets every row. Here each leaves out what
+    // does not count and adds up the rest by itself; what is joined must be named in full.
+    ask(server, fmt::format("CREATE VIEW IF NOT EXISTS {}.{}_here AS {}", database, table.name,
+                            fact_view(table, dialect, dialect.rows_here(table.name))));
+    ask(server,
+        fmt::format("CREATE TABLE IF NOT EXISTS {}.{}_shards ({}) ENGINE = "
+                    "Distributed({}, {}, {}_here)",
+                    database, table.name, columns_of(table), dialect.literal(address_.cluster),
+                    dialect.literal(address_.database), table.name));
   }
   ask(server,
       "CREATE TABLE IF NOT EXISTS fleet (version Int64) ENGINE = MergeTree ORDER BY "

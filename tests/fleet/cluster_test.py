@@ -38,6 +38,11 @@ class Cluster(FleetTest):
                          ("trace", "made")):
             self.assertEqual(self.ask(*question, db=self.cluster), self.ask(*question), question)
         self.assertEqual(self.sql("SELECT count(*) FROM statistics", db=self.cluster), [[42]])
+        sums = ("SELECT size_bin, thread, count(*), sum(size) FROM {} WHERE came = 1 "
+                "GROUP BY size_bin, thread ORDER BY size_bin, thread")
+        for table in ("trace_events", "trace_events_shards"):
+            self.assertEqual(self.sql(sums.format(table), db=self.cluster),
+                             self.sql(sums.format("trace_events")), table)
         shares = [int(server.ask("SELECT count() FROM heaps.statistics_rows"))
                   for server in self.servers]
         self.assertEqual(sum(shares), 42)
