@@ -81,7 +81,9 @@ Owner Owners::owner_by(const walk::Target& target, const uint64_t* words, uint64
   }
   // std::vector: begin, end, end of the room.
   constexpr uint64_t kSmall = 64;  // where rounding up may be more than half
-  if (words[1] >= address && words[1] <= words[2] && words[2] > address &&
+  // Not a place in a std::deque: the element, its chunk, the chunk's end, the map's entry for it.
+  const bool is_place = words[1] == address && target.load<uint64_t>(words[3]) == address;
+  if (!is_place && words[1] >= address && words[1] <= words[2] && words[2] > address &&
       words[2] - address <= bytes && (bytes <= kSmall || (words[2] - address) * 2 >= bytes)) {
     return Owner::kVector;
   }

@@ -151,6 +151,7 @@ int main(int argc, char** argv) {
   block("zeros", zeros);
   block("vector", zoo->numbers.data());
   block("vector", zoo->strings.data());
+  block("numbers", &zoo->deque.front());  // a chunk of its own
   block("string", zoo->strings.front().data());
   std::fclose(out);
   std::puts("ready");
