@@ -25,7 +25,7 @@ constinit Quarantine g_quarantine;
 
 namespace {
 
-constexpr size_t kPurgeToClear = size_t{128} << 10;
+constexpr size_t kPurgeToClear = size_t{2} << 20;
 constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
 // Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
 constexpr int32_t kMostGuards = 16'000;
@@ -114,7 +114,7 @@ void clear(void* p, size_t usable) {
   const size_t page = page_bytes();
   const bool gone = usable >= kPurgeToClear && base::is_aligned(base::address_of(p), page) &&
                     usable % page == 0 && g_engine.space().vm.purge(p, usable);
-  if (!gone) memset(p, 0, usable);
+  if (!gone) clear_written(p, usable);
 }
 
 bool reopen_entry(const Quarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
@@ -379,15 +379,16 @@ bool in_quarantine(const void* p) {
 void count_quarantine_as_cached(heap::Stats& stats) {
   if (g_harden < 2) return;
   g_quarantine.for_each([&stats](const Quarantine::Entry& entry) {
+    const size_t bytes = g_engine.whole_bytes(entry.block, entry.bytes);
     --stats.live_blocks;
-    stats.live_bytes -= entry.bytes;
-    stats.cached_bytes += entry.bytes;
-    if (entry.bytes > g_engine.config().huge_threshold_bytes) {
+    stats.live_bytes -= bytes;
+    stats.cached_bytes += bytes;
+    if (bytes > g_engine.config().huge_threshold_bytes) {
       --stats.huge_live_blocks;
-      stats.huge_live_bytes -= entry.bytes;
+      stats.huge_live_bytes -= bytes;
     } else {
       --stats.large_live_blocks;
-      stats.large_live_bytes -= entry.bytes;
+      stats.large_live_bytes -= bytes;
     }
   });
 }

@@ -2,10 +2,9 @@
 // hardened.cc.
 #pragma once
 
-#include <cstring>
-
 #include "api/allocate.h"
 #include "api/audit.h"
+#include "api/clear.h"
 #include "api/guarded.h"
 #include "api/hardened.h"
 #include "api/seal.h"
@@ -24,46 +23,6 @@ extern size_t g_short_room __attribute__((visibility("hidden")));
 inline constexpr size_t kShortRoom = 512;
 // Levels 1 and 2: blocks of size classes end in a standing seal, also while they are free.
 extern bool g_has_standing_seals __attribute__((visibility("hidden")));
-
-// Zeroes a block of a class; of a short one, whose lines are in the CPU's cache, with less ado than
-// memset. `bytes`: a multiple of 8.
-TIDE_INLINE void clear_block(void* p, size_t bytes) {
-  constexpr size_t kShort = 256;
-  if (bytes > kShort) {
-    memset(p, 0, bytes);
-    return;
-  }
-  using Pair = uint64_t __attribute__((vector_size(16), aligned(16)));
-  auto* pair = static_cast<Pair*>(p);
-  for (const Pair* const end = pair + bytes / sizeof *pair; pair < end; ++pair) {
-    TIDE_PIN(pair);  // or it becomes a call of memset
-    *pair = Pair{};
-  }
-  if (bytes % sizeof *pair != 0) *reinterpret_cast<uint64_t*>(pair) = 0;
-}
-
-// The same of a short block of a class of small ones, without its seal.
-TIDE_INLINE void clear_short_block(void* p, size_t room) {
-  using Pair = uint64_t __attribute__((vector_size(16), aligned(8), may_alias));
-  auto* at = static_cast<unsigned char*>(p);
-  unsigned char* const end = at + room;
-  const auto put = [](unsigned char* to) { *reinterpret_cast<Pair*>(to) = Pair{}; };
-  if (room < 2 * sizeof(Pair)) {
-    if (room > sizeof(Pair)) put(at);
-    const uint64_t none = 0;
-    memcpy(end - sizeof none, &none, sizeof none);
-    return;
-  }
-  // The last two overlap with those before.
-  do {
-    put(at);
-    put(at + sizeof(Pair));
-    at += 2 * sizeof(Pair);
-    TIDE_PIN(at);  // or it becomes a call of memset
-  } while (at < end - 2 * sizeof(Pair));
-  put(end - 2 * sizeof(Pair));
-  put(end - sizeof(Pair));
-}
 
 // Whether a block with a standing seal can be the one that the caller says: realloc leaves a block
 // in place that has become up to half as long. `bytes`: see release_slow().

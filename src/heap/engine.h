@@ -103,6 +103,10 @@ class Engine {
   bool retire_plain(ThreadCache* cache, void* p, const PlainBlock& block);
   // 0: no live block starts at `p`.
   size_t usable_bytes(const void* p);
+  // Of the live block at `p` of `usable` bytes, with the pages that it does not use.
+  size_t whole_bytes(const void* p, size_t usable) const {
+    return large_.holds(p) ? large_.whole_bytes(p) : usable;
+  }
   // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages.
   // Null: not possible, nothing has changed.
   void* resize(void* p, size_t usable, size_t bytes);

@@ -78,13 +78,15 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   if (bytes == 0) bytes = 1;
   sys::take_path(sys::PathTaken::kSpan);
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
-    // In hardened mode a block's end is where its seal and guard page are.
-    const bool is_kept = owner == 0 && !config_.hardened && alignment <= layout::kSpanPageBytes &&
-                         SpanCache<Vm>::has_length(bytes);
+    const bool is_kept =
+        owner == 0 && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes);
     void* const block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes,
                                         alignment, owner, zeroed);
     large_.bring_back(space_.vm);
-    if (block != nullptr) return block;
+    if (block != nullptr) {
+      if (TIDE_UNLIKELY(config_.hardened) && is_kept) large_.fit(block, bytes);
+      return block;
+    }
   }
   base::racy_store(has_grown_, true);
   return huge_.allocate(space_.vm, metadata_, bytes, alignment, owner, zeroed);
@@ -101,7 +103,10 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
       SpanCache<Vm>::has_length(bytes)) {
     block = SpanCache<Vm>(large_, cache->spans).take(bytes);
   }
-  if (block != nullptr) return block;
+  if (block != nullptr) {
+    if (TIDE_UNLIKELY(config_.hardened)) large_.fit(block, bytes);
+    return block;
+  }
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
     if (block == nullptr && (c == 0 || again || !space_.limits.may_refuse(bytes))) {
@@ -342,6 +347,7 @@ void* Engine<Vm>::resize_big(void* p, size_t usable, size_t bytes, uint16_t owne
 template <sys::VmSource Vm>
 void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner) {
   const size_t page = space_.vm.page_size();
+  if (large_.whole_bytes(p) != usable && !large_.resize(p, usable)) return nullptr;
   if (bytes > static_cast<size_t>(PTRDIFF_MAX) || usable % page != 0 ||
       !base::is_aligned(base::address_of(p), page) || !space_.limits.has_room(bytes - usable)) {
     return nullptr;
@@ -400,7 +406,7 @@ PointerInfo Engine<Vm>::describe(const void* p) {
   if (large_.holds(p)) {
     uintptr_t head = 0;
     const layout::SpanEntry* entry = large_.head_before(p, head);
-    const size_t block_bytes = size_t{entry->pages} << layout::kSpanPageShift;
+    const size_t block_bytes = large_.block_bytes(*entry);
     const bool live = entry->state == layout::SpanState::kLive;
     if (!live) return {Kind::kFree, false, 0, base::address_of(p), 0};
     return {head == base::address_of(p) ? Kind::kLive : Kind::kInside, true, 0, head, block_bytes};
@@ -444,11 +450,11 @@ BlockPlace Engine<Vm>::locate(const void* p) {
   if (large_.holds(p)) {
     uintptr_t head = 0;
     const layout::SpanEntry* entry = large_.head_before(p, head);
-    const size_t bytes = size_t{base::racy_load(entry->pages)} << layout::kSpanPageShift;
     const layout::SpanState state = base::racy_load(entry->state);
     const bool is_live = state == layout::SpanState::kLive;
     if (is_live || state == layout::SpanState::kCached) {
       const uint32_t heap_id = base::racy_load(entry->owner);
+      const size_t bytes = large_.block_bytes(*entry);
       return {is_live ? State::kLive : State::kCached, 0, heap_id, head, bytes};
     }
     return {State::kFree, 0, 0, 0, 0};

@@ -230,6 +230,7 @@ struct EngineMap {
     at.entry_bytes = sizeof(layout::SpanEntry);
     at.entry_pages = offsetof(layout::SpanEntry, pages);
     at.entry_state = offsetof(layout::SpanEntry, state);
+    at.entry_spare = offsetof(layout::SpanEntry, spare);
     at.entry_owner = offsetof(layout::SpanEntry, owner);
     at.entry_next = offsetof(layout::SpanEntry, next);
     at.live = static_cast<uint8_t>(layout::SpanState::kLive);

@@ -150,7 +150,7 @@ bool Engine<Vm>::visit_blocks(bool (*visit)(const BlockInfo&, void* argument), v
     const ds::LockGuard guard(large_.lock());
     const bool all = large_.for_each_live([&](uint32_t page, const layout::SpanEntry& entry) {
       const BlockInfo info{reinterpret_cast<void*>(large_.address_of_page(page)),
-                           size_t{entry.pages} << layout::kSpanPageShift, 0, entry.owner};
+                           large_.block_bytes(entry), 0, entry.owner};
       return visit(info, argument);
     });
     if (!all) return false;

@@ -80,6 +80,7 @@ class LargeZone {
     zeroed = kind == State::kClean && !gave_back_lazily_;
     if (kind == State::kClean) base::racy_store(clean_taken_, clean_taken_ + bytes_of(pages));
     entry.owner = owner;
+    entry.spare = 0;
     entry.next = entry.previous = layout::kNoPage;
     base::racy_store(live_pages_, live_pages_ + pages);
     base::racy_store(live_blocks_, live_blocks_ + 1);
@@ -90,7 +91,19 @@ class LargeZone {
   // The bytes of the live block that starts at `p`; 0 when none does.
   size_t usable_bytes(const void* p) const {
     const Entry* entry = live_entry(p);
-    return entry == nullptr ? 0 : size_t{entry->pages} << layout::kSpanPageShift;
+    return entry == nullptr ? 0 : block_bytes(*entry);
+  }
+  // The same of a live block's entry.
+  static size_t block_bytes(const Entry& entry) {
+    return bytes_of(base::racy_load(entry.pages) - base::racy_load(entry.spare));
+  }
+  // With the pages that the block does not use.
+  size_t whole_bytes(const void* p) const { return bytes_of(entry_of(p).pages); }
+  // The live block at `p` ends where `bytes` do, as if its span were no longer: in hardened mode
+  // its seal is there. Of spans that threads keep.
+  void fit(const void* p, size_t bytes) {
+    Entry& entry = entry_of(p);
+    base::racy_store(entry.spare, static_cast<uint8_t>(entry.pages - pages_for(bytes)));
   }
 
   // Whether `p` lies in a span of ours; false in a hole, where others may have mapped something.
@@ -159,24 +172,7 @@ class LargeZone {
   }
 
   // Frees every block of `owner`.
-  void release_all_of(uint16_t owner) {
-    const ds::LockGuard guard(lock_);
-    uint32_t page = 0;
-    while (page < page_count()) {
-      const Entry& entry = entries_[page];
-      uint32_t next = page + entry.pages;
-      if (state_of(page) == State::kLive && entry.owner == owner) {
-        // The free span behind it may be merged into this one.
-        if (next < page_count() && state_of(next) == State::kDirty) {
-          next += entries_[next].pages;
-        }
-        base::racy_store(live_pages_, live_pages_ - entry.pages);
-        base::racy_store(live_blocks_, live_blocks_ - 1);
-        insert_free(page, State::kDirty);
-      }
-      page = next;
-    }
-  }
+  void release_all_of(uint16_t owner);
 
   // Makes the live block at `p` hold `bytes` where it is. False: it can't, nothing has changed.
   bool resize(void* p, size_t bytes) {
@@ -199,11 +195,15 @@ class LargeZone {
       next.state = State::kBusy;
       trim_tail(neighbour, pages - before, kind);
       steps_.want(offset_of(neighbour), offset_of(page + pages));
+      base::racy_store(entry->spare, uint8_t{0});
       base::racy_store(entry->pages, pages);
       base::racy_store(entries_[neighbour].state, State::kInside);
-    } else if (pages < before) {
-      cut(page, pages, State::kBusy);
-      insert_free(page + pages, State::kDirty);
+    } else {
+      base::racy_store(entry->spare, uint8_t{0});
+      if (pages < before) {
+        cut(page, pages, State::kBusy);
+        insert_free(page + pages, State::kDirty);
+      }
     }
     base::racy_store(live_pages_, live_pages_ + pages - before);
     return true;

@@ -1,6 +1,7 @@
-// Definition of LargeZone's function that joins neighbours: a long request that no dirty span fits
-// takes a dirty one with the free spans beside it, whatever their kind. Only what was clean of them
-// costs page faults, and the zone need not grow for the rest. Included by large_zone.h.
+// Definitions of LargeZone's functions for the end of a heap, and for joined neighbours: a long
+// request that no dirty span fits takes a dirty one with the free spans beside it, whatever their
+// kind. Only what was clean of them costs page faults, and the zone need not grow for the rest.
+// Included by large_zone.h.
 #pragma once
 
 #include "heap/large_zone.h"
@@ -68,6 +69,26 @@ uint32_t LargeZone<Vm>::take_joined(uint32_t pages) {
     base::racy_store(entries_[next].state, State::kInside);
   }
   return first;
+}
+
+template <sys::VmSource Vm>
+void LargeZone<Vm>::release_all_of(uint16_t owner) {
+  const ds::LockGuard guard(lock_);
+  uint32_t page = 0;
+  while (page < page_count()) {
+    const Entry& entry = entries_[page];
+    uint32_t next = page + entry.pages;
+    if (state_of(page) == State::kLive && entry.owner == owner) {
+      // The free span behind it may be merged into this one.
+      if (next < page_count() && state_of(next) == State::kDirty) {
+        next += entries_[next].pages;
+      }
+      base::racy_store(live_pages_, live_pages_ - entry.pages);
+      base::racy_store(live_blocks_, live_blocks_ - 1);
+      insert_free(page, State::kDirty);
+    }
+    page = next;
+  }
 }
 
 }  // namespace tide::heap

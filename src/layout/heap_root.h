@@ -26,7 +26,7 @@ inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", l
 // 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
 // slots; 5: a slab's bitmap lies apart from its record; 6: every block can be found; 7: lists of
 // cached spans by length.
-inline constexpr uint32_t kHeapRootVersion = 7;
+inline constexpr uint32_t kHeapRootVersion = 8;
 
 // A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
 struct ClassRow {
@@ -151,6 +151,7 @@ struct LargeAt {
   uint32_t entry_bytes;
   uint32_t entry_pages;  // in an entry, uint32: of the span
   uint32_t entry_state;  // in an entry, uint8
+  uint32_t entry_spare;  // in an entry, uint8: pages at its end that a live block does not use
   uint32_t entry_owner;  // in an entry, uint16
   uint32_t entry_next;   // in an entry of a cached span, uint32: of the next in its list, likewise
   // Constants: states of a live span, of a cached one, of a dirty and of a clean free one. All

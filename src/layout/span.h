@@ -33,7 +33,7 @@ struct SpanEntry {
   uint32_t next;   // free: its bin's list. Cached: the list of its length, page + 1
   uint32_t previous;
   SpanState state;
-  uint8_t reserved;
+  uint8_t spare;   // live: so many pages at the end are not the block's, see LargeZone::fit()
   uint16_t owner;  // as in Slab
 };
 

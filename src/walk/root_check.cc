@@ -76,6 +76,7 @@ void require_sane_root(const layout::HeapRoot& root) {
   require(large.page_bytes != 0 && large.entry_bytes >= 8 && large.entry_bytes <= 256);
   require_inside(large.entry_pages, 4, large.entry_bytes);
   require_inside(large.entry_state, 1, large.entry_bytes);
+  require_inside(large.entry_spare, 1, large.entry_bytes);
   require_inside(large.entry_owner, 2, large.entry_bytes);
   require_inside(large.entry_next, 4, large.entry_bytes);
   require(root.huge.entry_bytes <= kMostRecordBytes);

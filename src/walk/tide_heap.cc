@@ -124,6 +124,7 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
     }
     const uint64_t offset = (page - first) * at.entry_bytes;
     uint32_t pages = 0;
+    uint8_t spare = 0;
     Large span{};
     if (entries.size() >= offset + at.entry_bytes) {
       const std::byte* const entry = entries.data() + offset;
@@ -131,6 +132,7 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
       std::memcpy(&pages, entry + at.entry_pages, sizeof pages);
       std::memcpy(&span.state, entry + at.entry_state, sizeof span.state);
       std::memcpy(&owner, entry + at.entry_owner, sizeof owner);
+      std::memcpy(&spare, entry + at.entry_spare, sizeof spare);
       span.owner = owner;
     }
     if (pages == 0 || pages > large_.pages - page) {
@@ -142,7 +144,8 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
       break;
     }
     span.address = large_.base + page * at.page_bytes;
-    span.bytes = uint64_t{pages} * at.page_bytes;
+    span.bytes =
+        uint64_t{pages - (span.state == at.live && spare < pages ? spare : 0)} * at.page_bytes;
     if (!visit(span)) break;
     page += pages;
   }

@@ -196,6 +196,29 @@ static void secret_after_free(void) {
   free(p);
   exit(((volatile unsigned char*)opaque(p))[g_size / 2] == 1 ? 3 : 0);
 }
+// A few bytes here and there; where nothing was written may be no memory at all.
+static void scattered_after_free(void) {
+  for (size_t step = 1; step < g_size; step = step * 3 + 1) {
+    unsigned char* p = opaque(malloc(g_size));
+    for (size_t at = step / 2; at < g_size; at += step) p[at] = 1;
+    free(p);
+    // The last bytes of a block keep the seal while it is free.
+    for (size_t at = 0; at + 8 < g_size; ++at) {
+      if (((volatile unsigned char*)opaque(p))[at] != 0) exit(3);
+    }
+  }
+  exit(0);
+}
+// The second block gets the pages of the first, which was longer.
+static void overflow_in_longer_span(void) {
+  unsigned char* longer = opaque(malloc(g_size + g_size / 10));
+  memset(longer, 1, g_size + g_size / 10);
+  free(longer);
+  unsigned char* p = block();
+  if (p != longer) exit(6);
+  p[g_size] = 0x5a;
+  free(p);
+}
 static void not_reused_at_once(void) {
   void* p = block();
   free(p);
@@ -417,6 +440,8 @@ static const struct Case kCases[] = {
     CASE(write_below_first),
     CASE(read_after_free),
     CASE(secret_after_free),
+    CASE(scattered_after_free),
+    CASE(overflow_in_longer_span),
     CASE(not_reused_at_once),
     CASE(order),
     CASE(new_then_free),

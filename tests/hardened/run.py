@@ -57,6 +57,8 @@ def make_cases():
             hardened("secret_after_free", size, "" if level == 1 or size < LARGE else
                      rf"use after free: access to {A} in the freed block at {BLOCK}",
                      EXIT_0 if level == 1 or size < LARGE else FAULT)
+        for size in (700, PAGE, 65_000) + ((LARGE, 300_000) if level == 1 else ()):
+            hardened("scattered_after_free", size, "", EXIT_0)
         for misuse in ("overflow_by_8 overflow_with_zero overflow_of_calloc "
                        "overflow_freed_by_another").split():
             hardened(misuse, SMALL, past_end("free"))
@@ -76,6 +78,8 @@ def make_cases():
         hardened("nothing_asked", SMALL, "", EXIT_0)
         hardened("blocks_visited", SMALL, "", EXIT_0)
         if level == 1:
+            for size in LARGE, 200_000, 3_000_000:
+                hardened("overflow_in_longer_span", size, past_end("free"))
             continue
         hardened("not_reused_at_once", SMALL, "", EXIT_0)
         hardened("pages_stay_closed", LARGE, "", EXIT_0)

@@ -57,6 +57,29 @@ TEST(SpanCache, TheLastFreedOfALengthComesFirst) {
   box.engine->verify();
 }
 
+// In hardened mode a block ends where its seal is, whatever its span's length.
+TEST(SpanCache, HardenedBlocksEndWhereTheyWereAskedTo) {
+  heap::Config config = heap::Config::defaults();
+  config.hardened = true;
+  StartedBox box({}, config);
+  void* const block = box.client.allocate(100 * 4096);
+  EXPECT_EQ(box.engine->usable_bytes(block), 100u * 4096);
+  EXPECT_EQ(box.engine->whole_bytes(block, 100 * 4096), 104u * 4096);
+  char* const behind = static_cast<char*>(block) + 100 * 4096;
+  EXPECT_EQ(box.engine->describe(behind - 1).block_bytes, 100u * 4096);
+  box.client.release(block);
+  EXPECT_EQ(box.client.allocate(98 * 4096 - 1), block);
+  EXPECT_EQ(box.engine->usable_bytes(block), 98u * 4096);
+  EXPECT_EQ(box.engine->resize(block, 98 * 4096, 103 * 4096), block);
+  EXPECT_EQ(box.engine->usable_bytes(block), 103u * 4096);
+  EXPECT_EQ(box.engine->whole_bytes(block, 103 * 4096), 103u * 4096);
+  box.engine->verify();
+  box.client.release(block);
+  EXPECT_EQ(box.client.allocate(90 * 4096), block);
+  EXPECT_EQ(box.engine->usable_bytes(block), 90u * 4096);
+  box.engine->verify();
+}
+
 // Blocks of other lengths, which realloc makes, serve the length that they are enough for.
 TEST(SpanCache, OneThatWasCutServesAShorterLength) {
   StartedBox box;
