@@ -83,7 +83,7 @@ TIDE_INLINE void look_if_due(heap::ThreadCache* cache) {
 
 // A span that the calling thread keeps, or null. (None is large enough for guards to look at.)
 TIDE_INLINE void* take_span_at_hand(size_t bytes) {
-  if (TIDE_UNLIKELY(g_samples.is_on() || g_harden != 0)) return nullptr;
+  if (TIDE_UNLIKELY(g_samples.is_on())) return nullptr;
   return g_engine.take_span(*t_front, bytes);
 }
 
@@ -96,10 +96,22 @@ size_t bytes_elsewhere(const char* call, const void* p) {
   bad_pointer(call, p);
 }
 
+// Whether a seal can say to the byte where `bytes` end in what is given for `wanted`.
+bool is_exact_after_growth(size_t wanted, size_t bytes) {
+  const uint32_t c = layout::class_of(wanted + kSealBytes);
+  return c != 0 && layout::class_bytes(c) - kSealBytes - bytes < kMostSlack;
+}
+
 // For a block of a slab that has to move.
 void* allocate_to_move(size_t usable, size_t bytes) {
-  const size_t wanted = heap::bytes_to_grow_to(usable, bytes);
+  size_t wanted = heap::bytes_to_grow_to(usable, bytes);
+  // Where a span costs more than a move: it has a quarantine and a guard page of its own.
+  constexpr size_t kMostOfClass = layout::kClassedMaxBytes - kSealBytes;
+  if (g_harden >= kGuardLevel && bytes <= kMostOfClass && wanted > kMostOfClass) {
+    wanted = kMostOfClass;
+  }
   if (wanted == bytes) return allocate(bytes);
+  if (g_harden >= kExactLevel && !is_exact_after_growth(wanted, bytes)) return allocate(bytes);
   const int saved = errno;
   if (void* const block = allocate(wanted)) return block;
   errno = saved;
@@ -121,15 +133,20 @@ RealEngine& engine() {
 namespace {
 
 TIDE_NOINLINE void* allocate_slower(size_t bytes, Origin origin) {
-  if (TIDE_UNLIKELY(g_harden >= kExactLevel)) {
+  return serve({bytes, 0, false, origin, nullptr});
+}
+
+TIDE_NOINLINE void* allocate_hardened(size_t bytes, Origin origin) {
+  if (g_harden >= kExactLevel) {
     if (void* const block = take_exact_fast(bytes, origin)) return block;
   }
-  return serve({bytes, 0, false, origin, nullptr});
+  return allocate_slower(bytes, origin);
 }
 
 }  // namespace
 
 TIDE_NOINLINE void* allocate_slow(size_t bytes, Origin origin) {
+  if (TIDE_UNLIKELY(g_harden != 0)) return allocate_hardened(bytes, origin);
   if (void* const block = take_span_at_hand(bytes)) return block;
   return allocate_slower(bytes, origin);
 }
@@ -171,10 +188,33 @@ TIDE_NOINLINE void release_sealed(void* p, size_t bytes, Origin origin) {
   if (TIDE_UNLIKELY(RealEngine::has_freed_much(*cache))) wake_if_due(cache);
 }
 
+// Level 2.
+TIDE_NOINLINE void release_waiting(void* p, size_t bytes, Origin origin) {
+  if (TIDE_UNLIKELY(!retire_sealed_fast(p, bytes))) return release_slower(p, bytes, origin);
+  auto* const cache = cache_or_null();
+  if (TIDE_UNLIKELY(RealEngine::has_freed_much(*cache))) wake_if_due(cache);
+}
+
+// Level 3.
+TIDE_NOINLINE void release_exact(void* p, size_t bytes, Origin origin) {
+  heap::ThreadCache* const cache = cache_or_null();
+  if (TIDE_UNLIKELY(!retire_exact_fast(cache, p, origin, bytes))) {
+    return release_slower(p, bytes, origin);
+  }
+  audit_if_due(cache);
+  if (TIDE_UNLIKELY(RealEngine::has_freed_much(*cache))) wake_if_due(cache);
+}
+
+TIDE_INLINE void release_hardened(void* p, size_t bytes, Origin origin) {
+  if (g_harden == 1) return release_sealed(p, bytes, origin);
+  if (g_harden == 2) return release_waiting(p, bytes, origin);
+  release_exact(p, bytes, origin);
+}
+
 // While there are samples.
 TIDE_NOINLINE void release_watched(void* p, size_t bytes, Origin origin) {
   g_samples.remove(p);
-  if (g_has_standing_seals) return release_sealed(p, bytes, origin);
+  if (g_harden != 0) return release_hardened(p, bytes, origin);
   release_slower(p, bytes, origin);
 }
 
@@ -183,7 +223,7 @@ TIDE_NOINLINE void release_watched(void* p, size_t bytes, Origin origin) {
 // Nothing but jumps: whoever does the work saves its registers itself.
 TIDE_NOINLINE void release_slow(void* p, size_t bytes, Origin origin) {
   if (TIDE_UNLIKELY(g_samples.has_live())) return release_watched(p, bytes, origin);
-  if (TIDE_UNLIKELY(g_has_standing_seals)) return release_sealed(p, bytes, origin);
+  if (TIDE_UNLIKELY(g_harden != 0)) return release_hardened(p, bytes, origin);
   release_span(p, bytes, origin);
 }
 
@@ -231,6 +271,14 @@ TIDE_INLINE void* reallocate_plain(void* p, size_t usable, size_t bytes) {
   return moved;
 }
 
+// Level 3: the same with a seal to the byte.
+void* allocate_to_move_exact(size_t room, size_t bytes) {
+  void* const moved = allocate_to_move(room, bytes);
+  const size_t whole = heap::plain_block_bytes(g_engine.space(), moved);
+  if (whole != 0) hardened_resize(moved, whole, bytes);
+  return moved;
+}
+
 // A large block, one of a first-class heap or of the C library's, a guarded one; any in hardened
 // mode; or no block at all.
 TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
@@ -242,6 +290,9 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
       return reallocate_plain(p, whole - kSealBytes, bytes);
     }
   }
+  if (TIDE_UNLIKELY(g_harden >= kExactLevel) && grow_exact_fast(p, bytes)) return p;
+  const bool is_exact_plain =
+      g_harden >= kExactLevel && heap::plain_block_bytes(g_engine.space(), p) != 0;
   size_t usable = g_engine.usable_bytes(p);
   const bool ours = usable != 0;
   if (TIDE_UNLIKELY(!ours)) {
@@ -257,8 +308,9 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
     return same;
   }
   heap::PrivateHeap<sys::LinuxVm>* const heap = ours ? g_engine.heap_of(p) : nullptr;
-  void* const moved =
-      TIDE_UNLIKELY(heap != nullptr) ? allocate_in_heap(heap, 0, bytes, false) : allocate(bytes);
+  void* const moved = heap != nullptr  ? allocate_in_heap(heap, 0, bytes, false)
+                      : is_exact_plain ? allocate_to_move_exact(usable, bytes)
+                                       : allocate(bytes);
   if (moved == nullptr) {
     // A block that only had to become smaller can stay as it is.
     return bytes <= usable ? p : nullptr;

@@ -36,27 +36,43 @@ TIDE_INLINE void clear_block(void* p, size_t bytes) {
   if (bytes % sizeof *pair != 0) *reinterpret_cast<uint64_t*>(pair) = 0;
 }
 
-// The same of a short block of a class of small ones, without its seal.
+// The same of a short block of a class of small ones, without its seal. In steps as long as can be,
+// see all_zero().
 TIDE_INLINE void clear_short_block(void* p, size_t room) {
   using Pair = uint64_t __attribute__((vector_size(16), aligned(8), may_alias));
   auto* at = static_cast<unsigned char*>(p);
   unsigned char* const end = at + room;
-  const auto put = [](unsigned char* to) { *reinterpret_cast<Pair*>(to) = Pair{}; };
-  if (room < 2 * sizeof(Pair)) {
-    if (room > sizeof(Pair)) put(at);
+  const auto put = [](unsigned char* to) {
+    *reinterpret_cast<Pair*>(to) = Pair{};
+    *reinterpret_cast<Pair*>(to + sizeof(Pair)) = Pair{};
+  };
+  if (room > 64) {
+    do {
+      put(at);
+      put(at + 32);
+      at += 64;
+      TIDE_PIN(at);  // or it becomes a call of memset
+    } while (at < end - 64);
+    put(end - 64);
+    put(end - 32);
+  } else if (room >= 32) {
+    put(at);
+    put(end - 32);
+  } else {
+    if (room > sizeof(Pair)) *reinterpret_cast<Pair*>(at) = Pair{};
     const uint64_t none = 0;
     memcpy(end - sizeof none, &none, sizeof none);
-    return;
   }
-  // The last two overlap with those before.
-  do {
-    put(at);
-    put(at + sizeof(Pair));
-    at += 2 * sizeof(Pair);
-    TIDE_PIN(at);  // or it becomes a call of memset
-  } while (at < end - 2 * sizeof(Pair));
-  put(end - 2 * sizeof(Pair));
-  put(end - sizeof(Pair));
+}
+
+// Whatever its class.
+TIDE_INLINE void clear_any_block(void* p, size_t bytes) {
+  constexpr size_t kShort = 512;
+  if (TIDE_LIKELY(bytes <= kShort)) {
+    clear_short_block(p, bytes);
+  } else {
+    clear_block(p, bytes);
+  }
 }
 
 }  // namespace tide::api

@@ -10,6 +10,7 @@
 #include "base/align.h"
 #include "base/text.h"
 #include "heap/block_bytes.h"
+#include "sys/cpu.h"
 #include "sys/fault.h"
 #include "sys/protection.h"
 #include "sys/report.h"
@@ -26,6 +27,9 @@ constinit Quarantine g_quarantine;
 namespace {
 
 constexpr size_t kPurgeToClear = size_t{2} << 20;
+// Shorter ones keep their pages while they may not be touched: 16 MiB at most, and faults cost
+// more.
+constexpr size_t kPurgeToClose = size_t{128} << 10;
 constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
 // Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
 constexpr int32_t kMostGuards = 16'000;
@@ -117,19 +121,34 @@ void clear(void* p, size_t usable) {
   if (!gone) clear_written(p, usable);
 }
 
-bool reopen_entry(const Quarantine::Entry& entry) { return reopen(entry.block, entry.bytes); }
+// What counts may be limited (RLIMIT_DATA), and closed pages don't count: where they can't be
+// opened again they are unmapped, and their place is taken again when there is room.
+bool reopen_entry(Quarantine::Entry& entry) {
+  if (reopen(entry.block, entry.bytes)) return true;
+  const size_t whole = g_engine.whole_bytes(entry.block, entry.bytes);
+  if (!base::is_aligned(base::address_of(entry.block) | whole, page_bytes())) return false;
+  entry.gone = g_engine.space().vm.unmap(entry.block, whole);
+  return entry.gone;
+}
+
+void leave_quarantine(heap::ThreadCache* cache, const Quarantine::Entry& entry) {
+  if (TIDE_UNLIKELY(entry.gone)) return g_engine.forget_unmapped(entry.block);
+  g_engine.release_slow(cache, entry.block);
+}
 
 // Into the large blocks' quarantine, where nobody may touch it. `open`: all of it is accessible; if
-// not, and whoever would have to leave can't be opened either, the block stays out of use for good:
-// the system's state must change a lot for that, and a closed page must never be in a free block.
+// not, and whoever would have to leave can't be opened or unmapped either, the block stays out of
+// use for good: a closed page must never be in a free block.
 void enter_large(heap::ThreadCache* cache, const Quarantine::Entry& entry, bool open) {
   const auto close_entry = [](const Quarantine::Entry& e) {
     sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
   };
   const Quarantine::Entry out = g_quarantine.exchange(entry, g_secret, reopen_entry, close_entry);
   if (out.block != nullptr) {
-    if (out.block != entry.block || open || reopen_entry(entry)) {
-      g_engine.release_slow(cache, out.block);
+    if (out.block != entry.block) {
+      leave_quarantine(cache, out);
+    } else if (open || reopen(entry.block, entry.bytes)) {
+      g_engine.release_slow(cache, entry.block);
     } else {
       // To audits a live block as any other.
       const size_t room = room_of(entry.block, entry.bytes);
@@ -138,7 +157,7 @@ void enter_large(heap::ThreadCache* cache, const Quarantine::Entry& entry, bool 
   }
   Quarantine::Entry early;
   while (g_quarantine.bytes() > kMostLargeBytes && g_quarantine.take(early, reopen_entry)) {
-    g_engine.release_slow(cache, early.block);
+    leave_quarantine(cache, early);
   }
 }
 
@@ -147,7 +166,7 @@ bool empty_quarantine(heap::ThreadCache* cache) {
   bool any = false;
   Quarantine::Entry large;
   while (g_quarantine.take(large, reopen_entry)) {
-    g_engine.release_slow(cache, large.block);
+    leave_quarantine(cache, large);
     any = true;
   }
   return any;
@@ -168,7 +187,9 @@ void release_sealed(heap::ThreadCache* cache, void* p, const heap::PlainBlock& b
   if (TIDE_UNLIKELY(!has_standing_seal(g_secret, p, room))) broken_seal("free", p, usable);
   if (!may_be_size(usable, bytes)) wrong_size(p, bytes);
   clear_block(p, room);
-  if (g_harden < 2 || !g_engine.retire_plain(cache, p, block)) {
+  if (g_harden >= 2 && cache != nullptr && g_engine.may_wait(block)) {
+    g_engine.retire_plain(*cache, p, block, check_untouched);
+  } else {
     g_engine.release_plain(cache, p, block);
   }
 }
@@ -182,13 +203,22 @@ void release_exact(heap::ThreadCache* cache, void* p, const heap::PlainBlock& bl
     const Seal seal = read_intact("free", p, usable, usable - kSealBytes);
     check_claims(p, usable, usable - kSealBytes - seal.slack, seal, origin, bytes);
     clear_block(p, usable);
-    if (!g_engine.retire_plain(cache, p, block)) g_engine.release_plain(cache, p, block);
+    if (cache != nullptr && g_engine.may_wait(block)) {
+      g_engine.retire_plain(*cache, p, block, check_untouched);
+    } else {
+      g_engine.release_plain(cache, p, block);
+    }
   }
   audit_if_due(cache);
 }
 
 void prepare_block(void* block, size_t bytes) {
   put_standing_seal(g_secret, block, bytes - kSealBytes);
+}
+// At level 3 each block is read before anybody writes to it.
+void touch_block(void* block, size_t bytes) {
+  sys::touch_for_writing(block);
+  sys::touch_for_writing(static_cast<char*>(block) + bytes - 1);
 }
 void inspect_block(void* block, size_t bytes) { check_untouched(block, bytes); }
 
@@ -197,7 +227,7 @@ void inspect_block(void* block, size_t bytes) { check_untouched(block, bytes); }
 void harden(heap::Config& config) {
   config.hardened = g_harden != 0;
   config.tail_bytes = config.hardened ? kSealBytes : 0;
-  config.prepare = g_has_standing_seals ? prepare_block : nullptr;
+  config.prepare = g_has_standing_seals ? prepare_block : config.hardened ? touch_block : nullptr;
   config.inspect = inspect_block;
 }
 
@@ -291,12 +321,15 @@ void release_other(heap::ThreadCache* cache, void* p, size_t usable, Origin orig
   } else {
     check_claims(p, usable, room_of(p, usable) - seal.slack, seal, origin, bytes);
   }
-  const bool open = !seal.guarded || open_guard(p, usable);
   if (!large) {
     clear_block(p, g_has_standing_seals ? usable - kSealBytes : usable);
   } else if (g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
-    if (!g_engine.space().vm.purge(p, usable)) memset(p, 0, room_of(p, usable) + kSealBytes);
-    return enter_large(cache, {p, usable}, open);
+    if (usable < kPurgeToClose || !g_engine.space().vm.purge(p, usable)) {
+      clear_written(p, room_of(p, usable) + kSealBytes);
+    }
+    // Its guard page is closed with it.
+    if (seal.guarded) g_guards.fetch_sub(1, std::memory_order_relaxed);
+    return enter_large(cache, {p, usable}, !seal.guarded);
   } else {
     clear(p, usable);
   }

@@ -8,11 +8,15 @@
 #include "api/guarded.h"
 #include "api/hardened.h"
 #include "api/seal.h"
+#include "base/align.h"
 #include "base/compiler.h"
 #include "heap/block_bytes.h"
 #include "heap/cache_use.h"
+#include "heap/engine_retire.h"
 #include "heap/shuffle.h"
 #include "layout/stacks.h"
+
+#include <cstring>
 
 namespace tide::api {
 
@@ -52,7 +56,7 @@ TIDE_INLINE void* take_exact_fast(size_t bytes, Origin origin) {
   --t_until_guarded;
   const size_t usable = heap::block_of_class(g_engine.space(), block).bytes();
   check_untouched(block, usable);
-  put_seal(g_secret, block, usable - kSealBytes, bytes == 0 ? 1 : bytes, false, origin);
+  put_seal_on_zero(g_secret, block, usable - kSealBytes, bytes == 0 ? 1 : bytes, origin);
   return block;
 }
 
@@ -78,8 +82,72 @@ TIDE_INLINE bool release_short_sealed(void* p, size_t bytes) {
   return true;
 }
 
-// Levels 1 and 2: check the seal, clear the block, push it on the thread's stack or let it wait.
-// False: nothing has changed.
+// The same of the block that leaves its wait, inlined or as a call.
+TIDE_INLINE void inspect_standing(void* block, size_t usable) {
+  const size_t room = usable - kSealBytes;
+  const bool intact = all_zero(block, room) && has_standing_seal(g_secret, block, room);
+  if (TIDE_UNLIKELY(!intact)) touched_after_free(block, usable);
+}
+
+// Level 2: check the seal, clear the block, and let it wait. False: nothing has changed.
+TIDE_INLINE bool retire_sealed_fast(void* p, size_t bytes) {
+  const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
+  if (TIDE_UNLIKELY(block.stack == 0 || !g_engine.may_wait(block))) return false;
+  heap::ThreadCache* const cache = cache_or_null();
+  if (TIDE_UNLIKELY(cache == nullptr)) return false;
+  const size_t usable = block.bytes();
+  const size_t room = usable - kSealBytes;
+  if (TIDE_UNLIKELY(!has_standing_seal(g_secret, p, room) || !may_be_size(usable, bytes))) {
+    return false;
+  }
+  clear_any_block(p, room);
+  g_engine.retire_plain(*cache, p, block, inspect_standing);
+  return true;
+}
+
+// Level 3: the same with an exact seal.
+TIDE_INLINE bool retire_exact_fast(heap::ThreadCache* cache, void* p, Origin origin, size_t bytes) {
+  const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
+  if (TIDE_UNLIKELY(block.stack == 0 || !g_engine.may_wait(block) || cache == nullptr)) {
+    return false;
+  }
+  const size_t usable = block.bytes();
+  const size_t room = usable - kSealBytes;
+  const SealInFlight flight(cache);
+  Seal seal;
+  if (TIDE_UNLIKELY(!read_seal(g_secret, p, room, seal) || !has_slack(p, room, seal.slack) ||
+                    bytes != kUnknownBytes || seal.origin != origin)) {
+    return false;
+  }
+  clear_any_block(p, room);
+  memset(static_cast<char*>(p) + room, 0, kSealBytes);
+  g_engine.retire_plain(*cache, p, block, check_untouched);
+  return true;
+}
+
+// Level 3: the block holds `bytes` where it is, no fewer than before. Of the slack behind them the
+// beginning is checked, as hardened_grow_in_place() does. False: not possible, nothing has changed.
+TIDE_INLINE bool grow_exact_fast(void* p, size_t bytes) {
+  constexpr size_t kAlsoChecked = 64;
+  heap::ThreadCache* const cache = cache_or_null();
+  const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
+  if (TIDE_UNLIKELY(block.stack == 0 || cache == nullptr)) return false;
+  const size_t room = block.bytes() - kSealBytes;
+  const SealInFlight flight(cache);
+  Seal seal;
+  if (TIDE_UNLIKELY(!read_seal(g_secret, p, room, seal))) return false;
+  const size_t known = room - seal.slack;
+  if (bytes < known || bytes > room || TIDE_UNLIKELY(seal.slack == kMostSlack)) return false;
+  const size_t wanted = base::align_up(bytes - known, 8) + kAlsoChecked;
+  const size_t checked = wanted < seal.slack ? wanted : seal.slack;
+  if (first_other_than(kSlackByte, static_cast<char*>(p) + known, checked) != checked) return false;
+  seal.slack = room - bytes;
+  put_seal_word(g_secret, p, room, seal);
+  return true;
+}
+
+// Level 1: check the seal, clear the block, push it on the thread's stack. False: nothing has
+// changed.
 TIDE_INLINE bool release_sealed_fast(void* p, size_t bytes) {
   const heap::PlainBlock block = heap::plain_block(g_engine.space(), p);
   heap::CacheFront& front = *t_front;
@@ -94,7 +162,6 @@ TIDE_INLINE bool release_sealed_fast(void* p, size_t bytes) {
   }
   clear_block(p, room);
   auto& cache = static_cast<heap::ThreadCache&>(front);
-  if (g_harden >= 2 && g_engine.retire_plain(&cache, p, block)) return true;
   const heap::CacheUse use(&cache);
   base::racy_store(*block.state, static_cast<uint8_t>(layout::kNotLive));
   // The top may have moved: what was taken out from outside is closed up first.

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "api/origin.h"
+#include "base/compiler.h"
 #include "layout/seal.h"
 
 namespace tide::api {
@@ -24,6 +25,8 @@ using layout::kSlackByte;
 using layout::seal_word;
 // What does not fit into its field counts as the program's own: an odd case of large alignments.
 inline constexpr size_t kMostSlack = (size_t{1} << 13) - 1;
+// Slack that is written and checked without a loop.
+inline constexpr size_t kShortSlack = 32;
 
 struct Seal {
   size_t slack;
@@ -45,6 +48,61 @@ inline void put_seal(uint64_t secret, void* block, size_t room, size_t bytes, bo
   const size_t slack = room - bytes < kMostSlack ? room - bytes : kMostSlack;
   memset(static_cast<unsigned char*>(block) + room - slack, kSlackByte, slack);
   put_seal_word(secret, block, room, {slack, guarded, origin});
+}
+
+// How many bytes from `p` on are all `value`; `bytes` when all of them are.
+inline size_t first_other_than(unsigned char value, const void* p, size_t bytes) {
+  const auto* const first = static_cast<const unsigned char*>(p);
+  const uint64_t all = uint64_t{0x0101010101010101} * value;
+  size_t i = 0;
+  for (uint64_t word; i + sizeof word <= bytes; i += sizeof word) {
+    memcpy(&word, first + i, sizeof word);
+    if (word != all) break;
+  }
+  while (i < bytes && first[i] == value) ++i;
+  return i;
+}
+
+// The first byte of the slack that was written to, counted from the end of the program's bytes;
+// `slack` when none was.
+inline size_t written_slack(const void* block, size_t room, size_t slack) {
+  return first_other_than(kSlackByte, static_cast<const unsigned char*>(block) + room - slack,
+                          slack);
+}
+
+// Of slack up to kShortSlack all bytes at once, without a branch that a random length would
+// mislead: the mask of the slack among the 16 bytes that end `end` bytes before the seal. Only
+// where there is room for kShortSlack bytes.
+using SlackBytes = signed char __attribute__((vector_size(16), aligned(1), may_alias));
+TIDE_INLINE SlackBytes slack_mask(size_t slack, int end) {
+  constexpr SlackBytes kToEnd = {15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
+  return kToEnd < static_cast<signed char>(static_cast<int>(slack) - end);
+}
+TIDE_INLINE SlackBytes all_slack() { return SlackBytes{} + static_cast<signed char>(kSlackByte); }
+
+// put_seal() for a block that reads as zero, as all do that come from a class at level 3.
+TIDE_INLINE void put_seal_on_zero(uint64_t secret, void* block, size_t room, size_t bytes,
+                                  Origin origin) {
+  const size_t slack = room - bytes;
+  if (TIDE_UNLIKELY(slack > kShortSlack || room < kShortSlack)) {
+    return put_seal(secret, block, room, bytes, false, origin);
+  }
+  unsigned char* const end = static_cast<unsigned char*>(block) + room;
+  *reinterpret_cast<SlackBytes*>(end - 16) = all_slack() & slack_mask(slack, 0);
+  *reinterpret_cast<SlackBytes*>(end - 32) = all_slack() & slack_mask(slack, 16);
+  put_seal_word(secret, block, room, {slack, false, origin});
+}
+// Whether `slack` bytes before the seal are as they were.
+TIDE_INLINE bool has_slack(const void* block, size_t room, size_t slack) {
+  if (TIDE_UNLIKELY(slack > kShortSlack || room < kShortSlack)) {
+    return written_slack(block, room, slack) == slack;
+  }
+  const unsigned char* const end = static_cast<const unsigned char*>(block) + room;
+  const SlackBytes last = *reinterpret_cast<const SlackBytes*>(end - 16) ^ all_slack();
+  const SlackBytes first = *reinterpret_cast<const SlackBytes*>(end - 32) ^ all_slack();
+  using Pair = uint64_t __attribute__((vector_size(16)));
+  const auto other = (Pair)((last & slack_mask(slack, 0)) | (first & slack_mask(slack, 16)));
+  return (other[0] | other[1]) == 0;
 }
 
 inline uint64_t standing_seal(uint64_t secret, const void* block) {
@@ -71,35 +129,26 @@ inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& sea
   return seal.slack <= room;
 }
 
-// Whether all of `bytes`, a multiple of 8, from the aligned `p` on are 0.
-inline bool all_zero(const void* p, size_t bytes) {
-  using Pair = uint64_t __attribute__((vector_size(16)));
-  const auto* pair = static_cast<const Pair*>(p);
+// Whether all of `bytes`, a multiple of 8, from `p` on are 0. In steps as long as can be, the last
+// of which overlaps: each branch that depends on the length is one that random lengths mislead.
+TIDE_INLINE bool all_zero(const void* p, size_t bytes) {
+  using Pair = uint64_t __attribute__((vector_size(16), aligned(8), may_alias));
+  const auto* at = static_cast<const unsigned char*>(p);
+  const unsigned char* const end = at + bytes;
+  const auto pair = [](const unsigned char* from) { return *reinterpret_cast<const Pair*>(from); };
+  const auto pairs = [&](const unsigned char* from) { return pair(from) | pair(from + 16); };
   Pair found{};
-  for (const Pair* const end = pair + bytes / sizeof *pair; pair < end; ++pair) found |= *pair;
-  uint64_t last = 0;
-  if (bytes % sizeof *pair != 0) memcpy(&last, pair, sizeof last);
-  return (found[0] | found[1] | last) == 0;
-}
-
-// How many bytes from `p` on are all `value`; `bytes` when all of them are.
-inline size_t first_other_than(unsigned char value, const void* p, size_t bytes) {
-  const auto* const first = static_cast<const unsigned char*>(p);
-  const uint64_t all = uint64_t{0x0101010101010101} * value;
-  size_t i = 0;
-  for (uint64_t word; i + sizeof word <= bytes; i += sizeof word) {
-    memcpy(&word, first + i, sizeof word);
-    if (word != all) break;
+  if (bytes > 64) {
+    for (; at < end - 64; at += 64) found |= pairs(at) | pairs(at + 32);
+    found |= pairs(end - 64) | pairs(end - 32);
+  } else if (bytes >= 32) {
+    found = pairs(at) | pairs(end - 32);
+  } else if (bytes >= 16) {
+    found = pair(at) | pair(end - 16);
+  } else {
+    memcpy(&found, at, sizeof(uint64_t));
   }
-  while (i < bytes && first[i] == value) ++i;
-  return i;
-}
-
-// The first byte of the slack that was written to, counted from the end of the program's bytes;
-// `slack` when none was.
-inline size_t written_slack(const void* block, size_t room, size_t slack) {
-  return first_other_than(kSlackByte, static_cast<const unsigned char*>(block) + room - slack,
-                          slack);
+  return (found[0] | found[1]) == 0;
 }
 
 }  // namespace tide::api

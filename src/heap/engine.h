@@ -39,6 +39,7 @@
 #include "heap/space.h"
 #include "heap/span_cache.h"
 #include "heap/stats.h"
+#include "heap/waiting.h"
 #include "sys/vm.h"
 
 namespace tide::heap {
@@ -96,11 +97,19 @@ class Engine {
     const CacheUse use(static_cast<ThreadCache*>(&front));
     return SpanCache<Vm>(large_, front.spans).put(p);
   }
-  // The same for a block that plain_block() has found; in hardened mode.
+  // The live large or huge block at `p`, whose whole_bytes() the caller has unmapped, is no more.
+  void forget_unmapped(void* p);
+  // release_slow() for a block that plain_block() has found; in hardened mode.
   void release_plain(ThreadCache* cache, void* p, const PlainBlock& block);
-  // The same, but the block waits before it is free (waiting.h). False: it is too large for that,
-  // or there is no cache, and nothing is done.
-  bool retire_plain(ThreadCache* cache, void* p, const PlainBlock& block);
+  // The same, but the block waits before it is free (waiting.h), if it is not too large for that
+  // (may_wait()). inspect(block, bytes) is called for who leaves. For a thread that has a cache.
+  // (engine_retire.h)
+  static bool may_wait(const PlainBlock& block) {
+    return layout::kDetects && block.bytes() <= kLargestWaiting;
+  }
+  template <class Inspect>
+  TIDE_INLINE void retire_plain(ThreadCache& cache, void* p, const PlainBlock& block,
+                                Inspect inspect);
   // 0: no live block starts at `p`.
   size_t usable_bytes(const void* p);
   // Of the live block at `p` of `usable` bytes, with the pages that it does not use.

@@ -224,6 +224,12 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
 }
 
 template <sys::VmSource Vm>
+void Engine<Vm>::forget_unmapped(void* p) {
+  if (large_.contains(p)) return large_.forget_unmapped(p);
+  huge_.forget_unmapped(p);
+}
+
+template <sys::VmSource Vm>
 void Engine<Vm>::release_plain(ThreadCache* cache, void* p, const PlainBlock& block) {
   const CacheUse use(cache);
   make_free(cache, p, block);
@@ -241,21 +247,6 @@ void Engine<Vm>::make_free(ThreadCache* cache, void* p, const PlainBlock& block)
   } else {
     process_.give_to_slabs(space_, layout::class_of_stack(stack), &p, 1);
   }
-}
-
-template <sys::VmSource Vm>
-bool Engine<Vm>::retire_plain(ThreadCache* cache, void* p, const PlainBlock& block) {
-  const size_t bytes = block.bytes();
-  if (cache == nullptr || bytes > kLargestWaiting || !layout::kDetects) return false;
-  const CacheUse use(cache);
-  base::racy_store(*block.state, static_cast<uint8_t>(layout::kRetired));
-  base::racy_store(cache->waiting.bytes, cache->waiting.bytes + bytes);
-  uintptr_t leaving = enter_waiting(*cache, p);
-  while (leaving != 0) {
-    make_free(cache, reinterpret_cast<void*>(leaving), leave_waiting(*cache, leaving));
-    leaving = cache->waiting.bytes > kMostWaitingBytes ? take_waiting(cache->waiting) : 0;
-  }
-  return true;
 }
 
 // A block that has waited, and is in the list no more.

@@ -76,6 +76,14 @@ class HugeBlocks {
     return true;
   }
 
+  // The block that starts at `p` was unmapped by the caller.
+  void forget_unmapped(const void* p) {
+    const ds::LockGuard guard(lock_);
+    Entry* entry = find(base::address_of(p));
+    limits_->dismiss(entry->bytes);
+    erase(*entry);
+  }
+
   size_t usable_bytes(const void* p) {
     const ds::LockGuard guard(lock_);
     const Entry* entry = find(base::address_of(p));

@@ -134,6 +134,9 @@ class LargeZone {
     return bytes_of(pages);
   }
 
+  // The live block at `p` was unmapped, all of its span.
+  void forget_unmapped(const void* p);
+
   // --- spans in thread caches: see heap/span_cache.h ---------------------------------------------
 
   // The pages of the live block that starts at `p` and may be cached; 0: none does.

@@ -84,4 +84,16 @@ size_t LargeZone<Vm>::unmap_free(Vm& vm) {
   return total;
 }
 
+template <sys::VmSource Vm>
+void LargeZone<Vm>::forget_unmapped(const void* p) {
+  const ds::LockGuard guard(lock_);
+  Entry& entry = entry_of(p);
+  const uint32_t pages = entry.pages;
+  base::racy_store(live_pages_, live_pages_ - pages);
+  base::racy_store(live_blocks_, live_blocks_ - 1);
+  limits_->dismiss(bytes_of(pages));
+  unmapped_bytes_ += bytes_of(pages);
+  insert_free(page_of(&entry), State::kUnmapped);
+}
+
 }  // namespace tide::heap

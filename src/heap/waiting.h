@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/compiler.h"
 #include "base/racy.h"
 #include "heap/shuffle.h"
 #include "layout/thread_cache.h"
@@ -31,16 +32,23 @@ inline uintptr_t take_waiting(WaitingBlocks& waiting) {
 }
 
 // `block` comes in. Returns who has to leave for it, 0: nobody.
-inline uintptr_t enter_waiting(layout::ThreadCache& cache, void* block) {
+TIDE_INLINE uintptr_t enter_waiting(layout::ThreadCache& cache, void* block) {
   WaitingBlocks& waiting = cache.waiting;
   uintptr_t& place = waiting.places[random_bits(cache) % WaitingBlocks::kPlaces];
   const uintptr_t moved = place;
   base::racy_store(place, base::address_of(block));
   if (moved == 0) return 0;
-  const uintptr_t leaving = waiting.count == WaitingBlocks::kQueue ? take_waiting(waiting) : 0;
+  if (TIDE_LIKELY(waiting.count == WaitingBlocks::kQueue)) {
+    const uint32_t first = waiting.first;
+    uintptr_t& slot = waiting.queue[first];
+    const uintptr_t leaving = slot;
+    base::racy_store(slot, moved);
+    base::racy_store(waiting.first, first + 1 == WaitingBlocks::kQueue ? 0 : first + 1);
+    return leaving;
+  }
   base::racy_store(waiting.queue[(waiting.first + waiting.count) % WaitingBlocks::kQueue], moved);
   base::racy_store(waiting.count, waiting.count + 1);
-  return leaving;
+  return 0;
 }
 
 // All of them go into the queue, as far as there is room.

@@ -21,4 +21,14 @@ TIDE_INLINE bool shift_right_is_zero(uintptr_t& word) {
 #endif
 }
 
+// Writes what is there already: memory that was never touched is faulted in once and for good, and
+// not first as a page of zeros to read, which every CPU would have to forget when it is written to.
+TIDE_INLINE void touch_for_writing(void* p) {
+#if defined(__x86_64__)
+  __asm__ volatile("orb $0, %0" : "+m"(*static_cast<unsigned char*>(p)));
+#else
+  __atomic_fetch_or(static_cast<unsigned char*>(p), 0, __ATOMIC_RELAXED);
+#endif
+}
+
 }  // namespace tide::sys

@@ -133,10 +133,16 @@ static void pages_stay_closed(void) {
   limit.rlim_cur = (data_kib + (64u << 10)) << 10;
   setrlimit(RLIMIT_DATA, &limit);
   static unsigned char* blocks[10000];
-  for (int round = 0; round < 3; ++round) {
+  size_t first_count = 0;
+  for (int round = 0; round < 12; ++round) {
+    // Every other round of longer blocks.
+    const size_t bytes = round % 2 == 0 ? g_size : 2 * g_size;
     size_t count = 0;
-    while (count < 10000 && (blocks[count] = malloc(g_size)) != NULL) blocks[count++][0] = 1;
+    while (count < 10000 && (blocks[count] = malloc(bytes)) != NULL) blocks[count++][0] = 1;
     if (count < 100 && round == 0) exit(5);
+    if (round == 0) first_count = count;
+    // None is lost for good.
+    if (round % 2 == 0 && count < first_count - first_count / 16) exit(6);
     while (count != 0) free(blocks[--count]);
   }
   exit(0);
