@@ -116,7 +116,10 @@ TIDE_INLINE bool retire_exact_fast(heap::ThreadCache* cache, void* p, Origin ori
   const SealInFlight flight(cache);
   Seal seal;
   if (TIDE_UNLIKELY(!read_seal(g_secret, p, room, seal) || !has_slack(p, room, seal.slack) ||
-                    bytes != kUnknownBytes || seal.origin != origin)) {
+                    seal.origin != origin)) {
+    return false;
+  }
+  if (bytes != kUnknownBytes && bytes != (room - seal.slack) % kSizeBits) {
     return false;
   }
   clear_any_block(p, room);
