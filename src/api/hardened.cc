@@ -125,14 +125,12 @@ void clear(void* p, size_t usable) {
 // opened again they are unmapped, and their place is taken again when there is room.
 bool reopen_entry(Quarantine::Entry& entry) {
   if (reopen(entry.block, entry.bytes)) return true;
-  const size_t whole = g_engine.whole_bytes(entry.block, entry.bytes);
-  if (!base::is_aligned(base::address_of(entry.block) | whole, page_bytes())) return false;
-  entry.gone = g_engine.space().vm.unmap(entry.block, whole);
+  entry.gone = g_engine.unmap_closed(entry.block);
   return entry.gone;
 }
 
 void leave_quarantine(heap::ThreadCache* cache, const Quarantine::Entry& entry) {
-  if (TIDE_UNLIKELY(entry.gone)) return g_engine.forget_unmapped(entry.block);
+  if (TIDE_UNLIKELY(entry.gone)) return g_engine.forget_closed(entry.block);
   g_engine.release_slow(cache, entry.block);
 }
 

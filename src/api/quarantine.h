@@ -21,13 +21,13 @@ class Quarantine {
   struct Entry {
     void* block;  // null: none
     size_t bytes;
-    bool gone = false;  // of one that leaves: its addresses are nobody's now
+    bool gone = false;  // of one that leaves: it could not be opened
   };
 
   constexpr Quarantine() = default;
 
   // Keeps `in`. close(in): it is in here; open(entry): one is about to leave, and may be made to be
-  // gone. Returns who has left for it, if any; when that one can't be opened nobody comes in, and
+  // `gone`. Returns who has left for it, if any; when that one can't be opened nobody comes in, and
   // it is `in` itself. `secret`: what makes the order one that can't be foreseen.
   template <class Open, class Close>
   Entry exchange(const Entry& in, uint64_t secret, Open open, Close close) {

@@ -97,8 +97,11 @@ class Engine {
     const CacheUse use(static_cast<ThreadCache*>(&front));
     return SpanCache<Vm>(large_, front.spans).put(p);
   }
-  // The live large or huge block at `p`, whose whole_bytes() the caller has unmapped, is no more.
-  void forget_unmapped(void* p);
+  // Pages of the live large or huge block at `p` can't be opened again: it is unmapped in two
+  // steps. False: the system refuses that as well, it stays live. Else forget_closed() is to
+  // follow.
+  bool unmap_closed(void* p);
+  void forget_closed(void* p);
   // release_slow() for a block that plain_block() has found; in hardened mode.
   void release_plain(ThreadCache* cache, void* p, const PlainBlock& block);
   // The same, but the block waits before it is free (waiting.h), if it is not too large for that

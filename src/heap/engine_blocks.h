@@ -224,9 +224,18 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
 }
 
 template <sys::VmSource Vm>
-void Engine<Vm>::forget_unmapped(void* p) {
+bool Engine<Vm>::unmap_closed(void* p) {
+  // A huge block leaves its registry first, see forget_closed().
+  if (!large_.contains(p)) return true;
+  const size_t bytes = large_.whole_bytes(p);
+  return base::is_aligned(base::address_of(p) | bytes, space_.vm.page_size()) &&
+         space_.vm.unmap(p, bytes);
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::forget_closed(void* p) {
   if (large_.contains(p)) return large_.forget_unmapped(p);
-  huge_.forget_unmapped(p);
+  huge_.release_closed(space_.vm, p);
 }
 
 template <sys::VmSource Vm>

@@ -76,12 +76,16 @@ class HugeBlocks {
     return true;
   }
 
-  // The block that starts at `p` was unmapped by the caller.
-  void forget_unmapped(const void* p) {
-    const ds::LockGuard guard(lock_);
-    Entry* entry = find(base::address_of(p));
-    limits_->dismiss(entry->bytes);
-    erase(*entry);
+  // The same of a block whose pages may not be touched: it can't be kept.
+  void release_closed(Vm& vm, void* p) {
+    size_t bytes = 0;
+    {
+      const ds::LockGuard guard(lock_);
+      Entry* const entry = find(base::address_of(p));
+      bytes = entry->bytes;
+      erase(*entry);
+    }
+    if (vm.unmap(p, bytes)) limits_->dismiss(bytes);
   }
 
   size_t usable_bytes(const void* p) {
