@@ -294,8 +294,9 @@ int run(const Options& options) {
   const uint32_t missed = sites.places - sites.failed;
   if (options.single.kinds == 0 && missed != 0) {
     fprintf(stderr, "faults: %u places were never made to fail\n", missed);
-    // Where threads race, a short test may not get there again.
-    if (!options.quick || missed > 2) good = false;
+    // Where threads race, and where hardened mode draws its order, a short test may not get there
+    // again.
+    if (!options.quick || missed > sites.places / 8) good = false;
   }
   printf(
       "faults: %s: %lu faults (%lu alone in their run, %lu in forked children) in %lu runs, at "
