@@ -225,8 +225,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
 
 template <sys::VmSource Vm>
 bool Engine<Vm>::unmap_closed(void* p) {
-  // A huge block leaves its registry first, see forget_closed().
-  if (!large_.contains(p)) return true;
+  if (!large_.contains(p)) return huge_.release_closed(space_.vm, p);
   const size_t bytes = large_.whole_bytes(p);
   return base::is_aligned(base::address_of(p) | bytes, space_.vm.page_size()) &&
          space_.vm.unmap(p, bytes);
@@ -234,8 +233,7 @@ bool Engine<Vm>::unmap_closed(void* p) {
 
 template <sys::VmSource Vm>
 void Engine<Vm>::forget_closed(void* p) {
-  if (large_.contains(p)) return large_.forget_unmapped(p);
-  huge_.release_closed(space_.vm, p);
+  if (large_.contains(p)) large_.forget_unmapped(p);
 }
 
 template <sys::VmSource Vm>

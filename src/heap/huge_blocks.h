@@ -76,16 +76,16 @@ class HugeBlocks {
     return true;
   }
 
-  // The same of a block whose pages may not be touched: it can't be kept.
-  void release_closed(Vm& vm, void* p) {
-    size_t bytes = 0;
-    {
-      const ds::LockGuard guard(lock_);
-      Entry* const entry = find(base::address_of(p));
-      bytes = entry->bytes;
-      erase(*entry);
-    }
-    if (vm.unmap(p, bytes)) limits_->dismiss(bytes);
+  // The same of a block whose pages may not be touched: it can't be kept. The lock is held until it
+  // has gone, or another block might begin there while it is still in the registry. False: the
+  // system refuses, it stays live.
+  bool release_closed(Vm& vm, void* p) {
+    const ds::LockGuard guard(lock_);
+    Entry* const entry = find(base::address_of(p));
+    if (!vm.unmap(p, entry->bytes)) return false;
+    limits_->dismiss(entry->bytes);
+    erase(*entry);
+    return true;
   }
 
   size_t usable_bytes(const void* p) {
