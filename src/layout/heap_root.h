@@ -25,7 +25,7 @@ namespace tide::layout {
 inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
 // 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
 // slots; 5: a slab's bitmap lies apart from its record; 6: every block can be found; 7: lists of
-// cached spans by length.
+// cached spans by length; 8: what a span has beyond its block.
 inline constexpr uint32_t kHeapRootVersion = 8;
 
 // A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.

@@ -74,7 +74,7 @@ def bad_files(cases):
 
 def bad_roots(cases):
     # A root that says where it is, in a version that nobody knows, and one that is all wrong.
-    for version, text in [(99, "version 99"), (7, "another word size")]:
+    for version, text in [(99, "version 99"), (8, "another word size")]:
         root = bytearray(1200)
         struct.pack_into("<QII", root, 0, 0x746f6f7265646974, version, 1000)
         for offset in range(16, 600, 8):  # wherever the field is
