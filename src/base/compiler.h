@@ -12,6 +12,9 @@
 #define TIDE_NOINLINE __attribute__((noinline))
 #define TIDE_COLD __attribute__((noinline, cold))
 
+// Reads what lies on a stack, whosever it is.
+#define TIDE_READS_ANY_STACK __attribute__((no_sanitize("address")))
+
 // Exported from libtide.so; everything else is hidden.
 #define TIDE_EXPORT __attribute__((visibility("default")))
 

@@ -97,9 +97,9 @@ class Engine {
     const CacheUse use(static_cast<ThreadCache*>(&front));
     return SpanCache<Vm>(large_, front.spans).put(p);
   }
-  // Pages of the live large or huge block at `p` can't be opened again: it is unmapped. False: the
-  // system refuses that as well, it stays live. Else forget_closed() is to follow, which makes the
-  // place of a large one free.
+  // Pages of the live large or huge block at `p` can't be opened again: it is unmapped in two
+  // steps. False: the system refuses that as well, it stays live. Else forget_closed() is to
+  // follow, without locks.
   bool unmap_closed(void* p);
   void forget_closed(void* p);
   // release_slow() for a block that plain_block() has found; in hardened mode.

@@ -225,7 +225,7 @@ Released Engine<Vm>::release_slow(ThreadCache* cache, void* p) {
 
 template <sys::VmSource Vm>
 bool Engine<Vm>::unmap_closed(void* p) {
-  if (!large_.contains(p)) return huge_.release_closed(space_.vm, p);
+  if (!large_.contains(p)) return true;  // later: the caller's lock comes after the registry's
   const size_t bytes = large_.whole_bytes(p);
   return base::is_aligned(base::address_of(p) | bytes, space_.vm.page_size()) &&
          space_.vm.unmap(p, bytes);
@@ -233,7 +233,9 @@ bool Engine<Vm>::unmap_closed(void* p) {
 
 template <sys::VmSource Vm>
 void Engine<Vm>::forget_closed(void* p) {
-  if (large_.contains(p)) large_.forget_unmapped(p);
+  if (large_.contains(p)) return large_.forget_unmapped(p);
+  // Where not even this is to be had the block stays live, out of use.
+  huge_.release_closed(space_.vm, p);
 }
 
 template <sys::VmSource Vm>

@@ -196,7 +196,8 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
 }
 
 // How many return addresses there are from `at` on; 0: a rule is missing, and may be learned.
-size_t walk(Place at, StackBounds bounds, uintptr_t* frames, size_t most, bool& may_learn) {
+TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t* frames, size_t most,
+                                 bool& may_learn) {
   size_t count = 0;
   for (;;) {
     Rule rule;
@@ -219,7 +220,8 @@ size_t walk(Place at, StackBounds bounds, uintptr_t* frames, size_t most, bool& 
 
 }  // namespace
 
-TIDE_NOINLINE size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, size_t most) {
+TIDE_NOINLINE TIDE_READS_ANY_STACK size_t capture_known_stack(StackBounds bounds, uintptr_t* frames,
+                                                              size_t most) {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most);
   const Place from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kWord,
