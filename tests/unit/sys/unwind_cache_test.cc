@@ -59,6 +59,11 @@ void expect_alike(const Stacks& stacks) {
 }
 
 TEST(UnwindCache, WalksAsTheUnwinderDoes) {
+#ifdef __SANITIZE_ADDRESS__
+  // Its frames are aligned as they are entered, so their lengths differ from call to call, which a
+  // rule cannot say. The recorder is not built with it.
+  GTEST_SKIP();
+#endif
   const StackBounds bounds = stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
   ASSERT_NE(bounds.high, 0u);
   Stacks stacks;
