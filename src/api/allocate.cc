@@ -64,10 +64,7 @@ TIDE_INLINE void* serve(const Request& request) {
     return take_block(cache, request, request.bytes);
   });
   sample_if_due(cache, block, request.bytes, request.alignment);
-  if (cache != nullptr && RealEngine::has_taken_much(*cache) &&
-      TIDE_UNLIKELY(g_engine.wants_look_after_refill(*cache))) {
-    wake_background();
-  }
+  if (TIDE_UNLIKELY(g_engine.wants_look_after_refill(cache))) wake_background();
   t_until_guarded -= g_sees_every_call ? 1 : allocations_of(cache, request);
   return block;
 }

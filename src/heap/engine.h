@@ -191,10 +191,10 @@ class Engine {
   bool wants_look(ThreadCache* cache) {
     return cache != nullptr && has_freed_much(*cache) && wants_look_now(*cache);
   }
-  static bool has_taken_much(const ThreadCache& cache) {
-    return cache.taken_bytes - cache.noticed_taken_bytes >= kLeastTaken;
+  bool wants_look_after_refill(ThreadCache* cache) {
+    return cache != nullptr && cache->taken_bytes - cache->noticed_taken_bytes >= kLeastTaken &&
+           wants_look_after_taking(*cache);
   }
-  bool wants_look_after_refill(ThreadCache& cache);
   void collect_stats(Stats& stats);
   // Every thread cache ever made, the newest first.
   void visit_caches(void (*visit)(const ThreadStats&, void* argument), void* argument);
@@ -273,6 +273,7 @@ class Engine {
   // Slabs of both zones numbered in a row: which zone, and `number` becomes the slab's own in it.
   Zone<Vm>& zone_of_number(uint32_t& number);
   bool look_now();
+  bool wants_look_after_taking(ThreadCache& cache);
   bool wants_look_now(ThreadCache& cache);
   void make_free(ThreadCache* cache, void* p, const PlainBlock& block);
   PlainBlock waiting_block(uintptr_t block);

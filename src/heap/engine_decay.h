@@ -66,7 +66,7 @@ bool Engine<Vm>::look_now() {
 // What threads free in slow paths counts together; the sum over the heap, some 180 figures, is made
 // when it may have come to be enough since the last time, and not while somebody looks anyway.
 template <sys::VmSource Vm>
-bool Engine<Vm>::wants_look_after_refill(ThreadCache& cache) {
+bool Engine<Vm>::wants_look_after_taking(ThreadCache& cache) {
   const size_t taken = cache.taken_bytes - cache.noticed_taken_bytes;
   cache.noticed_taken_bytes = cache.taken_bytes;
   // Who looks anyway sees it. Nor does it say that there is more to give back than before: a

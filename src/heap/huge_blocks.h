@@ -77,15 +77,14 @@ class HugeBlocks {
   }
 
   // The same of a block whose pages may not be touched: it can't be kept. The lock is held until it
-  // has gone, or another block might begin there while it is still in the registry. False: the
-  // system refuses, it stays live.
-  bool release_closed(Vm& vm, void* p) {
+  // has gone, or another block might begin there while it is still in the registry. Where the
+  // system refuses it stays live.
+  void release_closed(Vm& vm, void* p) {
     const ds::LockGuard guard(lock_);
     Entry* const entry = find(base::address_of(p));
-    if (!vm.unmap(p, entry->bytes)) return false;
+    if (!vm.unmap(p, entry->bytes)) return;
     limits_->dismiss(entry->bytes);
     erase(*entry);
-    return true;
   }
 
   size_t usable_bytes(const void* p) {

@@ -27,6 +27,8 @@ constexpr size_t kMapped = 2;      // a mapping of its own
 constexpr size_t kOtherArena = 4;  // not in the main arena
 constexpr size_t kFlags = 7;
 constexpr size_t kPage = 4096;
+constexpr size_t kMostPiecePages =
+    10'000;  // glibc takes what is above 32 MiB from the kernel alone
 constexpr uintptr_t kHeapBytes = size_t{64} << 20;  // of an arena that is not the main one
 
 // Where the program's own image ends, behind which the kernel puts the brk area; 0: not known.
@@ -80,8 +82,6 @@ class Surroundings {
     return begin >= begin_ && begin < end && end <= end_;
   }
   bool is_brk() const { return is_brk_; }
-  // Of the mapping; where there is no list it is not known.
-  uintptr_t begin() const { return is_listed_ ? begin_ : UINTPTR_MAX; }
 
   bool read(uintptr_t address, size_t* word) const {
     if (!holds(address, address + kWord)) return false;
@@ -129,20 +129,28 @@ bool is_in_arena_heap(const Surroundings& around, uintptr_t chunk, size_t bytes)
          used % kPage == 0 && used <= open && open <= kHeapBytes && chunk + bytes <= heap + used;
 }
 
-// The main arena where the kernel refused brk: mappings, each of chunks from its first byte on.
-// What the chunk is one of begins where such a row begins, so that only a row that leads to it
-// counts.
-bool is_in_mapped_main_arena(const Surroundings& around, uintptr_t chunk) {
-  uintptr_t at = around.begin();
+// Chunks follow one another from `at` to `chunk`.
+bool is_row_to(const Surroundings& around, uintptr_t at, uintptr_t chunk) {
   while (at < chunk) {
     size_t header;
     if (!around.read(at + kWord, &header) || (header & (kMapped | kOtherArena)) != 0) return false;
     const size_t bytes = header & ~kFlags;
-    // Two of the least size end a mapping before the arena goes on in another.
+    // Two of the least size end a piece before the arena goes on in another.
     if (bytes < 2 * kWord || bytes % (2 * kWord) != 0 || bytes > chunk - at) return false;
     at += bytes;
   }
   return at == chunk;
+}
+
+// The main arena where the kernel refused brk: pieces of whole pages, each a row of chunks from its
+// first byte on. What else lies right before a piece (the data of a library, another mapping) the
+// kernel shows as one mapping with it, so that a piece may begin at any page.
+bool is_in_mapped_main_arena(const Surroundings& around, uintptr_t chunk) {
+  uintptr_t page = chunk & ~(kPage - 1);
+  for (size_t i = 0; i < kMostPiecePages && around.holds(page, page + kPage); ++i, page -= kPage) {
+    if (is_row_to(around, page, chunk)) return true;
+  }
+  return false;
 }
 
 }  // namespace

@@ -128,6 +128,22 @@ static void libc_block_without_brk(void) {
   }
   libc_block();
 }
+// The kernel makes one mapping of the arena and of what lies right before it.
+static void libc_block_beside_mapping(void) {
+  refuse_brk();
+  const size_t bytes = 1 << 20;  // the least that the arena takes
+  char* next = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  munmap(next, bytes);
+  char* page = mmap(next - 4096, 4096, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (page != next - 4096) exit(4);
+  memset(page, 0xff, 4096);
+  char* blocks[] = {__libc_malloc(100), __libc_malloc(5000)};
+  if (blocks[0] < next || blocks[0] > next + 4096) exit(5);
+  free(opaque(blocks[0]));
+  free(realloc(opaque(blocks[1]), 100000));
+  exit(0);
+}
 static void libc_inside_without_brk(void) {
   refuse_brk();
   char* p = __libc_calloc(1, 3000);
@@ -206,6 +222,7 @@ static const struct Case kCases[] = {
     CASE(libc_block_of_thread),
     CASE(libc_block_without_files),
     CASE(libc_block_without_brk),
+    CASE(libc_block_beside_mapping),
     CASE(libc_inside_without_brk),
     CASE(libc_block_split),
     CASE(libc_double_free),

@@ -133,6 +133,7 @@ def make_cases():
     add("libc_block_without_files", "free", "small", None)
     add("libc_block_split", "free", "small", None)
     add("libc_block_without_brk", "free", "small", None)
+    add("libc_block_beside_mapping", "free", "small", None)
     add("libc_inside_without_brk", "free", "small", "tide: " + never_allocated("free"))
     add("libc_double_free", "free", "small", any_of(".*double free.*", never_allocated("free")))
     add("libc_inside", "free", "small", any_of("(tide: )?.*invalid (pointer|size).*",

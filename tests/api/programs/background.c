@@ -51,6 +51,16 @@ static void use_much(void) {
   for (int i = 0; i < kBlocks; ++i) free(blocks[i]);
 }
 
+static void start(void* (*run)(void*)) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, run, NULL) != 0) fail("no thread");
+}
+
+static void expect_well(pid_t child) {
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || status != 0) fail("the child did not do well");
+}
+
 /* Waits for it, at most ten seconds. */
 static int comes_true(int (*holds)(void)) {
   for (int i = 0; i < 1000; ++i) {
@@ -137,13 +147,10 @@ static void rest_after_vfork(void) {
     use_much();
     _exit(0);
   }
-  int status = 0;
-  if (waitpid(child, &status, 0) != child || status != 0) fail("the child did not do well");
+  expect_well(child);
   rest();
-  pthread_t threads[40]; /* more than after which caches of vanished threads are looked for */
-  for (int i = 0; i < 40; ++i) {
-    if (pthread_create(&threads[i], NULL, keeper, NULL) != 0) fail("no thread");
-  }
+  /* More than after which caches of vanished threads are looked for. */
+  for (int i = 0; i < 40; ++i) start(keeper);
   use_much();
 }
 
@@ -159,21 +166,16 @@ int main(int argc, char** argv) {
       rest();
       _exit(0);
     }
-    int status = 0;
-    if (waitpid(child, &status, 0) != child || status != 0) fail("the child did not do well");
+    expect_well(child);
     rest();
   } else if (strcmp(what, "signals") == 0) {
     take_signals();
   } else if (strcmp(what, "threads") == 0) {
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, worker, NULL) != 0) fail("no thread");
+    start(worker);
     while (!atomic_load(&worker_rests)) usleep(100);
     if (!comes_true(is_low)) fail("what a sleeping thread had freed did not go back");
   } else if (strcmp(what, "caches") == 0) {
-    for (int i = 0; i < kKeepers; ++i) {
-      pthread_t thread;
-      if (pthread_create(&thread, NULL, keeper, NULL) != 0) fail("no thread");
-    }
+    for (int i = 0; i < kKeepers; ++i) start(keeper);
     while (atomic_load(&keepers_rest) != kKeepers) usleep(100);
     if (!comes_true(is_low)) fail("what sleeping threads keep did not go back");
   } else if (strcmp(what, "vfork") == 0) {
@@ -182,7 +184,7 @@ int main(int argc, char** argv) {
     use_much();
     if (count_threads() != 1) fail("there is a helper although the option is off");
   } else {
-    fprintf(stderr, "usage: background idle|fork|signals|threads|off\n");
+    fprintf(stderr, "usage: background idle|fork|signals|threads|caches|vfork|off\n");
     return 2;
   }
   return 0;

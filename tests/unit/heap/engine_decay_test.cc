@@ -206,9 +206,7 @@ TEST_F(EngineDecay, WantsALookWhenAThreadMayKeepMuch) {
   bool wanted = false;
   for (void*& block : blocks) {
     block = box.client.allocate(kBytes);
-    heap::ThreadCache& cache = *box.client.cache();
-    wanted =
-        wanted || (box.engine->has_taken_much(cache) && box.engine->wants_look_after_refill(cache));
+    wanted = wanted || box.engine->wants_look_after_refill(box.client.cache());
   }
   // Of 3 MB the cache may keep less than one.
   EXPECT_FALSE(wanted);
@@ -216,9 +214,7 @@ TEST_F(EngineDecay, WantsALookWhenAThreadMayKeepMuch) {
   for (int i = 0; i < 100; ++i) {
     blocks.push_back(box.client.allocate(5 * kBytes));
     blocks.push_back(box.client.allocate(20 * kBytes));
-    heap::ThreadCache& cache = *box.client.cache();
-    wanted =
-        wanted || (box.engine->has_taken_much(cache) && box.engine->wants_look_after_refill(cache));
+    wanted = wanted || box.engine->wants_look_after_refill(box.client.cache());
   }
   EXPECT_TRUE(wanted);
 }
