@@ -36,13 +36,15 @@ void start_hardening_and_guards() {
   if (level >= kExactLevel || (rate != 0 && rate < kExactRate)) see_every_call();
 }
 
-// How many allocations a slow one stands for: those that it put at the thread's disposal.
-uint32_t allocations_of(heap::ThreadCache* cache, const Request& request) {
-  const uint32_t c = layout::class_of(request.bytes);
-  if (cache == nullptr || c == 0) return 1;
-  const uint32_t stack = layout::own_stack(*cache, c);
-  return 1 + layout::stack_count(*cache, stack);
+// How many free blocks the thread has at hand from which one for `bytes` would come.
+uint32_t at_hand(heap::ThreadCache* cache, size_t bytes) {
+  const uint32_t c = layout::class_of(bytes);
+  return cache == nullptr || c == 0 ? 0 : layout::stack_count(*cache, layout::own_stack(*cache, c));
 }
+
+// How many allocations a slow one stands for: itself, and those that it put at the thread's
+// disposal. One that took what was there already is counted.
+uint32_t allocations_of(uint32_t had, uint32_t has) { return has + 1 > had ? has + 1 - had : 0; }
 
 // The block that `attempt` makes; once more if it was refused and limits have changed meanwhile.
 template <class Attempt>
@@ -59,13 +61,14 @@ TIDE_INLINE void* serve(const Request& request) {
   if (TIDE_UNLIKELY(t_until_guarded <= 0)) {
     if (void* const block = guard_now(request.bytes, request.alignment)) return block;
   }
+  const uint32_t had = at_hand(cache, request.bytes);
   void* const block = allocate_by([&]() -> void* {
     if (TIDE_UNLIKELY(g_harden != 0)) return hardened_allocate(cache, request);
     return take_block(cache, request, request.bytes);
   });
   sample_if_due(cache, block, request.bytes, request.alignment);
   if (TIDE_UNLIKELY(g_engine.wants_look_after_refill(cache))) wake_background();
-  t_until_guarded -= g_sees_every_call ? 1 : allocations_of(cache, request);
+  t_until_guarded -= g_sees_every_call ? 1 : allocations_of(had, at_hand(cache, request.bytes));
   return block;
 }
 

@@ -64,9 +64,10 @@ void* allocate_aligned_slow(size_t alignment, size_t bytes, Origin origin = Orig
 void* allocate_in_heap(heap::PrivateHeap<sys::LinuxVm>* heap, size_t alignment, size_t bytes,
                        bool zeroed);
 
-// Small blocks are quicker written than looked up.
+// Short blocks are quicker written than looked up, and share their pages with others.
 TIDE_INLINE void* allocate_zeroed(size_t bytes) {
-  if (TIDE_UNLIKELY(bytes > layout::kSmallMaxBytes)) return allocate_zeroed_slow(bytes);
+  constexpr size_t kShort = 2048;
+  if (TIDE_UNLIKELY(bytes > kShort)) return allocate_zeroed_slow(bytes);
   void* const block = allocate(bytes);
   if (TIDE_LIKELY(block != nullptr)) memset(block, 0, bytes);
   return block;

@@ -45,6 +45,13 @@ bool GuardPool::start() {
   return true;
 }
 
+// All bytes are as allocate() left them.
+bool GuardPool::is_filled(uintptr_t begin, uintptr_t end) {
+  if (begin == end) return true;
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(begin);
+  return *bytes == kFilling && memcmp(bytes, bytes + 1, end - begin - 1) == 0;
+}
+
 // One that never had a block, as long as there are any; then the one that was freed first.
 uint32_t GuardPool::take_slot() {
   if (used_ < kSlots) return used_++;
@@ -139,10 +146,7 @@ GuardPool::Found GuardPool::release(void* p, bool& written) {
   if (slot->state != State::kLive) return Found::kFreed;
   const auto number = static_cast<uint32_t>(slot - slots_);
   const uintptr_t page = page_of(number);
-  for (uintptr_t byte = page; byte < page + page_; ++byte) {
-    if (byte == slot->block) byte += slot->bytes;
-    if (byte < page + page_ && *reinterpret_cast<unsigned char*>(byte) != kFilling) written = true;
-  }
+  written = !is_filled(page, slot->block) || !is_filled(slot->block + slot->bytes, page + page_);
   slot->freed = here;
   if (written) return Found::kLive;  // to be reported; the process ends
   slot->state = State::kFreed;

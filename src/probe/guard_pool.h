@@ -94,6 +94,7 @@ class GuardPool {
   bool start() TIDE_REQUIRES(lock_);
   uint32_t slot_near(uintptr_t address) const;
   Slot* slot_of(const void* p);
+  static bool is_filled(uintptr_t begin, uintptr_t end);
   uint32_t take_slot() TIDE_REQUIRES(lock_);
 
   ds::Lock<ds::Rank::kGuards> lock_;

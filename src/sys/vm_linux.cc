@@ -45,7 +45,12 @@ void* map_pages(uintptr_t address, size_t bytes, int protection, int flags) {
 
 }  // namespace
 
-size_t LinuxVm::page_size() { return getauxval(AT_PAGESZ); }
+size_t LinuxVm::page_size() {
+  static std::atomic<size_t> known{0};
+  size_t bytes = known.load(std::memory_order_relaxed);
+  if (bytes == 0) known.store(bytes = getauxval(AT_PAGESZ), std::memory_order_relaxed);
+  return bytes;
+}
 
 unsigned LinuxVm::address_bits() {
   // ThreadSanitizer follows no hints outside of its own ranges; a small number makes the plan ask.
