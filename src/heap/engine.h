@@ -328,6 +328,7 @@ class Engine {
   static constexpr size_t kNoticedBytes = size_t{256} << 10;
   static constexpr size_t kLeastNoticed = kNoticedBytes / 32;  // by one thread
   static constexpr size_t kLeastTaken = kNoticedBytes / 4;
+  static constexpr uint32_t kMostVain = 3;
   static constexpr size_t kWorthALook = size_t{2} << 20;
 
   // calloc of fewer bytes always writes them.
@@ -357,6 +358,7 @@ class Engine {
   size_t used_at_look_ TIDE_GUARDED_BY(purge_lock_) = 0;
   std::atomic<size_t> freed_bytes_{0};  // by slow paths, since they were last enough
   size_t noticed_from_ = 0;             // what is enough
+  uint32_t vain_sums_ = 0;              // made in a row, at most kMostVain
   bool is_looked_after_ = false;        // the last look said that another one is of use
   bool much_freed_ = false;             // since the last time that all was given back
   HeldRuns held_ TIDE_GUARDED_BY(purge_lock_){};

@@ -93,8 +93,11 @@ bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
   }
   free_bytes += process_.depot_bytes() + large_.dirty_bytes() + huge_.kept_bytes();
   caches_.for_each([&](ThreadCache& other) { free_bytes += most_at_hand(other); });
-  const size_t least = space_.limits.cache_share(kNoticedBytes);
   const size_t missing = free_bytes < kWorthALook ? kWorthALook - free_bytes : 0;
+  // Memory that goes to and fro was free before: asking again and again in vain becomes rarer.
+  const uint32_t vain = missing == 0 ? 0 : base::racy_load(vain_sums_);
+  if (vain < kMostVain) base::racy_store(vain_sums_, missing == 0 ? 0 : vain + 1);
+  const size_t least = space_.limits.cache_share(kNoticedBytes << vain);
   base::racy_store(noticed_from_, missing < least ? least : missing);
   return missing == 0;
 }

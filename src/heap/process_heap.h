@@ -5,6 +5,8 @@
 // home's depot, without a lock, and only when that is full into the slabs.
 #pragma once
 
+#include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -58,6 +60,7 @@ class ProcessHeap {
         const uint32_t pooled = own.adopt_pooled(space.vm, zone, c, 0, home);
         if (pooled != layout::kNoSlab) {
           adopted = pooled;
+          used_classes_[c / 64].fetch_or(uint64_t{1} << c % 64, std::memory_order_relaxed);
           if (is_worth_populating(zone, own, c, pooled) && zone.admit_whole(zone.slab(pooled))) {
             grown = pooled;
           }
@@ -109,13 +112,11 @@ class ProcessHeap {
   // Empties the depots into the slabs.
   void collect(Space<Vm>& space) {
     void* batch[layout::kMaxBatch];
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      for (uint32_t home = 0; home < homes_of(c); ++home) {
-        while (const uint32_t count = depot(c, home).take(batch)) {
-          give_to_slabs(space, c, batch, count);
-        }
+    for_each_used([&](uint32_t c, uint32_t home) {
+      while (const uint32_t count = depot(c, home).take(batch)) {
+        give_to_slabs(space, c, batch, count);
       }
-    }
+    });
   }
 
   // Hands slabs without any block in use to the zone.
@@ -133,26 +134,22 @@ class ProcessHeap {
   // As good as a moment's look can tell.
   Use use() {
     Use sum{0, 0};
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      for (uint32_t home = 0; home < homes_of(c); ++home) {
-        const ClassSlabs<Vm>& own = slabs(c, home);
-        const uint64_t used = own.used_blocks();
-        const uint64_t capacity = own.capacity();
-        sum.used_bytes += used * layout::kClassInfo[c].bytes;
-        if (capacity > used) sum.free_bytes += (capacity - used) * layout::kClassInfo[c].bytes;
-      }
-    }
+    for_each_used([&](uint32_t c, uint32_t home) {
+      const ClassSlabs<Vm>& own = slabs(c, home);
+      const uint64_t used = own.used_blocks();
+      const uint64_t capacity = own.capacity();
+      sum.used_bytes += used * layout::kClassInfo[c].bytes;
+      if (capacity > used) sum.free_bytes += (capacity - used) * layout::kClassInfo[c].bytes;
+    });
     return sum;
   }
 
   // On their way between threads; as good as a moment's look can tell.
   size_t depot_bytes() {
     size_t total = 0;
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      for (uint32_t home = 0; home < homes_of(c); ++home) {
-        total += size_t{depot(c, home).count()} * layout::kClassInfo[c].bytes;
-      }
-    }
+    for_each_used([&](uint32_t c, uint32_t home) {
+      total += size_t{depot(c, home).count()} * layout::kClassInfo[c].bytes;
+    });
     return total;
   }
 
@@ -170,6 +167,18 @@ class ProcessHeap {
 
  private:
   friend struct EngineMap;
+
+  // Calls visit(c, home) for each home of every class that ever had a slab: mostly few of them.
+  template <class Visit>
+  void for_each_used(Visit visit) {
+    for (uint32_t word = 0; word < kClassWords; ++word) {
+      uint64_t classes = used_classes_[word].load(std::memory_order_relaxed);
+      for (; classes != 0; classes &= classes - 1) {
+        const uint32_t c = word * 64 + static_cast<uint32_t>(std::countr_zero(classes));
+        for (uint32_t home = 0; home < homes_of(c); ++home) visit(c, home);
+      }
+    }
+  }
 
   static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
 
@@ -254,6 +263,8 @@ class ProcessHeap {
     ds::Lock<ds::Rank::kSlabs> lock;
   };
   ClassLock locks_[layout::kClassCount];
+  static constexpr uint32_t kClassWords = (layout::kClassCount + 63) / 64;
+  std::atomic<uint64_t> used_classes_[kClassWords] = {};  // ever
   uint32_t homes_ = 0;
   void (*prepare_)(void* block, size_t block_bytes) = nullptr;
   static constexpr uint32_t kMidClasses = layout::kClassCount - layout::kSmallClasses - 1;
