@@ -49,8 +49,9 @@ bool ThreadEvents::read_more() {
 }
 
 // The entries of the next records' blocks were asked for a while ago; now for the blocks
-// themselves, and for the entries of those behind them.
-void ThreadEvents::look_ahead() {
+// themselves, and for the entries of those behind them. Inline by force, as
+// LiveTable::prefetch_block(): else gcc 12 leaves out the call.
+TIDE_INLINE void ThreadEvents::look_ahead() {
   if (live_.slots() < kFewBlocks) return;
   const PlainRecord* const records = block_.run.plain.data();
   const size_t end = std::min(next_at_ + kAtOnce, block_.run.count);
