@@ -6,19 +6,7 @@
 
 namespace tide::trace {
 
-std::deque<WorkloadSlots::Empty>& WorkloadSlots::of(uint32_t thread) {
-  if (thread >= empty_.size()) empty_.resize(size_t{thread} + 1);
-  return empty_[thread];
-}
-
-WorkloadSlots::Taken WorkloadSlots::take(uint32_t thread, uint64_t operation) {
-  peak_ = std::max(peak_, ++live_);
-  std::deque<Empty>& own = of(thread);
-  if (!own.empty()) {
-    const uint32_t slot = own.back().slot;
-    own.pop_back();
-    return {slot, kNobody, 0};
-  }
+WorkloadSlots::Taken WorkloadSlots::take_other(uint32_t thread, uint64_t operation) {
   if (count_ < uint64_t{peak_} + peak_ / 4 + kSpare) {
     if (count_ == UINT32_MAX - 1) throw host::Error("more than 4 billion blocks live at once");
     return {count_++, kNobody, 0};
@@ -28,27 +16,24 @@ WorkloadSlots::Taken WorkloadSlots::take(uint32_t thread, uint64_t operation) {
 
 // From the thread that has most of them, half of those, so that it is rare.
 WorkloadSlots::Taken WorkloadSlots::take_over(uint32_t thread, uint64_t operation) {
-  const auto most =
-      std::max_element(empty_.begin(), empty_.end(),
-                       [](const auto& a, const auto& b) { return a.size() < b.size(); });
-  std::deque<Empty>& theirs = *most;
-  std::deque<Empty>& own = empty_[thread];
-  const size_t count = std::min((theirs.size() + 1) / 2, kMostTakenOver);
+  const auto most = std::max_element(
+      own_.begin(), own_.end(), [](const Own& a, const Own& b) { return a.count() < b.count(); });
+  Own& theirs = *most;
+  Own& own = own_[thread];
+  const size_t count = std::min((theirs.count() + 1) / 2, kMostTakenOver);
   uint64_t operations = 0;
-  for (size_t i = 0; i < count; ++i) {
-    operations = std::max(operations, theirs.front().operation + 1);
+  for (const size_t end = theirs.first + count; theirs.first < end; ++theirs.first) {
+    const Empty& empty = theirs.emptied[theirs.first];
+    operations = std::max(operations, empty.operation + 1);
     // Whoever takes them over from this thread waits for this operation, which waits for theirs.
-    own.push_back({theirs.front().slot, operation});
-    theirs.pop_front();
+    own.emptied.push_back({empty.slot, operation});
   }
-  const uint32_t slot = own.back().slot;
-  own.pop_back();
-  return {slot, static_cast<uint32_t>(most - empty_.begin()), operations};
-}
-
-void WorkloadSlots::give(uint32_t thread, uint32_t slot, uint64_t operation) {
-  --live_;
-  of(thread).push_back({slot, operation});
+  if (theirs.first * 2 > theirs.emptied.size()) {
+    theirs.emptied.erase(theirs.emptied.begin(),
+                         theirs.emptied.begin() + static_cast<std::ptrdiff_t>(theirs.first));
+    theirs.first = 0;
+  }
+  return {own.take_last(), static_cast<uint32_t>(most - own_.begin()), operations};
 }
 
 }  // namespace tide::trace

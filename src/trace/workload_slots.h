@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 namespace tide::trace {
@@ -24,9 +23,17 @@ class WorkloadSlots {
   static constexpr uint32_t kNobody = UINT32_MAX;
 
   // An empty slot for that operation of the thread.
-  Taken take(uint32_t thread, uint64_t operation);
+  Taken take(uint32_t thread, uint64_t operation) {
+    if (++live_ > peak_) peak_ = live_;
+    Own& own = of(thread);
+    if (own.count() == 0) return take_other(thread, operation);
+    return {own.take_last(), kNobody, 0};
+  }
   // The thread's operation of that number (from 0) empties the slot.
-  void give(uint32_t thread, uint32_t slot, uint64_t operation);
+  void give(uint32_t thread, uint32_t slot, uint64_t operation) {
+    --live_;
+    of(thread).emptied.push_back({slot, operation});
+  }
 
   uint32_t count() const { return count_; }
 
@@ -35,13 +42,29 @@ class WorkloadSlots {
     uint32_t slot;
     uint64_t operation;  // of the thread that has it
   };
+  // Of a thread.
+  struct Own {
+    std::vector<Empty> emptied;  // last at the back
+    size_t first = 0;            // others have those before it
+
+    size_t count() const { return emptied.size() - first; }
+    uint32_t take_last() {
+      const uint32_t slot = emptied.back().slot;
+      emptied.pop_back();
+      return slot;
+    }
+  };
   static constexpr uint32_t kSpare = 1024;
   static constexpr size_t kMostTakenOver = 256;
 
-  std::deque<Empty>& of(uint32_t thread);
+  Own& of(uint32_t thread) {
+    if (thread >= own_.size()) own_.resize(size_t{thread} + 1);
+    return own_[thread];
+  }
+  Taken take_other(uint32_t thread, uint64_t operation);
   Taken take_over(uint32_t thread, uint64_t operation);
 
-  std::vector<std::deque<Empty>> empty_;  // by thread, emptied last at the back
+  std::vector<Own> own_;  // by thread
   uint32_t count_ = 0;
   uint32_t live_ = 0;
   uint32_t peak_ = 0;

@@ -13,6 +13,7 @@
 #include "host/crc.h"
 #include "host/error.h"
 #include "trace/chunk_columns.h"
+#include "trace/workload_columns.h"
 
 namespace tide::trace {
 
@@ -27,17 +28,18 @@ constexpr uint32_t kBlockOperationsOfMany = 1 << 12;
 constexpr size_t kManyThreads = 256;
 constexpr int kBlockLevel = 1;  // higher ones save little: what is alike stands together already
 
-void put(ColumnWriter& column, uint64_t value) { column.number(value); }
+constexpr bool has_extras(Call call) {
+  return call == Call::kCalloc || call == Call::kNewForm || call == Call::kDeleteForm ||
+         format::has_alignment(call);
+}
 
 }  // namespace
 
 struct WorkloadWriter::Thread {
   format::WorkloadThread entry{};
   std::vector<WorkloadBlock> blocks;
-  std::array<ColumnWriter, format::kWorkloadColumns> columns;
-  uint32_t in_block = 0;
+  WorkloadColumns columns;
   uint32_t last_slot = 0;
-  uint64_t last_ns = 0;
   std::unordered_map<uint32_t, uint64_t> waited;  // operations, by the thread's index
   // Allocations of large blocks that were not touched as a whole, in the order in which that was
   // seen; the last word about one counts.
@@ -56,7 +58,9 @@ struct WorkloadWriter::Compressor {
 };
 
 WorkloadWriter::WorkloadWriter(const std::string& path)
-    : file_(path), compressor_(std::make_unique<Compressor>()) {
+    : file_(path),
+      block_operations_(kBlockOperations),
+      compressor_(std::make_unique<Compressor>()) {
   file_.write(&head_, sizeof head_);
 }
 
@@ -74,6 +78,7 @@ WorkloadWriter::Thread& WorkloadWriter::thread_of(const Event& event, uint32_t& 
     threads_.back()->entry.number = event.thread;
     threads_.back()->entry.tid = event.tid;
     threads_.back()->entry.begin_ns = event.time_ns;
+    if (threads_.size() == kManyThreads) block_operations_ = kBlockOperationsOfMany;
   }
   last_number_ = event.thread;
   last_index_ = index = found->second;
@@ -159,34 +164,34 @@ void WorkloadWriter::finish_touches() {
   waited = operations;
   ++counter;
   flags |= format::kWaits;
-  put(thread.columns[format::kWaitsFor], on);
-  put(thread.columns[format::kWaitsFor], operations);
+  thread.columns.number(format::kWaitsFor, on);
+  thread.columns.number(format::kWaitsFor, operations);
 }
 
 void WorkloadWriter::begin(Thread& thread, const Event& event, Call call, uint8_t flags,
                            uint32_t slot) {
-  thread.columns[format::kKinds].byte(static_cast<size_t>(call) | flags);
-  const uint64_t now = std::max(event.time_ns, thread.last_ns);
-  put(thread.columns[format::kTimes], now - thread.last_ns);
-  thread.last_ns = thread.entry.end_ns = now;
-  head_.duration_ns = std::max(head_.duration_ns, now);
+  thread.columns.byte(format::kKinds, static_cast<size_t>(call) | flags);
+  const uint64_t now = std::max(event.time_ns, thread.entry.end_ns);
+  thread.columns.number(format::kTimes, now - thread.entry.end_ns);
+  thread.entry.end_ns = now;
   if (slot == format::WorkloadOperation::kNone) return;
-  put(thread.columns[format::kSlots], format::zigzag(uint64_t{slot} - thread.last_slot));
+  thread.columns.number(format::kSlots, format::zigzag(uint64_t{slot} - thread.last_slot));
   thread.last_slot = slot;
 }
 
 void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
-  ColumnWriter& column = thread.columns[format::kExtras];
+  if (!has_extras(call)) return;
+  const auto put = [&](uint64_t value) { thread.columns.number(format::kExtras, value); };
   const auto power = [](uint64_t alignment) {
     return static_cast<uint64_t>(std::bit_width(std::max<uint64_t>(alignment, 1)) - 1);
   };
   if (call == Call::kCalloc) {
-    put(column, event.extras[0]);
+    put(event.extras[0]);
   } else if (format::has_alignment(call)) {
-    put(column, power(event.extras[0]));
-  } else if (call == Call::kNewForm || call == Call::kDeleteForm) {
-    put(column, event.extras[0] & 0xf);
-    if ((event.extras[0] & format::kFormAligned) != 0) put(column, power(event.extras[1]));
+    put(power(event.extras[0]));
+  } else {
+    put(event.extras[0] & 0xf);
+    if ((event.extras[0] & format::kFormAligned) != 0) put(power(event.extras[1]));
   }
 }
 
@@ -194,6 +199,7 @@ void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
 [[gnu::flatten]] void WorkloadWriter::allocate(const Event& event, bool is_realloc) {
   uint32_t index;
   Thread& thread = thread_of(event, index);
+  thread.columns.begin_operation();
   uint8_t flags = 0;
   uint32_t slot;
   if (is_realloc && event.gone.is_known) {
@@ -217,11 +223,11 @@ void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
                     : event.call == Call::kNote ? Call::kMalloc
                                                 : event.call;
   begin(thread, event, call, flags, slot);
-  put(thread.columns[format::kSizes], event.size);
-  put(thread.columns[format::kSlacks],
-      event.usable > event.size ? event.usable - event.size : uint64_t{0});
+  thread.columns.number(format::kSizes, event.size);
+  thread.columns.small_number(format::kSlacks,
+                              event.usable > event.size ? event.usable - event.size : uint64_t{0});
   extras(thread, event, call);
-  made(event.slot) = {slot, index, event.size >= format::kTouchedFrom ? 1u : 0u,
+  made(event.slot) = {slot, index & INT32_MAX, event.size >= format::kTouchedFrom ? 1u : 0u,
                       thread.entry.operations};
   ++head_.allocations;
   head_.live_bytes += event.size;
@@ -233,6 +239,7 @@ void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
 [[gnu::flatten]] void WorkloadWriter::release(const Event& event, Call call) {
   uint32_t index;
   Thread& thread = thread_of(event, index);
+  thread.columns.begin_operation();
   uint8_t flags = event.has_size && format::releases(event.call) ? format::kHasSize : 0;
   if (call == Call::kFreeSized || call == Call::kFreeAlignedSized) flags |= format::kHasSize;
   if (!event.gone.is_known) {
@@ -249,29 +256,29 @@ void WorkloadWriter::extras(Thread& thread, const Event& event, Call call) {
     --head_.live_blocks;
     head_.live_bytes -= event.gone.size;
   }
-  if ((flags & format::kHasSize) != 0) put(thread.columns[format::kSizes], event.size);
+  if ((flags & format::kHasSize) != 0) thread.columns.number(format::kSizes, event.size);
   extras(thread, event, call);
   end(thread);
 }
 
 void WorkloadWriter::end(Thread& thread) {
   ++thread.entry.operations;
-  ++head_.operations;
-  const uint32_t most = threads_.size() < kManyThreads ? kBlockOperations : kBlockOperationsOfMany;
-  if (++thread.in_block >= most) write_block(thread);
+  if (thread.columns.operations() >= block_operations_) write_block(thread);
 }
 
 [[gnu::noinline]] void WorkloadWriter::write_block(Thread& thread) {
-  if (thread.in_block == 0) return;
+  const uint32_t operations = thread.columns.operations();
+  if (operations == 0) return;
   std::vector<uint8_t>& plain = compressor_->plain;
   plain.resize(sizeof(uint32_t) * format::kWorkloadColumns);
   for (size_t i = 0; i < format::kWorkloadColumns; ++i) {
-    const std::span<const uint8_t> bytes = thread.columns[i].bytes();
+    const std::span<const uint8_t> bytes =
+        thread.columns.bytes(static_cast<format::WorkloadColumn>(i));
     const auto length = static_cast<uint32_t>(bytes.size());
     memcpy(plain.data() + i * sizeof length, &length, sizeof length);
     plain.insert(plain.end(), bytes.begin(), bytes.end());
-    thread.columns[i].clear();
   }
+  thread.columns.clear();
   std::vector<uint8_t>& stored = compressor_->stored;
   stored.resize(ZSTD_compressBound(plain.size()));
   const size_t bytes = ZSTD_compressCCtx(compressor_->context, stored.data(), stored.size(),
@@ -280,10 +287,9 @@ void WorkloadWriter::end(Thread& thread) {
     throw host::Error(fmt::format("zstd cannot compress: {}", ZSTD_getErrorName(bytes)));
   }
   thread.blocks.push_back({file_.offset(), static_cast<uint32_t>(bytes),
-                           static_cast<uint32_t>(plain.size()), thread.in_block,
+                           static_cast<uint32_t>(plain.size()), operations,
                            host::crc_of(stored.data(), bytes)});
   file_.write(stored.data(), bytes);
-  thread.in_block = 0;
   thread.last_slot = 0;
 }
 
@@ -291,8 +297,8 @@ std::vector<uint8_t> WorkloadWriter::touches_of(const Thread& thread) {
   ColumnWriter column;
   uint64_t after = 0;
   for (const Thread::Touch& touch : thread.touches) {
-    put(column, touch.operation - after);
-    put(column, touch.bytes + 1);
+    column.number(touch.operation - after);
+    column.number(touch.bytes + 1);
     after = touch.operation + 1;
   }
   const std::span<const uint8_t> bytes = column.bytes();
@@ -310,6 +316,8 @@ void WorkloadWriter::write_index() {
     all_touches.push_back(touches_of(*thread));
     thread->entry.touch_bytes = static_cast<uint32_t>(all_touches.back().size());
     thread->entry.blocks = static_cast<uint32_t>(thread->blocks.size());
+    head_.operations += thread->entry.operations;
+    head_.duration_ns = std::max(head_.duration_ns, thread->entry.end_ns);
     append(thread->entry);
   }
   for (const auto& thread : threads_) {

@@ -1,4 +1,4 @@
-// Turns events into a workload, see format/workload.h. Memory: 24 bytes a live block beside those
+// Turns events into a workload, see format/workload.h. Memory: 16 bytes a live block beside those
 // of the source, 16 for each large block that was touched in part, and a block of operations for
 // each thread.
 #pragma once
@@ -34,10 +34,11 @@ class WorkloadWriter : public Exporter {
   // A live block: its slot, and the operation that made it.
   struct Made {
     uint32_t slot;
-    uint32_t thread;     // index
-    uint32_t is_unseen;  // large, live, and nobody has said what of it was touched
+    uint32_t thread : 31;    // index
+    uint32_t is_unseen : 1;  // large, live, and nobody has said what of it was touched
     uint64_t operation;
   };
+  static_assert(sizeof(Made) == 16);
   struct Thread;
   struct Compressor;
 
@@ -68,6 +69,7 @@ class WorkloadWriter : public Exporter {
   std::vector<Made> made_;  // by slot of the live table
   std::vector<std::unique_ptr<Thread>> threads_;
   std::unordered_map<uint32_t, uint32_t> indices_;  // of threads, by their numbers
+  uint32_t block_operations_;                       // at most, in a block
   Thread* last_ = nullptr;                          // whose event was the last one, in threads_
   uint32_t last_number_ = 0;
   uint32_t last_index_ = 0;
