@@ -101,11 +101,13 @@ void read_payload(const uint8_t* data, size_t size) {
   if (size < sizeof head.records + sizeof head.plain_bytes) return;
   memcpy(&head.records, data, sizeof head.records);
   memcpy(&head.plain_bytes, data + 4, sizeof head.plain_bytes);
-  head.codec = tide::format::kChunkCodec;
-  try {
-    read_both_ways(head, {data + 8, size - 8});
-  } catch (const tide::host::Error&) {
-    // One line for the user.
+  for (head.codec = tide::format::kFirstCodec; head.codec <= tide::format::kChunkCodec;
+       ++head.codec) {
+    try {
+      read_both_ways(head, {data + 8, size - 8});
+    } catch (const tide::host::Error&) {
+      // One line for the user.
+    }
   }
 }
 

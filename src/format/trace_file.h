@@ -25,10 +25,10 @@ namespace tide::format {
 inline constexpr char kTraceMagic[8] = {'t', 'i', 'd', 'e', 't', 'r', 'c', '1'};
 inline constexpr uint32_t kTraceVersion = 1;
 inline constexpr uint32_t kChunkMagic = 0x6b6e6863;  // "chnk", low byte first
-inline constexpr uint32_t kChunkCodec = 2;
-inline constexpr uint32_t kFirstCodec = 1;  // is read, too
+inline constexpr uint32_t kChunkCodec = 3;
+inline constexpr uint32_t kFirstCodec = 1;  // this one and those between are read, too
 // No chunk stands for more bytes of records; how much memory it takes to read one.
-inline constexpr uint32_t kMostRecordBytes = 4 << 20;
+inline constexpr uint32_t kMostRecordBytes = 8 << 20;
 
 inline constexpr char kTraceFile[] = "trace.json";
 inline constexpr char kProcessFile[] = "process.json";

@@ -65,6 +65,7 @@ const char* ColumnReader::text(uint64_t size) {
 
 struct ColumnPacker::Context {
   ZSTD_CCtx* zstd = ZSTD_createCCtx();
+  std::vector<uint8_t> room;
   ~Context() { ZSTD_freeCCtx(zstd); }
 };
 
@@ -98,6 +99,16 @@ uint64_t ColumnPacker::pack(const std::array<ColumnWriter, kColumns>& columns,
   memcpy(stored.data() + start, &table, sizeof table);
   stored.resize(static_cast<size_t>(at - stored.data()));
   return sum;
+}
+
+size_t ColumnPacker::packed_bytes(const ColumnWriter& column, size_t most) {
+  const std::span<const uint8_t> plain =
+      column.bytes().first(std::min(most, column.bytes().size()));
+  std::vector<uint8_t>& room = context_->room;
+  room.resize(ZSTD_compressBound(plain.size()));
+  const size_t bytes = ZSTD_compressCCtx(context_->zstd, room.data(), room.size(), plain.data(),
+                                         plain.size(), kLevel);
+  return std::min(bytes, plain.size());  // also of an error
 }
 
 struct ColumnUnpacker::Context {

@@ -26,8 +26,9 @@ enum Column : size_t {
   kNumbers,
   kTexts,
   kSlotsLong,
+  kCodes,
 };
-inline constexpr size_t kColumns = kSlotsLong + 1;
+inline constexpr size_t kColumns = kCodes + 1;
 
 // See split(): numbers below these take one byte, and two; longer ones are announced.
 inline constexpr uint64_t kOneByte = 192;
@@ -118,6 +119,8 @@ class ColumnPacker {
   ColumnPacker();
   ~ColumnPacker();
   uint64_t pack(const std::array<ColumnWriter, kColumns>& columns, std::vector<uint8_t>& stored);
+  // What so much of the column's beginning comes to, to compare.
+  size_t packed_bytes(const ColumnWriter& column, size_t most);
 
  private:
   struct Context;

@@ -7,6 +7,7 @@
 #include "trace/chunk_codec.h"
 #include "trace/chunk_columns.h"
 #include "trace/chunk_model.h"
+#include "trace/code_pairs.h"
 #include "trace/known_slots.h"
 
 namespace tide::trace {
@@ -14,12 +15,21 @@ namespace tide::trace {
 using format::Call;
 using format::Record;
 
+namespace {
+
+// The first in which a block that comes with another slack says no size.
+constexpr uint32_t kSlackAloneCodec = 3;
+
+}  // namespace
+
 // Each function undoes what that of the same name in chunk_encoder.cc does.
 struct ChunkDecoder::State {
   ChunkModel model;
   std::array<ColumnReader, kColumns> columns;
   ColumnUnpacker unpacker;
   KnownSlots known;
+  CodePairReader codes;
+  bool are_codes_apart = false;
   uint32_t codec = 0;
   uint64_t last_tick = 0;
   uint32_t left = 0;
@@ -58,6 +68,12 @@ struct ChunkDecoder::State {
   uint32_t request(Any& record);
   template <class Any>
   void sizes(Any& record, uint64_t size_guess, uint64_t slack_guess, bool differs);
+  template <class Any>
+  void slack(Any& record, uint32_t request, bool differs);
+  // Of a block that comes.
+  unsigned code(unsigned in_head) {
+    return are_codes_apart ? codes.next(columns[kCodes]) : in_head;
+  }
   uint64_t distance(uint64_t from) { return from + unfold(columns[kAddresses].number()); }
   uint32_t slot();
   uint32_t steps(uint32_t from);
@@ -113,6 +129,16 @@ void ChunkDecoder::State::sizes(Any& record, uint64_t size_guess, uint64_t slack
                                 bool differs) {
   record.size = differs ? number() : size_guess;
   record.usable = record.size + (differs ? number() : slack_guess);
+}
+
+template <class Any>
+void ChunkDecoder::State::slack(Any& record, uint32_t request, bool differs) {
+  uint64_t& had = model.request(request).slack;
+  if (differs) {
+    if (codec < kSlackAloneCodec) record.size = number();
+    had = number();
+  }
+  record.usable = record.size + had;
 }
 
 template <class Any>
@@ -256,10 +282,8 @@ ChunkDecoder::State::Head ChunkDecoder::State::take_head() {
   switch (kind_of(record.call)) {
     case CallKind::kAllocation: {
       const uint32_t asked = request(record);
-      uint64_t& slack = model.request(asked).slack;
-      sizes(record, record.size, slack, differs);
-      slack = record.usable - record.size;
-      record.pointer = pointer_of(come(code, asked, record.usable));
+      slack(record, asked, differs);
+      record.pointer = pointer_of(come(this->code(code), asked, record.usable));
       break;
     }
     case CallKind::kIntent: {
@@ -309,10 +333,8 @@ inline void ChunkDecoder::State::read_plain(PlainRecord& record, Head head, bool
   detail(record, head.differs(kDetailDiffers));
   if (comes) {
     const uint32_t asked = request(record);
-    uint64_t& slack = model.request(asked).slack;
-    sizes(record, record.size, slack, head.differs(kSizeDiffers));
-    slack = record.usable - record.size;
-    record.pointer = pointer_of(come(head.code, asked, record.usable));
+    slack(record, asked, head.differs(kSizeDiffers));
+    record.pointer = pointer_of(come(code(head.code), asked, record.usable));
   } else {
     has_size(record, head.differs(kHasSizeDiffers));
     const uint32_t found = which(head.code);
@@ -382,9 +404,14 @@ void ChunkDecoder::open(const format::ChunkHead& head, std::span<const uint8_t> 
     throw host::Error(fmt::format("the chunk says that it has {} bytes", head.plain_bytes));
   }
   const bool is_first = head.codec == format::kFirstCodec;
-  state.unpacker.unpack(stored, head.plain_bytes, is_first ? kSlotsLong : kColumns, state.columns);
+  constexpr size_t kColumnsOf[] = {kSlotsLong, kCodes, kColumns};  // by codec, from the first
+  static_assert(std::size(kColumnsOf) == format::kChunkCodec);
+  state.unpacker.unpack(stored, head.plain_bytes, kColumnsOf[head.codec - format::kFirstCodec],
+                        state.columns);
   state.codec = head.codec;
   state.known.clear();
+  state.codes.clear();
+  state.are_codes_apart = !state.columns[kCodes].is_at_end();
   if (!is_first) state.known.read(state.columns);
   state.model.reset();
   state.last_tick = head.first_tick;

@@ -1,11 +1,13 @@
 #include <zlib.h>
 
 #include <array>
+#include <utility>
 
 #include "trace/chunk_codec.h"
 #include "trace/chunk_columns.h"
 #include "trace/chunk_index.h"
 #include "trace/chunk_model.h"
+#include "trace/code_pairs.h"
 #include "trace/known_slots.h"
 
 namespace tide::trace {
@@ -50,15 +52,18 @@ struct ChunkEncoder::State {
 
   ChunkModel model;
   KnownSlots known;
+  CodePairWriter codes;
   SlotIndex slot_index;
   RequestIndex request_index;
   std::array<ColumnWriter, kColumns> columns;
+  ColumnWriter heads_with_codes;  // instead of kHeads and kCodes, if that is less
   ColumnPacker packer;
   std::array<Luck, ChunkModel::kClasses> luck;
   uint64_t last_tick = 0;
 
   void reset(uint64_t first_tick);
   void add(const Record& record);
+  void choose_heads();
 
  private:
   void number(uint64_t value) { columns[kNumbers].number(value); }
@@ -66,6 +71,7 @@ struct ChunkEncoder::State {
   bool has_size(const Record& record);
   uint32_t request(const Record& record);
   bool sizes(const Record& record, uint64_t size_guess, uint64_t slack_guess);
+  bool slack(const Record& record, uint32_t request);
   void distance(uint64_t pointer, uint64_t from) {
     columns[kAddresses].number(fold(pointer - from));
   }
@@ -83,9 +89,11 @@ struct ChunkEncoder::State {
 void ChunkEncoder::State::reset(uint64_t first_tick) {
   model.reset();
   known.clear();
+  codes.clear();
   slot_index.reset();
   request_index.reset();
   for (ColumnWriter& column : columns) column.clear();
+  heads_with_codes.clear();
   last_tick = first_tick;
 }
 
@@ -114,6 +122,16 @@ bool ChunkEncoder::State::sizes(const Record& record, uint64_t size_guess, uint6
   const uint64_t slack = record.usable - record.size;
   if (record.size == size_guess && slack == slack_guess) return false;
   number(record.size);
+  number(slack);
+  return true;
+}
+
+// Of a block that was asked for, so its size is known.
+bool ChunkEncoder::State::slack(const Record& record, uint32_t request) {
+  const uint64_t slack = record.usable - record.size;
+  uint64_t& had = model.request(request).slack;
+  if (slack == had) return false;
+  had = slack;
   number(slack);
   return true;
 }
@@ -262,10 +280,9 @@ void ChunkEncoder::State::add(const Record& record) {
   switch (kind_of(record.call)) {
     case CallKind::kAllocation: {
       const uint32_t asked = request(record);
-      uint64_t& slack = model.request(asked).slack;
-      differs = sizes(record, record.size, slack);
-      slack = record.usable - record.size;
+      differs = slack(record, asked);
       code = come(record.pointer, asked, record.usable, false);
+      codes.add(code, columns[kCodes]);
       break;
     }
     case CallKind::kIntent: {
@@ -297,8 +314,26 @@ void ChunkEncoder::State::add(const Record& record) {
   if (differs) deviations |= kSizeDiffers;
   columns[kTimes].split(record.tick - last_tick, columns[kTimesLow], columns[kNumbers]);
   last_tick = record.tick;
-  if (deviations != 0) columns[kHeads].byte(deviations << 5);
-  columns[kHeads].byte(static_cast<size_t>(record.call) | size_t{code} << 5);
+  const bool is_apart = kind_of(record.call) == CallKind::kAllocation;
+  const size_t head = static_cast<size_t>(record.call);
+  for (ColumnWriter* const heads : {&columns[kHeads], &heads_with_codes}) {
+    if (deviations != 0) heads->byte(deviations << 5);
+    heads->byte(is_apart && heads == &columns[kHeads] ? head : head | size_t{code} << 5);
+  }
+}
+
+// A program that does the same again and again has codes that follow from the calls before them;
+// of one whose blocks come and go at random they follow from nothing.
+void ChunkEncoder::State::choose_heads() {
+  constexpr size_t kLooked = 64 << 10;
+  codes.finish(columns[kCodes]);
+  if (packer.packed_bytes(heads_with_codes, kLooked) >
+      packer.packed_bytes(columns[kHeads], kLooked) +
+          packer.packed_bytes(columns[kCodes], kLooked / 4)) {
+    return;
+  }
+  std::swap(columns[kHeads], heads_with_codes);
+  columns[kCodes].clear();
 }
 
 ChunkEncoder::ChunkEncoder() : state_(std::make_unique<State>()) {}
@@ -320,6 +355,7 @@ void ChunkEncoder::encode(std::span<const PacketView> packets, std::vector<uint8
     head.record_bytes += static_cast<uint32_t>(reader.offset());
   }
   state.known.write(state.columns);
+  state.choose_heads();
   const size_t start = stored.size();
   head.packets = static_cast<uint32_t>(packets.size());
   head.last_tick = state.last_tick;

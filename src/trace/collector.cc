@@ -23,7 +23,7 @@ using SteadyClock = std::chrono::steady_clock;
 namespace {
 
 // What is packed at once: more packs little better.
-constexpr uint64_t kChunkBytes = 2 << 20;
+constexpr uint64_t kChunkBytes = 4 << 20;
 static_assert(kChunkBytes + format::kPacketBytes < format::kMostRecordBytes);
 // Between two looks: when packets come all the time, and when none does.
 constexpr uint64_t kBusyNs = 10'000'000;

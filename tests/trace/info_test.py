@@ -60,6 +60,15 @@ def exact(folder):
             fail(f"the histogram has {sum_of_bins} of {known['allocations']} allocations")
 
 
+def older():
+    """A recording of a version that wrote chunks by codec 2; its program says what it did."""
+    found = read_json(os.path.join(os.path.dirname(__file__), "older", "codec2.tide"))
+    if found["calls"] != {"malloc": 3040, "free": 3041, "calloc": 1}:
+        fail(f"calls of an older trace: {found['calls']}")
+    if (found["allocated_bytes"], found["leaked_blocks"]) != (819016, 0):
+        fail(f"bytes of an older trace: {found['allocated_bytes']}, {found['leaked_blocks']} leaked")
+
+
 def text(folder):
     run = info(f"{folder}/t1")
     for word in ("made-up", "Calls", "malloc", "Sizes of allocations", "Lifetimes", "peak",
@@ -121,6 +130,7 @@ def bad_files(folder):
 
 
 def main():
+    older()
     with tempfile.TemporaryDirectory() as folder:
         exact(folder)
         text(folder)
