@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "cli/trace_options.h"
@@ -13,6 +17,28 @@
 #include "trace/network_stream.h"
 
 namespace tide::cli {
+namespace {
+
+// Until one of these signals comes, or the time is over. Who stops the collector and lets it go on
+// interrupts the wait and does not end it.
+void wait_for_end(const sigset_t& ends, std::optional<double> seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  int got;
+  do {
+    if (!seconds.has_value()) {
+      got = sigwaitinfo(&ends, nullptr);
+      continue;
+    }
+    const double passed = std::chrono::duration<double>(Clock::now() - start).count();
+    const double left = std::max(0.0, *seconds - passed);
+    const auto whole = static_cast<time_t>(left);
+    const timespec time{whole, static_cast<long>((left - static_cast<double>(whole)) * 1e9)};
+    got = sigtimedwait(&ends, nullptr, &time);
+  } while (got < 0 && errno == EINTR);
+}
+
+}  // namespace
 
 int collect_traces(const TraceOptions& options) {
   std::mutex line;
@@ -39,12 +65,7 @@ int collect_traces(const TraceOptions& options) {
   trace::NetworkServer server(std::move(settings));
   say(fmt::format("waits at {} port {}; Ctrl-C ends", options.bind_to, server.port()));
   std::thread thread([&] { server.run(); });
-  if (options.seconds.has_value()) {
-    const timespec time{static_cast<time_t>(*options.seconds), 0};
-    sigtimedwait(&watched, nullptr, &time);
-  } else {
-    sigwaitinfo(&watched, nullptr);
-  }
+  wait_for_end(watched, options.seconds);
   server.stop();
   thread.join();
   return host::kExitOk;

@@ -252,6 +252,18 @@ class OverTheNetwork(TraceTest):
             self.assertEqual(self.events(folder), {"malloc": 100_000})
             self.assertEqual(json.loads((folder / "trace.json").read_text())["state"], "complete")
 
+    def test_a_stopped_collector_goes_on(self):
+        server, address = self.serve()
+        self.assertEqual(self.send(address, 1_000).returncode, 7)
+        for signal_, seen in (signal.SIGSTOP, os.WUNTRACED), (signal.SIGCONT, os.WCONTINUED):
+            server.send_signal(signal_)
+            self.assertEqual(os.waitpid(server.pid, seen)[0], server.pid)
+        for _ in range(5):  # longer than it would take to come to an end
+            self.assertEqual(self.send(address, 1_000).returncode, 7)
+        self.end(server)
+        for folder in self.folder.iterdir():
+            self.assertEqual(self.events(folder), {"malloc": 1_000})
+
     def test_the_token(self):
         token = self.base / "token"
         token.write_text("open sesame\n")
