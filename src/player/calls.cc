@@ -1,5 +1,10 @@
 #include "player/calls.h"
 
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <atomic>
+
 extern "C" {
 [[gnu::weak]] int mallctl(const char* name, void* old, size_t* old_bytes, void* value,
                           size_t value_bytes);
@@ -25,6 +30,39 @@ void* by_posix_memalign(size_t alignment, size_t size) {
   return posix_memalign(&pointer, alignment, size) == 0 ? pointer : nullptr;
 }
 
+template <class Function>
+const void* address_of(Function* function) {
+  return reinterpret_cast<const void*>(function);
+}
+
+// Whether the allocator under test has no such function: then it is the C library's, and so are its
+// blocks, which the allocator's free() does not know. jemalloc has no pvalloc().
+class Missing {
+ public:
+  bool is_so(const void* function) {
+    State known = known_.load(std::memory_order_relaxed);
+    if (known == State::kUnknown) {
+      Dl_info its, of_malloc;
+      const bool is_found =
+          dladdr(function, &its) != 0 && dladdr(address_of(&malloc), &of_malloc) != 0;
+      known = is_found && its.dli_fbase != of_malloc.dli_fbase ? State::kYes : State::kNo;
+      known_.store(known, std::memory_order_relaxed);
+    }
+    return known == State::kYes;
+  }
+
+ private:
+  enum class State : uint8_t { kUnknown, kNo, kYes };
+  std::atomic<State> known_ = State::kUnknown;
+};
+
+constinit Missing no_aligned_alloc, no_memalign, no_valloc, no_pvalloc;
+
+void* by_pages(size_t size, bool are_whole) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return by_posix_memalign(page, are_whole ? (size + page - 1) & ~(page - 1) : size);
+}
+
 }  // namespace
 
 void* RealCalls::allocate_specially(const Operation& operation) {
@@ -32,6 +70,9 @@ void* RealCalls::allocate_specially(const Operation& operation) {
   const size_t alignment = alignment_of(operation);
   switch (operation.call) {
     case Call::kAlignedAlloc: {
+      if (no_aligned_alloc.is_so(address_of(&aligned_alloc))) {
+        return by_posix_memalign(alignment, size);
+      }
       void* const pointer = aligned_alloc(alignment, size);
       // Some want the size to be a multiple, as C11 did; the program got its block.
       return pointer != nullptr ? pointer : by_posix_memalign(alignment, size);
@@ -39,11 +80,12 @@ void* RealCalls::allocate_specially(const Operation& operation) {
     case Call::kPosixMemalign:
       return by_posix_memalign(alignment, size);
     case Call::kMemalign:
-      return memalign(alignment, size);
+      return no_memalign.is_so(address_of(&memalign)) ? by_posix_memalign(alignment, size)
+                                                      : memalign(alignment, size);
     case Call::kValloc:
-      return valloc(size);
+      return no_valloc.is_so(address_of(&valloc)) ? by_pages(size, false) : valloc(size);
     case Call::kPvalloc:
-      return pvalloc(size);
+      return no_pvalloc.is_so(address_of(&pvalloc)) ? by_pages(size, true) : pvalloc(size);
     case Call::kNewForm: {
       const bool is_array = (operation.form & format::kFormArray) != 0;
       if ((operation.form & format::kFormAligned) != 0) {

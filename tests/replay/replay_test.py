@@ -186,6 +186,22 @@ class Replay(unittest.TestCase):
                    "purge_delay=8ms", "--reps", 1, "--measure", "none")
         self.assertRegex(done.stdout, "jemalloc purge_delay=8ms said: .*purge_delay")
 
+    def test_calls_that_an_allocator_has_not(self):
+        # Without its own pvalloc() there is the C library's, whose block its free() does not know.
+        if not ctypes.util.find_library("jemalloc"):
+            self.skipTest("no jemalloc")
+        trace = self.base / "pvalloc.trace"
+        workload = self.base / "pvalloc.tidew"
+        program = ("import ctypes; c = ctypes.CDLL(None); c.pvalloc.restype = ctypes.c_void_p\n"
+                   "for i in range(100): c.free(ctypes.c_void_p(c.pvalloc(i * 100)))")
+        for command in (["trace", "-o", trace, "--", "/usr/bin/python3", "-S", "-c", program],
+                        ["convert", trace, "-o", workload, "--process", 1]):
+            done = run(TIDE, *command)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        done = run(TIDE, "replay", workload, "--json", "--with", "jemalloc", "--reps", 1)
+        one, = json.loads(done.stdout)["runs"]
+        self.assertEqual((one["status"], one["calls"]["pvalloc"]), ("ok", 100))
+
     def test_sweep_and_ledger(self):
         ledger = self.base / "ledger.jsonl"
         document = self.replay("--with", "glibc", "--sweep", "arena_max=1,2", "--reps", 2,
