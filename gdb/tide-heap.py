@@ -25,7 +25,7 @@ import gdb
 
 TIDE_QUESTIONS = ("stats", "list", "info", "dump", "analyze", "examine", "types", "refs", "path",
                   "leaks", "retained", "frag", "check", "diff", "doctor", "threads", "where")
-TIDE_ABOUT_ADDRESSES = ("info", "where", "refs", "path")
+TIDE_ABOUT_ADDRESSES = ("info", "where", "refs", "path", "retained")
 
 # Registers in the order of the kernel's user_regs_struct.
 TIDE_REGISTERS = {

@@ -33,7 +33,7 @@ struct Page {
   uint64_t cached_bytes = 0;
   uint64_t free_bytes = 0;
   uint64_t metadata_bytes = 0;
-  uint64_t span_bytes = 0;  // of slabs with live blocks, without what was given back
+  uint64_t span_bytes = 0;  // of slabs and arenas, without what was given back or never touched
   uint64_t live_in_spans = 0;
   walk::Unknown unknown;
   std::vector<walk::SizeRow> sizes;                                  // most bytes first
@@ -52,9 +52,10 @@ void add_heap(const walk::Heap& heap, Page& page) {
   page.sizes.insert(page.sizes.end(), summary.rows.begin(), summary.rows.end());
   page.unknown.add(summary.unknown);
   heap.for_each_span([&](const walk::Span& span) {
-    if (span.is_free || span.live_blocks == 0 || span.block_bytes == 0) return true;
+    if (span.is_free || (span.block_bytes == 0 && span.pages.empty())) return true;
     page.span_bytes += span.range.end - span.range.start - span.returned_bytes;
     page.live_in_spans += uint64_t{span.live_blocks} * span.block_bytes;
+    for (const walk::PageFill& fill : span.pages) page.live_in_spans += fill.live_bytes;
     return true;
   });
   for (walk::Problem& problem : heap.check(3)) page.problems.push_back(std::move(problem));
@@ -94,8 +95,9 @@ void find_findings(const HeapSession& session, Page& page) {
     const walk::SizeRow& most = page.sizes[0];
     const uint64_t share = per_cent(most.live_bytes, page.live_bytes);
     if (share >= 20) {
-      find(fmt::format("{} % of the live bytes are in {} blocks of {} bytes.", share,
-                       grouped_text(most.live_blocks), grouped_text(most.bytes)),
+      find(fmt::format("{} % of the live bytes are in {} block{} of {} bytes.", share,
+                       grouped_text(most.live_blocks), most.live_blocks == 1 ? "" : "s",
+                       grouped_text(most.bytes)),
            fmt::format("analyze {}", most.bytes));
     }
   }
@@ -107,10 +109,12 @@ void find_findings(const HeapSession& session, Page& page) {
   }
   if (page.span_bytes > page.live_in_spans + page.live_in_spans / 4 &&
       page.span_bytes - page.live_in_spans > (uint64_t{16} << 20)) {
-    find(fmt::format("Slabs keep {} for {} of live blocks: fragmentation, or free memory that has "
-                     "not gone back yet.",
-                     host::byte_text(page.span_bytes), host::byte_text(page.live_in_spans)),
-         "frag");
+    find(
+        fmt::format(
+            "Slabs or arenas keep {} for {} of live blocks: fragmentation, or free memory that has "
+            "not gone back yet.",
+            host::byte_text(page.span_bytes), host::byte_text(page.live_in_spans)),
+        "frag");
   }
   const uint64_t resident = page.live_bytes + page.cached_bytes + page.free_bytes;
   if (per_cent(page.cached_bytes, resident) >= 20) {
@@ -139,8 +143,9 @@ Page make_page(HeapSession& session) {
 std::string page_text(const HeapSession& session, const Page& page) {
   std::string text = session.target->name();
   if (!session.target->program().empty()) text += fmt::format(", {}", session.target->program());
-  text += fmt::format(", {} threads; {}", session.target->threads().size(),
-                      session.heaps[0]->allocator());
+  text +=
+      fmt::format(", {} thread{}; {}", session.target->threads().size(),
+                  session.target->threads().size() == 1 ? "" : "s", session.heaps[0]->allocator());
   for (size_t i = 1; i < session.heaps.size(); ++i) {
     text += " and " + session.heaps[i]->allocator();
   }

@@ -54,7 +54,9 @@ std::string map_text(const FragMap& map, const host::Terminal& terminal) {
                          {"on sparse", Align::kRight}});
   for (const FragRow& row : map.rows) {
     const uint64_t bytes = row.pages * kPageBytes;
-    table.add_row({{row.block_bytes == 0 ? "larger" : std::to_string(row.block_bytes)},
+    table.add_row({{row.is_mixed           ? "all sizes"
+                    : row.block_bytes == 0 ? "larger"
+                                           : std::to_string(row.block_bytes)},
                    {std::to_string(row.spans)},
                    {host::byte_text(row.live_bytes)},
                    {host::byte_text(bytes)},
@@ -68,7 +70,7 @@ std::string map_text(const FragMap& map, const host::Terminal& terminal) {
                       map.live_bytes == 0 ? 1.0
                                           : static_cast<double>(map.page_bytes) /
                                                 static_cast<double>(map.live_bytes));
-  text += "pages: not given back; sparse: less than a quarter of the page is live\n";
+  text += "pages: touched and not given back; sparse: less than a quarter of the page is live\n";
   if (map.last.empty()) return text;
   text += "\nBlocks that keep a page all by themselves, for example:\n";
   for (const LastBlock& block : map.last) {

@@ -49,7 +49,9 @@ void warn_of_missing(const HeapSession& session, const walk::Unknown& unknown, u
                                 unknown.reason));
   }
   if (block_bytes != 0) {
-    parts.push_back(fmt::format("{} bytes of blocks' contents", grouped_text(block_bytes)));
+    parts.push_back(fmt::format(
+        "{} bytes of blocks' contents{}", grouped_text(block_bytes),
+        session.target->cut_bytes() == 0 ? " (never written to, or left out of it)" : ""));
   }
   if (root_bytes != 0) {
     parts.push_back(fmt::format("{} bytes of stacks, data and mappings", grouped_text(root_bytes)));

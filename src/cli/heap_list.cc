@@ -75,13 +75,20 @@ class Lines {
   char buffer_[1 << 16];
 };
 
+void choose(Format& format, Format wanted) {
+  if (format != Format::kText && format != wanted) {
+    throw host::Error("list: --binary or JSON, not both", host::kExitUsage);
+  }
+  format = wanted;
+}
+
 int run(HeapSession& session, const Arguments& arguments) {
   Format format = session.as_json ? Format::kNdjson : Format::kText;
   for (const std::string& argument : arguments) {
     if (argument == "--ndjson") {
-      format = Format::kNdjson;
+      choose(format, Format::kNdjson);
     } else if (argument == "--binary") {
-      format = Format::kBinary;
+      choose(format, Format::kBinary);
     } else {
       take_size(session, kListQuestion, argument);
     }

@@ -104,7 +104,8 @@ std::string text_of(const BlockIndex& index, const inspect::Roots& roots, const 
                   walk::state_name(answer.block.state), grouped_text(answer.block.bytes));
   const uint64_t in_count = answer.roots_count + answer.in.count;
   text += in_count == 0 ? "nothing points to it\n"
-                        : fmt::format("{} point to it:\n", grouped_text(in_count));
+                        : fmt::format("{} point{} to it:\n", grouped_text(in_count),
+                                      in_count == 1 ? "s" : "");
   for (const RootReference& root : answer.roots) {
     text += fmt::format("  {}: to {}\n", roots.describe(root.anchor), target_text(root.into));
   }

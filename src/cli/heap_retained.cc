@@ -145,9 +145,10 @@ void print_block(const HeapSession& session, const Tree& tree, uint32_t block, s
   }
   const uint32_t dominator = tree.retained->dominator_of(block);
   std::string text =
-      fmt::format("{:#x}: {} bytes; if it went, {} blocks would go, {} bytes ({})\n",
+      fmt::format("{:#x}: {} bytes; if it went, {} block{} would go, {} bytes ({})\n",
                   tree.index.address_of(block), grouped_text(tree.index.bytes_of(block)),
-                  grouped_text(held.blocks), grouped_text(held.bytes), host::byte_text(held.bytes));
+                  grouped_text(held.blocks), held.blocks == 1 ? "" : "s", grouped_text(held.bytes),
+                  host::byte_text(held.bytes));
   text += dominator == Retained::kNone
               ? "no single block holds it: a root does, or several ways lead to it\n"
               : fmt::format("it would go with {:#x}\n", tree.index.address_of(dominator));

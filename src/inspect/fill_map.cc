@@ -15,10 +15,14 @@ constexpr size_t kCells = 64;
 
 void FillSurvey::add(const walk::Span& span) {
   if (span.is_free) return;
-  FragRow& row = rows_[span.block_bytes];
+  const bool is_mixed = !span.pages.empty();
+  FragRow& row = rows_[{span.block_bytes, is_mixed}];
   row.block_bytes = span.block_bytes;
+  row.is_mixed = is_mixed;
   ++row.spans;
-  if (span.block_bytes == 0 || span.live.empty()) {
+  if (is_mixed) {
+    add_pages(span, span.pages, row);
+  } else if (span.block_bytes == 0 || span.live.empty()) {
     add_whole(span, row);
   } else {
     add_slab(span, row);
@@ -26,12 +30,15 @@ void FillSurvey::add(const walk::Span& span) {
 }
 
 FragMap FillSurvey::take() {
-  for (const auto& [bytes, row] : rows_) {
+  for (const auto& [key, row] : rows_) {
     map_.live_bytes += row.live_bytes;
     map_.page_bytes += row.pinned_pages * kPage;
     map_.rows.push_back(row);
   }
-  const auto waste = [](const FragRow& row) { return row.pages * kPage - row.live_bytes; };
+  const auto waste = [](const FragRow& row) {
+    const uint64_t bytes = row.pages * kPage;
+    return bytes > row.live_bytes ? bytes - row.live_bytes : 0;
+  };
   std::stable_sort(map_.rows.begin(), map_.rows.end(),
                    [&](const FragRow& a, const FragRow& b) { return waste(a) > waste(b); });
   return std::move(map_);
@@ -47,10 +54,7 @@ void FillSurvey::add_whole(const walk::Span& span, FragRow& row) {
 
 void FillSurvey::add_slab(const walk::Span& span, FragRow& row) {
   const uint64_t bytes = span.range.end - span.range.start;
-  const size_t pages = bytes / kPage;
-  live_.assign(pages, 0);
-  blocks_.assign(pages, 0);
-  last_.assign(pages, 0);
+  pages_.assign(bytes / kPage, {});
   for (size_t w = 0; w < span.live.size(); ++w) {
     for (uint64_t bits = span.live[w]; bits != 0; bits &= bits - 1) {
       const uint64_t block = w * 64 + static_cast<uint64_t>(std::countr_zero(bits));
@@ -59,29 +63,42 @@ void FillSurvey::add_slab(const walk::Span& span, FragRow& row) {
       for (uint64_t page = begin / kPage; page * kPage < end; ++page) {
         const uint64_t from = std::max(begin, page * kPage);
         const uint64_t to = std::min(end, (page + 1) * kPage);
-        live_[page] += static_cast<uint32_t>(to - from);
-        ++blocks_[page];
-        last_[page] = begin;
+        walk::PageFill& fill = pages_[page];
+        fill.live_bytes += static_cast<uint32_t>(to - from);
+        ++fill.blocks;
+        fill.last = span.range.start + begin;
+        fill.last_bytes = span.block_bytes;
       }
     }
   }
-  row.pages += pages - std::min<uint64_t>(pages, span.returned_bytes / kPage);
-  std::vector<uint8_t> fill(std::min(kCells, pages));
+  add_pages(span, pages_, row);
+}
+
+void FillSurvey::add_pages(const walk::Span& span, std::span<const walk::PageFill> pages,
+                           FragRow& row) {
+  std::vector<uint8_t> fill(std::min(kCells, pages.size()));
   std::vector<uint64_t> sums(fill.size());
-  for (size_t page = 0; page < pages; ++page) {
-    row.live_bytes += live_[page];
-    sums[page * fill.size() / pages] += live_[page];
-    if (live_[page] == 0) continue;
-    ++row.pinned_pages;
-    if (live_[page] >= kPage / 4) continue;
+  uint64_t pinned = 0;
+  for (size_t i = 0; i < pages.size(); ++i) {
+    const walk::PageFill& page = pages[i];
+    row.live_bytes += page.live_bytes;
+    sums[i * fill.size() / pages.size()] += page.live_bytes;
+    if (page.live_bytes == 0) continue;
+    ++pinned;
+    if (page.live_bytes >= kPage / 4) continue;
     ++row.sparse_pages;
-    row.lonely_bytes += live_[page];
-    if (blocks_[page] == 1 && map_.last.size() < most_last_) {
-      map_.last.push_back({span.range.start + last_[page], span.block_bytes, span.range.start});
+    row.lonely_bytes += page.live_bytes;
+    if (page.blocks == 1 && map_.last.size() < most_last_) {
+      map_.last.push_back({page.last, page.last_bytes, span.range.start});
     }
   }
+  row.pinned_pages += pinned;
+  // What was touched may begin and end in the middle of a page.
+  const uint64_t returned = std::min<uint64_t>(pages.size(), span.returned_bytes / kPage);
+  row.pages += std::max(pages.size() - returned, pinned);
   for (size_t cell = 0; cell < fill.size(); ++cell) {
-    fill[cell] = static_cast<uint8_t>(sums[cell] * 255 * fill.size() / bytes);
+    fill[cell] = static_cast<uint8_t>(
+        std::min<uint64_t>(255, sums[cell] * 255 * fill.size() / (pages.size() * kPage)));
   }
   draw(span, std::move(fill));
 }

@@ -5,20 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "walk/heap.h"
 
 namespace tide::inspect {
 
-inline constexpr uint64_t kFillPage = 4096;
+using walk::kFillPage;
 
 // Slabs of one size, and what their pages hold.
 struct FragRow {
-  uint64_t block_bytes = 0;  // 0: spans and mappings of one block each
+  uint64_t block_bytes = 0;  // 0: spans and mappings of one block each, or
+  bool is_mixed = false;     // blocks of many sizes beside each other: glibc's arenas
   uint64_t spans = 0;
   uint64_t live_bytes = 0;
-  uint64_t pages = 0;         // that are not given back
+  uint64_t pages = 0;         // that were touched and not given back
   uint64_t pinned_pages = 0;  // with a live block on them
   uint64_t sparse_pages = 0;  // of those: less than a quarter is live
   uint64_t lonely_bytes = 0;  // of live blocks on sparse pages
@@ -60,14 +63,13 @@ class FillSurvey {
  private:
   void add_whole(const walk::Span& span, FragRow& row);
   void add_slab(const walk::Span& span, FragRow& row);
+  void add_pages(const walk::Span& span, std::span<const walk::PageFill> pages, FragRow& row);
   void draw(const walk::Span& span, std::vector<uint8_t> fill);
 
   size_t most_last_;
-  std::map<uint64_t, FragRow> rows_;
+  std::map<std::pair<uint64_t, bool>, FragRow> rows_;  // by block_bytes and is_mixed
   FragMap map_;
-  std::vector<uint32_t> live_;
-  std::vector<uint32_t> blocks_;
-  std::vector<uint64_t> last_;
+  std::vector<walk::PageFill> pages_;
 };
 
 }  // namespace tide::inspect

@@ -328,12 +328,27 @@ Unknown GlibcHeap::for_each_span(const VisitSpan& visit) const {
     Span span;
     span.range = region.range;
     span.owner = region.arena;
+    const uint64_t first = region.range.start / kFillPage;
+    std::vector<PageFill> pages((region.range.end + kFillPage - 1) / kFillPage - first);
     for_each_chunk(region, unknown, [&](const Chunk& chunk) {
       if (chunk.kind <= ChunkKind::kFree) ++span.blocks;
-      if (chunk.kind == ChunkKind::kLive) ++span.live_blocks;
+      if (chunk.kind != ChunkKind::kLive) return true;
+      ++span.live_blocks;
+      const uint64_t start = chunk.address + kChunkHead;
+      const uint64_t end =
+          std::min(chunk.address + kChunkHead + chunk.bytes - kChunkOverhead, region.range.end);
+      for (uint64_t page = start / kFillPage; page * kFillPage < end; ++page) {
+        PageFill& fill = pages[page - first];
+        fill.live_bytes += static_cast<uint32_t>(std::min(end, (page + 1) * kFillPage) -
+                                                 std::max(start, page * kFillPage));
+        ++fill.blocks;
+        fill.last = start;
+        fill.last_bytes = chunk.bytes - kChunkOverhead;
+      }
       return true;
     });
     span.is_free = span.live_blocks == 0;
+    span.pages = pages;
     if (!visit(span)) return unknown;
   }
   for (const MappedChunk& chunk : mapped_) {

@@ -107,15 +107,27 @@ struct HeapThread {
 };
 
 // A slab or a span.
+// What of a page is live.
+struct PageFill {
+  uint32_t live_bytes = 0;
+  uint32_t blocks = 0;      // that lie on it
+  uint64_t last = 0;        // one of them
+  uint64_t last_bytes = 0;  // its size
+};
+
+inline constexpr uint64_t kFillPage = 4096;
+
 struct Span {
   Range range{};
-  uint64_t block_bytes = 0;  // 0: it is one block, or free as a whole
+  uint64_t block_bytes = 0;  // 0: it is one block, free as a whole, or has `pages`
   uint32_t owner = 0;
   bool is_free = false;  // no block is in it
   uint32_t blocks = 0;   // that it can hold
   uint32_t live_blocks = 0;
-  uint64_t returned_bytes = 0;     // of its pages
+  uint64_t returned_bytes = 0;     // of its pages: given back or never touched
   std::span<const uint64_t> live;  // a bit per block, its number in the span; empty for one block
+  std::span<const PageFill>
+      pages;  // of a span with blocks of many sizes: every page that it lies on
 };
 
 // Something that is not as it must be.

@@ -212,6 +212,8 @@ Unknown TideHeap::for_each_span(const VisitSpan& visit) const {
           live[i / 64] |= ((bits[granule / 64] >> (granule % 64)) & 1) << (i % 64);
         }
         span.live = std::span<const uint64_t>(live).first((slab.blocks + 63) / 64);
+        span.returned_bytes +=
+            zone.slab_bytes() - uint64_t{slab.carved - slab.first} * span.block_bytes;
       }
       goes_on = visit(span);
       return goes_on;

@@ -142,7 +142,8 @@ def check_faults(args):
                           ("heap list > /nowhere/x", "/nowhere/x: No such file"),
                           ("heap list > a b", "behind '>' comes one file"),
                           ("heap info 'x", "No closing quotation"),
-                          ("heap path no_such_thing", "'no_such_thing' is no address: No symbol")]:
+                          ("heap path no_such_thing", "'no_such_thing' is no address: No symbol"),
+                          ("heap retained no_such_thing", "is no address: No symbol")]:
         errors = gdb(args, *started, commands=[command, "kill"])[1]
         expect(re.escape(line), errors, command)
         if "Traceback" in errors or "Python Exception" in errors:

@@ -1,6 +1,7 @@
 // Programs that tests/heap/running_test.py looks at while they run.
 //
 //   running busy       keeps 1000 blocks and allocates and frees others on four threads
+//   running spread     keeps a block of each of many sizes, whose slabs are nearly untouched
 //   running reserve    has 8 GiB that may be read, with a pointer to a block in the middle
 //   running trace PID  traces another process
 #include <pthread.h>
@@ -27,6 +28,15 @@ static void* work(void* number) {
     *slot = malloc((random >> 20) % 3000);
   }
   return NULL;
+}
+
+static int spread(void) {
+  for (int i = 0; i < kKept; ++i) {
+    const size_t bytes = (size_t)i * 60 + 8;
+    g_kept[i] = malloc(bytes);
+    memset(g_kept[i], 1, bytes);
+  }
+  return 0;
 }
 
 static int busy(void) {
@@ -63,7 +73,9 @@ int main(int count, char** words) {
     for (;;) pause();
   }
   if (count != 2) return 2;
-  const int status = strcmp(words[1], "busy") == 0 ? busy() : reserve();
+  const int status = strcmp(words[1], "busy") == 0     ? busy()
+                     : strcmp(words[1], "spread") == 0 ? spread()
+                                                       : reserve();
   if (status != 0) return status;
   puts("ready");
   fflush(stdout);

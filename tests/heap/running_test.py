@@ -25,8 +25,8 @@ def ask(*words):
 
 
 class Program:
-    def __init__(self, *words):
-        environment = dict(os.environ, LD_PRELOAD=f"{BUILD}/lib/libtide.so")
+    def __init__(self, *words, library=f"{BUILD}/lib/libtide.so"):
+        environment = dict(os.environ, LD_PRELOAD=library)
         self.process = subprocess.Popen([f"{BUILD}/bin/{words[0]}", *words[1:]], env=environment,
                                         stdout=subprocess.PIPE, text=True)
         self.pid = self.process.pid
@@ -100,6 +100,28 @@ def check_busy():
             exact.fail("the process that was looked at has ended")
 
 
+def check_fragmentation():
+    """Pages that were never touched keep nothing; of glibc's arenas only what is live counts as live."""
+    with Program("heap_running", "spread") as program:
+        totals = json.loads(ask(program.pid, "stats", "--json").stdout)["heaps"][0]
+        frag = json.loads(ask(program.pid, "frag", "--json").stdout)
+        pages = 4096 * sum(row["pages"] for row in frag["sizes"])
+        # What is live, cached or free and dirty, and a page more or less at the ends of each slab.
+        known = sum(totals[key] for key in ("live_bytes", "cached_bytes", "free_dirty_bytes"))
+        slack = 2 * 4096 * sum(row["spans"] for row in frag["sizes"])
+        if not frag["page_bytes"] <= pages <= known + slack:
+            exact.fail(f"frag: pages of {pages} bytes may be resident, by stats {known}")
+        if "Slabs" in ask(program.pid, "doctor").stdout:
+            exact.fail("doctor finds fragmentation in slabs that were never used")
+    with Program("heap_running", "spread", library="") as program:
+        listed = [json.loads(line) for line in
+                  ask(program.pid, "list", "--ndjson").stdout.splitlines()]
+        frag = json.loads(ask(program.pid, "frag", "--json").stdout)
+        live = sum(block["size"] for block in listed)
+        if not live <= frag["live_bytes"] <= live + 4096 * len(listed) // 100:
+            exact.fail(f"frag: {frag['live_bytes']} bytes live on glibc, listed are {live}")
+
+
 def check_untouched():
     """A reservation that may be read: a look at all references leaves its pages untouched."""
     with Program("heap_running", "reserve") as program:
@@ -119,6 +141,7 @@ if __name__ == "__main__":
     try:
         check_not_stopped()
         check_busy()
+        check_fragmentation()
         check_untouched()
     except AssertionError as error:
         print(error, file=sys.stderr)
