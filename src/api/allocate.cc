@@ -293,6 +293,13 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
   if (TIDE_UNLIKELY(g_harden >= kExactLevel) && grow_exact_fast(p, bytes)) return p;
   const bool is_exact_plain =
       g_harden >= kExactLevel && heap::plain_block_bytes(g_engine.space(), p) != 0;
+  if (g_samples.has_live() && g_harden == 0) {
+    const size_t whole = heap::special_block_bytes(g_engine.space(), p);
+    if (whole != 0 && heap::stays_in_class(whole, bytes)) {
+      g_samples.resize(p, bytes);
+      return p;
+    }
+  }
   size_t usable = g_engine.usable_bytes(p);
   const bool ours = usable != 0;
   if (TIDE_UNLIKELY(!ours)) {
@@ -304,7 +311,7 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
     if (void* const same = hardened_resize(p, usable, bytes)) return same;
     usable = known;
   } else if (void* const same = g_engine.resize(p, usable, bytes)) {
-    if (TIDE_UNLIKELY(g_samples.is_on())) sample_resized(p, same, bytes);
+    if (TIDE_UNLIKELY(g_samples.is_on())) sample_resized(p, same, usable, bytes);
     return same;
   }
   heap::PrivateHeap<sys::LinuxVm>* const heap = ours ? g_engine.heap_of(p) : nullptr;

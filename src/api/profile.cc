@@ -89,7 +89,9 @@ void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size
   if (chance > 0) take_sample(*cache, block, bytes, chance);
 }
 
-void sample_resized(const void* from, void* to, size_t bytes) {
+void sample_resized(const void* from, void* to, size_t usable, size_t bytes) {
+  // A place in a slab was passed once, when the block was taken.
+  if (from == to && !is_large(usable, 0)) return g_samples.resize(from, bytes);
   g_samples.remove(from);
   heap::ThreadCache* const cache = cache_or_null();
   if (is_large(bytes, 0)) sample_if_due(cache, to, bytes, 0);

@@ -26,7 +26,7 @@ TIDE_INLINE void sample_if_due(heap::ThreadCache* cache, void* block, size_t byt
 }
 
 // The block at `from` is at `to` now, and has `bytes`.
-TIDE_COLD void sample_resized(const void* from, void* to, size_t bytes);
+TIDE_COLD void sample_resized(const void* from, void* to, size_t usable, size_t bytes);
 
 // `gap_bytes`: the mean distance of samples, 0: as the option says. ENOTSUP: not in hardened mode.
 int profile_start(size_t gap_bytes);

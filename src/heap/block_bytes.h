@@ -47,6 +47,16 @@ TIDE_INLINE size_t plain_block_bytes(const Space<Vm>& space, const void* p) {
   return plain_block(space, p).bytes();
 }
 
+// The usable bytes of a block of a slab that is live in a special state, as a sampled one; 0: it is
+// none.
+template <class Vm>
+TIDE_INLINE size_t special_block_bytes(Space<Vm>& space, const void* p) {
+  Zone<Vm>& zone = space.small.contains(p) ? space.small : space.mid;
+  const size_t granule = zone.granule_of_any(p);
+  if (granule >= zone.limit() || zone.state_or_stack(granule) != layout::kLiveSpecial) return 0;
+  return layout::kClassInfo[zone.slab(zone.index_of_address(p)).size_class].bytes;
+}
+
 // Whether a block of a slab that is to hold `bytes` stays as it is: shrinking below half is worth a
 // move, except where there is little to gain.
 constexpr bool stays_in_class(size_t usable, size_t bytes) {

@@ -139,7 +139,7 @@ class SamplePoints {
     uintptr_t* const bottom = layout::stack_bottom(cache_, number);
     StackMarks& stack = marks_.stacks[c];
     if (stack.is_stale || stack.drawn != limit) draw(c, bottom, limit);
-    if (limit == bottom) return;
+    if (stack.is_bare) return;
     uintptr_t* const top = cache_.top[number];
     const size_t below = MarkRange(marks_, index(bottom + 1), index(top)).highest();
     if (top != bottom && below != MarkRange::kNone) {
@@ -174,7 +174,10 @@ class SamplePoints {
       if (stack.is_stale || stack.drawn != cache_.limit[number]) {
         draw(c, layout::stack_bottom(cache_, number), cache_.limit[number]);
       }
-      if (!MarkRange(marks_, 0, 0).test(index(taken)) || !survives(c, index(taken))) return;
+      if (stack.is_bare || !MarkRange(marks_, 0, 0).test(index(taken)) ||
+          !survives(c, index(taken))) {
+        return;
+      }
     }
     const auto bytes = static_cast<uint64_t>(layout::kClassInfo[c].bytes);
     if (next_random(marks_) % static_cast<uint64_t>(mark_bytes(stack.gap_bytes, c)) >= bytes)
@@ -228,22 +231,22 @@ class SamplePoints {
     stack.gap_bytes = marks_.gap_bytes;
     stack.hits = 0;
     stack.halvings = 0;
-    if (limit == bottom) return;
-    MarkRange range(marks_, index(bottom + 1), index(limit));
-    range.clear();
+    stack.is_bare = true;
     const int64_t step = mark_bytes(marks_.gap_bytes, c);
+    MarkRange range(marks_, index(bottom + 1), index(limit));
+    size_t at = index(bottom + 1);
     int64_t left = limit - bottom;
-    for (size_t at = index(bottom + 1);;) {
+    for (;;) {
       const int64_t skipped = (marks_.until_mark - 1) / step;
-      if (skipped >= left) {
-        marks_.until_mark -= left * step;
-        return;
-      }
+      if (skipped >= left) break;
+      if (stack.is_bare) range.clear();
+      stack.is_bare = false;
       at += static_cast<size_t>(skipped);
       range.set(at++);
       left -= skipped + 1;
       marks_.until_mark = next_gap();
     }
+    marks_.until_mark -= left * step;
   }
 
   // Each mark by itself: were all of a stack to go or to stay at once, what is found would be so

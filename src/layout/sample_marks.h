@@ -26,6 +26,7 @@ struct StackMarks {
   uint32_t hits;      // since they were drawn
   uint8_t halvings;   // of the chance that they are still there
   bool is_stale;      // to be drawn anew: blocks came or left by the batch
+  bool is_bare;       // it has no marks, whatever the bits of its slots are
 };
 
 // What the last allocation was: a sample, and how likely that was.

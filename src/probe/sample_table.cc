@@ -22,6 +22,8 @@ constexpr uint32_t kFirstStacks = 64;
 constexpr uint32_t kFirstFrames = 1024;
 // The peak is noted when the whole has grown by so much.
 constexpr double kNewPeak = 1.05;
+// A block that changes its length where it lies is noted when it has by so much of it.
+constexpr size_t kLeastChange = 32;
 
 void add_to(SampledSum& sum, double weight, double bytes) {
   sum.count += weight;
@@ -35,6 +37,11 @@ void take_from(SampledSum& sum, double weight, double bytes) {
   sum.bytes -= weight * bytes;
   sum.count_variance -= weight * (weight - 1);
   sum.bytes_variance -= weight * (weight - 1) * bytes * bytes;
+}
+
+void change_in(SampledSum& sum, double weight, double from, double to) {
+  sum.bytes += weight * (to - from);
+  sum.bytes_variance += weight * (weight - 1) * (to * to - from * from);
 }
 
 size_t slot_of(uint64_t address, uint64_t mask) { return base::mix(address) & mask; }
@@ -70,14 +77,14 @@ void SampleTable::start(uint64_t gap_bytes) {
   __atomic_store_n(&table_.is_on, 1, __ATOMIC_RELEASE);
 }
 
-bool SampleTable::holds(const void* block) const {
+const SampledBlock* SampleTable::slot_with(const void* block) const {
   const Blocks* const blocks = blocks_.load(std::memory_order_acquire);
   const auto address = reinterpret_cast<uint64_t>(block);
-  if (blocks == nullptr || address <= kGone) return false;
+  if (blocks == nullptr || address <= kGone) return nullptr;
   for (size_t at = slot_of(address, blocks->mask);; at = (at + 1) & blocks->mask) {
     const uint64_t there = base::racy_load(blocks->slots[at].address);
-    if (there == address) return true;
-    if (there == 0) return false;
+    if (there == address) return &blocks->slots[at];
+    if (there == 0) return nullptr;
   }
 }
 
@@ -267,6 +274,26 @@ void SampleTable::remove_known(const void* block) {
   const Change change(table_);
   take_latecomers();
   remove_locked(address);
+}
+
+void SampleTable::resize(const void* block, size_t bytes) {
+  const SampledBlock* const seen = slot_with(block);
+  if (seen == nullptr) return;
+  const size_t known = base::racy_load(seen->bytes);
+  const size_t change = bytes > known ? bytes - known : known - bytes;
+  if (change <= known / kLeastChange || lock_.is_mine()) return;
+  const ds::LockGuard guard(lock_);
+  const Change noted(table_);
+  // The table may be another one by now.
+  auto* const slot = const_cast<SampledBlock*>(slot_with(block));
+  if (slot == nullptr) return;
+  const auto from = static_cast<double>(slot->bytes);
+  const auto to = static_cast<double>(bytes);
+  SampledStack& stack = stacks()[slot->stack];
+  change_in(stack.allocated, slot->weight, from, to);
+  change_in(stack.live, slot->weight, from, to);
+  change_in(table_.live, slot->weight, from, to);
+  base::racy_store(slot->bytes, bytes);
 }
 
 void SampleTable::reset() {

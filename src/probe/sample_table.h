@@ -32,8 +32,11 @@ class SampleTable {
   void remove(const void* block) {
     if (has_live() && holds(block)) remove_known(block);
   }
+  // The block has another size now, where it lies; most are no samples. Small changes add up before
+  // they are noted.
+  void resize(const void* block, size_t bytes);
   bool has_live() const { return live_count_.load(std::memory_order_relaxed) != 0; }
-  bool holds(const void* block) const;
+  bool holds(const void* block) const { return slot_with(block) != nullptr; }
   // Forgets all samples.
   void reset();
   // In a forked child, which goes on with a copy.
@@ -67,6 +70,7 @@ class SampleTable {
   bool make_room_for_stack(size_t frames) TIDE_REQUIRES(lock_);
   void note_peak(uint64_t now) TIDE_REQUIRES(lock_);
   void remove_known(const void* block);
+  const layout::SampledBlock* slot_with(const void* block) const;
   void remove_locked(uint64_t address) TIDE_REQUIRES(lock_);
   void take_latecomers() TIDE_REQUIRES(lock_);
   layout::SampledStack* stacks() { return reinterpret_cast<layout::SampledStack*>(table_.stacks); }

@@ -182,6 +182,30 @@ TEST_F(ProfileStatistics, TotalsAreRightOnAverage) {
   }
 }
 
+// What realloc leaves where it is stays a sample, and has its new length.
+TEST_F(ProfileStatistics, ReallocInPlaceKeepsTheSample) {
+  constexpr size_t kBlocks = 400;
+  constexpr size_t kBefore = 1290;
+  constexpr size_t kAfter = 1400;
+  std::vector<Estimates> all;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    start(size_t{8} << 10, seed);
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < kBlocks; ++i) {
+      cache().marks->window_samples = 0;
+      void* const block = kAllocate[0](kBefore);
+      blocks.push_back(api::reallocate(block, kAfter));
+      ASSERT_EQ(blocks.back(), block);
+    }
+    all.push_back(estimates());
+    for (void* const block : blocks) api::release(block);
+    EXPECT_EQ(api::g_samples.table()->live.bytes, 0);
+  }
+  api::profile_stop();
+  const Spread live = spread(all, [](const Estimates& one) { return one[0].live; });
+  EXPECT_NEAR(live.mean, kBlocks * kAfter, kMostSigmas * live.of_mean);
+}
+
 TEST_F(ProfileStatistics, AsOftenOffAsTheErrorSays) {
   const Plans plans = {{{48, 60'000, 0}, {3000, 1200, 3600}, {6000, 800, 0}, {30'000, 160, 160}}};
   const auto all = runs(plans, size_t{32} << 10, 500);

@@ -39,6 +39,22 @@ TEST_F(SampleTableTest, CountsWhatASampleStandsFor) {
   EXPECT_EQ(stack(0).freed.count, 4);
 }
 
+TEST_F(SampleTableTest, ABlockThatIsResizedStaysASample) {
+  add(1, 1000, 0.25);
+  table_.resize(block(1), 1010);  // not worth a note
+  EXPECT_EQ(stack(0).live.bytes, 4000);
+  table_.resize(block(1), 1100);
+  table_.resize(block(2), 5000);
+  EXPECT_EQ(stack(0).live.count, 4);
+  EXPECT_EQ(stack(0).live.bytes, 4400);
+  EXPECT_EQ(stack(0).allocated.bytes, 4400);
+  EXPECT_EQ(stack(0).live.bytes_variance, 4 * 3 * 1100.0 * 1100);
+  EXPECT_EQ(table_.table()->live.bytes, 4400);
+  table_.remove(block(1));
+  EXPECT_EQ(stack(0).freed.bytes, 4400);
+  EXPECT_EQ(table_.table()->live.bytes, 0);
+}
+
 TEST_F(SampleTableTest, TellsStacksApart) {
   add(1, 100, 1, 0x1000);
   add(2, 100, 1, 0x1010);
