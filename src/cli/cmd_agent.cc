@@ -77,7 +77,7 @@ void add_options(VerbParser& parser, AgentWishes& wishes) {
       ->type_name("DIR");
   parser.add_option("--every", wishes.every, "Time between two looks, 10s by default")
       ->type_name("TIME");
-  wishes.database.add_to(parser);
+  wishes.database.add_to(parser, "none by default");
   parser
       .add_option("--profiles", wishes.profiles,
                   "Time between two profiles of a sampled process, 60s by default; 'off'")

@@ -164,7 +164,11 @@ int run_leaks(const Arguments& arguments) {
                    {bytes(static_cast<double>(rows[i].live_bytes))},
                    {functions_text(functions[i], kShownFrames)}});
   }
-  print(rows.empty() ? "no call stack grows\n" : table.render(host::Terminal(STDOUT_FILENO)));
+  print(rows.empty()
+            ? fmt::format("no call stack grows in {} steps of {} or more (--steps, --step) "
+                          "by {} (--least)\n",
+                          search.steps, step_text, least)
+            : table.render(host::Terminal(STDOUT_FILENO)));
   return host::kExitOk;
 }
 

@@ -29,10 +29,10 @@ double with_unit(const std::string& option, const std::string& text, std::string
 
 }  // namespace
 
-void FleetOptions::add_to(CLI::App& parser) {
+void FleetOptions::add_to(CLI::App& parser, const std::string& usual) {
   parser
       .add_option("--db", database_,
-                  "The database: a file, or clickhouse://USER@HOST:PORT/DB; fleet.db by default")
+                  "The database: a file, or clickhouse://USER@HOST:PORT/DB; " + usual)
       ->type_name("DB");
   parser
       .add_option("--password-file", password_file_,

@@ -11,7 +11,8 @@ namespace tide::cli {
 
 class FleetOptions {
  public:
-  void add_to(CLI::App& parser);
+  // `usual`: what is said of doing without the option.
+  void add_to(CLI::App& parser, const std::string& usual = "fleet.db by default");
   // Throws host::Error, kExitUsage.
   fleet::DatabaseAddress address() const;
 

@@ -100,7 +100,11 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
       "process {}: {}, from {} samples, one in {} on average{}\n", profile.pid,
       headline(profile, kind, total), total.samples, host::short_byte_text(profile.table.gap_bytes),
       profile.table.missed == 0 ? "" : fmt::format("; {} could not be kept", profile.table.missed));
-  if (total.samples == 0) return text;
+  if (total.samples == 0) {
+    return text +
+           "nothing that was allocated while it was sampled is in it; all that is there, sampled "
+           "or not: tide heap PID types\n";
+  }
   host::TextTable table = empty_table(kind);
   constexpr size_t kShownFrames = 6;
   size_t rows = 0;
