@@ -102,7 +102,7 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
       profile.table.missed == 0 ? "" : fmt::format("; {} could not be kept", profile.table.missed));
   if (total.samples == 0) {
     return text +
-           "nothing that was allocated while it was sampled is in it; all that is there, sampled "
+           "no allocation was a sample; all that is there, sampled "
            "or not: tide heap PID types\n";
   }
   host::TextTable table = empty_table(kind);

@@ -12,7 +12,9 @@
 namespace tide::host {
 namespace {
 
+// Without the prefix it is a name of C: a function w would be a wchar_t, as types are mangled.
 std::string demangled(const char* name) {
+  if (name[0] != '_' || name[1] != 'Z') return name;
   int status;
   const std::unique_ptr<char, decltype(&std::free)> text(
       abi::__cxa_demangle(name, nullptr, nullptr, &status), std::free);

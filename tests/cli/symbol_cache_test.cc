@@ -15,6 +15,9 @@ extern "C" __attribute__((noinline, used, visibility("default"))) int symbol_cac
   return n * 7 + 1;
 }
 
+// That of a type, were it mangled.
+extern "C" __attribute__((noinline, used, visibility("default"))) int w(int n) { return n * 3; }
+
 namespace {
 
 using host::SymbolCache;
@@ -55,6 +58,13 @@ TEST(SymbolCache, WhatWasLearntNeedsNoFile) {
   EXPECT_EQ(again.back().file, places.back().file);
   EXPECT_EQ(again.back().line, places.back().line);
   EXPECT_EQ(second.news(), "") << "nothing was looked up";
+}
+
+TEST(SymbolCache, ANameOfCStaysWhatItIs) {
+  SymbolCache cache;
+  const auto places = cache.places(own_file(), cache.build_id(own_file()), offset_of(w));
+  ASSERT_FALSE(places.empty());
+  EXPECT_EQ(places.back().function, "w");
 }
 
 TEST(SymbolCache, WhatNobodyAsksForIsForgotten) {
