@@ -9,16 +9,16 @@
 
 namespace tide::api {
 
-// Long blocks: most are written to in part, and many pages of theirs are not there at all. What
-// reads as zero is not written, so that such pages cost no memory and other lines stay clean.
-// `p` is aligned to 16, `bytes` a multiple of 8.
+// Long blocks: most are written to in part, and many pages of theirs are not there at all. Pages
+// that read as zero are not written, so that those that are not there stay so. Where one is,
+// writing is faster than looking. `p` is aligned to 16, `bytes` a multiple of 8.
 void clear_written(void* p, size_t bytes);
 
 // Zeroes a block of a class; of a short one, whose lines are in the CPU's cache, with less ado than
 // memset. `bytes`: a multiple of 8.
 TIDE_INLINE void clear_block(void* p, size_t bytes) {
   constexpr size_t kShort = 256;
-  constexpr size_t kLong = 2048;
+  constexpr size_t kLong = 8192;  // pages of shorter ones are mostly there
   if (bytes > kShort) {
     if (bytes < kLong) {
       memset(p, 0, bytes);

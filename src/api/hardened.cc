@@ -15,6 +15,7 @@
 #include "sys/protection.h"
 #include "sys/report.h"
 #include "sys/thread.h"
+#include "sys/zero_pieces.h"
 
 namespace tide::api {
 
@@ -254,6 +255,7 @@ void start_hardening(uint32_t level) {
   sys::LinuxVm vm;
   g_secret = vm.random_seed() * 0xd6e8feb86659fd93;
   g_page_bytes = vm.page_size();
+  sys::choose_vectors();
   g_harden = level;
   g_has_standing_seals = level < kExactLevel;
   if (level == 1 && layout::kDetects) g_short_room = kShortRoom;
