@@ -27,10 +27,11 @@ constinit Quarantine g_quarantine;
 
 namespace {
 
+// Shorter ones keep their pages while they are free, since faults cost more than clearing does,
+// also where they may not be touched; then they leave earlier.
 constexpr size_t kPurgeToClear = size_t{2} << 20;
-// Shorter ones keep their pages while they may not be touched: 16 MiB at most, and faults cost
-// more.
-constexpr size_t kPurgeToClose = size_t{128} << 10;
+constexpr uint32_t kMostKept = 32;
+constexpr size_t kMostKeptBytes = size_t{16} << 20;
 constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
 // Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
 constexpr int32_t kMostGuards = 16'000;
@@ -155,7 +156,8 @@ void enter_large(heap::ThreadCache* cache, const Quarantine::Entry& entry, bool 
     }
   }
   Quarantine::Entry early;
-  while (g_quarantine.bytes() > kMostLargeBytes && g_quarantine.take(early, reopen_entry)) {
+  while (g_quarantine.exceeds(kMostLargeBytes, kMostKept, kMostKeptBytes) &&
+         g_quarantine.take(early, reopen_entry)) {
     leave_quarantine(cache, early);
   }
 }
@@ -324,12 +326,13 @@ void release_other(heap::ThreadCache* cache, void* p, size_t usable, Origin orig
   if (!large) {
     clear_block(p, g_has_standing_seals ? usable - kSealBytes : usable);
   } else if (g_harden >= 2 && g_engine.heap_of(p) == nullptr) {
-    if (usable < kPurgeToClose || !g_engine.space().vm.purge(p, usable)) {
+    const bool keeps = usable < kPurgeToClear || !g_engine.space().vm.purge(p, usable);
+    if (keeps) {
       clear_written(p, room_of(p, usable) + kSealBytes);
     }
     // Its guard page is closed with it.
     if (seal.guarded) g_guards.fetch_sub(1, std::memory_order_relaxed);
-    return enter_large(cache, {p, usable}, !seal.guarded);
+    return enter_large(cache, {p, usable, keeps}, !seal.guarded);
   } else {
     clear(p, usable);
   }

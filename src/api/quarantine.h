@@ -1,5 +1,5 @@
-// Freed large blocks whose pages are gone and may not be touched (hardened mode, from level 2 on).
-// They cost addresses only. (Small ones wait in their threads' caches: heap/waiting.h.)
+// Freed large blocks that may not be touched (hardened mode, from level 2 on). Those whose pages
+// are gone cost addresses only. (Small ones wait in their threads' caches: heap/waiting.h.)
 //
 // They leave in an order that a program can't foresee: a newcomer takes a random place, whoever was
 // there moves into a queue.
@@ -21,6 +21,7 @@ class Quarantine {
   struct Entry {
     void* block;  // null: none
     size_t bytes;
+    bool kept = false;  // its memory was not given back
     bool gone = false;  // of one that leaves: it could not be opened
   };
 
@@ -37,7 +38,7 @@ class Quarantine {
     Entry& place = places_[(random_ >> 32) % kPlaces];
     const Entry moved = place;
     place = in;
-    bytes_ += in.bytes;
+    count_in(in);
     const Entry leaving = moved.block != nullptr && count_ == kQueue ? pop() : Entry{};
     if (moved.block != nullptr) queue_[(first_ + count_++) % kQueue] = moved;
     close(in);
@@ -59,9 +60,10 @@ class Quarantine {
     return true;
   }
 
-  size_t bytes() {
+  // Whether there are more bytes in here, or more blocks or bytes with memory.
+  bool exceeds(size_t most_bytes, uint32_t most_kept, size_t most_kept_bytes) {
     const ds::LockGuard guard(lock_);
-    return bytes_;
+    return bytes_ > most_bytes || kept_ > most_kept || kept_bytes_ > most_kept_bytes;
   }
 
   // visit(entry) for all that are here.
@@ -102,17 +104,27 @@ class Quarantine {
   static constexpr uint32_t kPlaces = 16;
   static constexpr uint32_t kQueue = 112;
 
+  void count_in(const Entry& entry) TIDE_REQUIRES(lock_) {
+    bytes_ += entry.bytes;
+    kept_ += entry.kept ? 1 : 0;
+    kept_bytes_ += entry.kept ? entry.bytes : 0;
+  }
+
   Entry pop() TIDE_REQUIRES(lock_) {
     const Entry entry = queue_[first_];
     first_ = (first_ + 1) % kQueue;
     --count_;
     bytes_ -= entry.bytes;
+    kept_ -= entry.kept ? 1 : 0;
+    kept_bytes_ -= entry.kept ? entry.bytes : 0;
     return entry;
   }
 
   ds::Lock<ds::Rank::kQuarantine> lock_;
   uint64_t random_ TIDE_GUARDED_BY(lock_) = 0;
   size_t bytes_ TIDE_GUARDED_BY(lock_) = 0;
+  uint32_t kept_ TIDE_GUARDED_BY(lock_) = 0;
+  size_t kept_bytes_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t first_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t count_ TIDE_GUARDED_BY(lock_) = 0;
   Entry places_[kPlaces] TIDE_GUARDED_BY(lock_) = {};
