@@ -233,6 +233,19 @@ static void not_reused_at_once(void) {
   }
   exit(0);
 }
+// Of 128 freed large blocks at most 32 wait, and some do.
+static void wait_is_bounded(void) {
+  enum { kCount = 128, kMostWaiting = 32 };
+  unsigned char* old[kCount];
+  for (int i = 0; i < kCount; ++i) old[i] = block();
+  for (int i = 0; i < kCount; ++i) free(opaque(old[i]));
+  int used = 0;
+  for (int i = 0; i < kCount; ++i) {
+    const unsigned char* const p = opaque(malloc(g_size));
+    for (int k = 0; k < kCount; ++k) used += p >= old[k] && p < old[k] + g_size;
+  }
+  exit(used < kCount - kMostWaiting - 8 || used == kCount ? 3 : 0);
+}
 // The same program twice must not see the same order.
 static void order(void) {
   void* blocks[64];
@@ -449,6 +462,7 @@ static const struct Case kCases[] = {
     CASE(scattered_after_free),
     CASE(overflow_in_longer_span),
     CASE(not_reused_at_once),
+    CASE(wait_is_bounded),
     CASE(order),
     CASE(new_then_free),
     CASE(malloc_then_delete),

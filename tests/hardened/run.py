@@ -82,6 +82,9 @@ def make_cases():
                 hardened("overflow_in_longer_span", size, past_end("free"))
             continue
         hardened("not_reused_at_once", SMALL, "", EXIT_0)
+        hardened("not_reused_at_once", LARGE, "", EXIT_0)
+        for size in LARGE, 300_000:
+            hardened("wait_is_bounded", size, "", EXIT_0)
         hardened("pages_stay_closed", LARGE, "", EXIT_0)
         for size in SMALL, PAGE:
             for misuse in "write_after_free", "write_last_after_free", "write_after_free_at_end":
