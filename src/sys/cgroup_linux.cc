@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "base/starts_with.h"
 #include "sys/line_reader.h"
 
 namespace tide::sys {
@@ -25,11 +26,6 @@ bool has_word(std::string_view list, std::string_view word) {
     if (take_until(list, ',') == word) return true;
   }
   return false;
-}
-
-bool starts_with(std::string_view text, std::string_view beginning) {
-  return text.size() >= beginning.size() &&
-         std::string_view(text.data(), beginning.size()) == beginning;
 }
 
 // The kernel writes blanks in mount points as \040.
@@ -97,7 +93,7 @@ bool find_folder(GroupRoom& room, const char* root, Version version, TextWriter&
     // mounted one is all that can be seen.
     std::string_view inside = group.view();
     if (mounted != "/") {
-      inside.remove_prefix(starts_with(inside, mounted) ? mounted.size() : inside.size());
+      inside.remove_prefix(base::starts_with(inside, mounted) ? mounted.size() : inside.size());
     }
     if (inside != "/" && inside.find("/..") == std::string_view::npos) folder.text(inside);
     return !folder.truncated();

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/starts_with.h"
 #include "sys/errno_keeper.h"
 #include "sys/libc_heap.h"
 #include "sys/line_reader.h"
@@ -62,8 +63,8 @@ class Surroundings {
     while (reader.next(line)) {
       if (!mapping.parse(line)) continue;
       const bool heap = mapping.path == "[heap]";
-      const bool usable = mapping.is_writable &&
-                          (heap || mapping.path.empty() || mapping.path.starts_with("[anon:"));
+      const bool usable = mapping.is_writable && (heap || mapping.path.empty() ||
+                                                  base::starts_with(mapping.path, "[anon:"));
       // The kernel splits a mapping where a program gives advice for a part of it.
       if (usable && mapping.begin == end_ && heap == is_brk_) {
         end_ = mapping.end;

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "base/starts_with.h"
+
 extern "C" {
 extern char** environ;
 // Where the stack began: the argument count, the arguments, null, the environment, null. Exported
@@ -41,7 +43,7 @@ std::string_view environment_value(std::string_view name) {
   const char* const* variable = environment();
   for (; variable != nullptr && *variable != nullptr; ++variable) {
     std::string_view text = *variable;
-    if (text.starts_with(name) && text.size() > name.size() && text[name.size()] == '=') {
+    if (base::starts_with(text, name) && text.size() > name.size() && text[name.size()] == '=') {
       text.remove_prefix(name.size() + 1);
       return text;
     }
