@@ -153,6 +153,7 @@ class FakeOs {
     for (bool& fails : fail_kind_) fails = false;
   }
   // Called before every call is carried out.
+  // No other thread may be in here, nor waiting in the hook that there was.
   void set_hook(std::function<void(const Event&)> hook) { hook_ = std::move(hook); }
 
   uint64_t calls() const { return calls_; }
@@ -410,15 +411,13 @@ class FakeOs {
     if (total < bytes) return nullptr;
     void* const place = mmap(nullptr, total, PROT_NONE, kFlags, -1, 0);
     if (place == MAP_FAILED) return nullptr;
+    // The place stays taken all the time: other threads of the test map memory, too.
     const uintptr_t begin = base::align_up(base::address_of(place), options_.page_bytes);
-    munmap(place, total);
-    void* const result =
-        mmap(at(begin), bytes, PROT_READ | PROT_WRITE, kFlags | MAP_FIXED_NOREPLACE, -1, 0);
+    const uintptr_t end = base::address_of(place) + total;
+    void* const result = mmap(at(begin), bytes, PROT_READ | PROT_WRITE, kFlags | MAP_FIXED, -1, 0);
+    if (begin != base::address_of(place)) munmap(place, begin - base::address_of(place));
+    munmap(at(begin + bytes), end - begin - bytes);
     if (result == MAP_FAILED) return nullptr;
-    if (result != at(begin)) {
-      munmap(result, bytes);
-      return nullptr;
-    }
     mapped_.add(begin, begin + bytes);
     return result;
   }

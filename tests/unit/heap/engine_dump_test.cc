@@ -285,9 +285,9 @@ TEST_F(EngineDump, AForkedChildKnowsWhatIsLeftOut) {
         box.client.purge();
         _exit(good && all_live_are_dumped() ? 0 : 1);
       }
-      box.os.set_hook(nullptr);
       go_on.release();
       other.join();
+      box.os.set_hook(nullptr);  // the other thread was inside of it
       int status = 0;
       ASSERT_EQ(waitpid(child, &status, 0), child);
       EXPECT_EQ(status, 0) << bytes << ", call " << nth;

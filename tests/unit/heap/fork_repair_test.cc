@@ -64,9 +64,9 @@ class ForkRepair : public testing::Test {
       box.os.set_hook(nullptr);
       run_child(check);
     }
-    box.os.set_hook(nullptr);
     go_on.release();
     other.join();
+    box.os.set_hook(nullptr);  // the other thread was inside of it
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << "the child died of signal " << WTERMSIG(status);
@@ -304,14 +304,19 @@ TEST_F(ForkRepair, WhatIsInHandInAPurgeIsNotLost) {
 // Not at chosen places but wherever the others happen to be.
 TEST_F(ForkRepair, WhileOthersAreBusy) {
   std::atomic<bool> stop{false};
+  std::counting_semaphore started{0};
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
       Client client(*box.engine, t != 2);
       std::mt19937 random(t);
+      // From now on none of them is in the system's malloc, whose locks a child of a program with
+      // AddressSanitizer may find locked.
       std::vector<void*> held;
+      held.reserve(size_t{1} << 20);
+      started.release();
       while (!stop.load(std::memory_order_relaxed)) {
-        if (held.size() < 200 || random() % 2 == 0) {
+        if (held.size() < 200 || (random() % 2 == 0 && held.size() < held.capacity())) {
           held.push_back(client.allocate(1 + random() % (random() % 50 == 0 ? 200'000 : 3000)));
         } else {
           std::swap(held[random() % held.size()], held.back());
@@ -324,10 +329,10 @@ TEST_F(ForkRepair, WhileOthersAreBusy) {
       client.park();
     });
   }
+  for (size_t t = 0; t < threads.size(); ++t) started.acquire();
   for (int i = 0; i < 60; ++i) {
     usleep(500);
     // FakeOs's own lock must not be the one that stays locked in the child.
-    box.os.set_hook(nullptr);
     const pid_t child = box.os.fork_unlocked();
     if (child == 0) run_child();
     int status = 0;
