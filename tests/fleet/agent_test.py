@@ -33,11 +33,11 @@ class Agent:
 
     def page(self, path="/metrics"):
         url = f"http://127.0.0.1:{self.first['port']}{path}"
-        return urllib.request.urlopen(url, timeout=10).read().decode()
+        return urllib.request.urlopen(url, timeout=60).read().decode()
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        output, self.errors = self.process.communicate(timeout=30)
+        output, self.errors = self.process.communicate(timeout=100)
         return json.loads(output) if output.strip() else None
 
 
@@ -128,8 +128,10 @@ class Metrics(FleetTest):
             process.stdin.write(b"\n")
             process.stdin.flush()
             said = json.loads(process.stdout.readline())
-            time.sleep(1.1)  # a page is at most a second old
-            values = samples(agent.page(), process.pid)
+            values = {}
+            while not values and process.poll() is None:  # a page is at most a second old
+                time.sleep(0.1)
+                values = samples(agent.page(), process.pid)
             agent.end()
             process.stdin.close()
         self.assertEqual(int(values["tide_live_bytes", None]), said["live_bytes"])
@@ -191,10 +193,14 @@ class ShippingTest(FleetTest):
         with contextlib.ExitStack() as stack:
             for _ in range(processes):
                 stack.enter_context(on_tide())
-            for turn in range(8):
+            for turn in range(100):
+                # On a machine that does much else they get little done before they are killed.
+                if turn >= 8 and turn % 2 == 0 and (
+                        len(self.spooled()) > 8 or len(self.collected(db)) > 8):
+                    break
                 agent = Agent("--db", db, "--spool", self.path("spool"), "--every", "50ms",
                               listen="none")
-                time.sleep(chance.uniform(0.05, 0.5))
+                time.sleep(chance.uniform(0.05, 0.5) * (1 + turn // 8))
                 if turn % 2 == 0:
                     disturb()
                     time.sleep(chance.uniform(0.05, 0.4))
@@ -204,7 +210,7 @@ class ShippingTest(FleetTest):
         # With what is on the disk now nobody may lose anything any more.
         waiting = {name.split("-", 1)[1].split(".")[0] for name in self.spooled()}
         agent = Agent("--db", db, "--spool", self.path("spool"), "--every", "1h", listen="none")
-        for _ in range(400):
+        for _ in range(1200):
             if not self.spooled():
                 break
             time.sleep(0.05)
@@ -252,11 +258,11 @@ class Shipping(ShippingTest):
         with on_tide():
             agent = Agent("--db", self.path("no.db"), "--spool", self.path("spool"),
                           "--spool-size", "6K", "--every", "100ms")
-            for _ in range(200):
-                before = self.spooled()
+            for _ in range(1000):
                 if "refused_batches_total 0" not in agent.page():
                     break
                 time.sleep(0.05)
+            before = self.spooled()
             end = agent.end()
         self.assertGreater(end["refused_batches"], 0)
         self.assertEqual(agent.errors.count("is full"), 1)
@@ -312,7 +318,7 @@ class Profiles(FleetTest):
             agent = Agent("--db", self.db, "--spool", self.path("spool"), "--every", "250ms",
                           "--profiles", "500ms", listen="none")
             found = []
-            for _ in range(60):
+            for _ in range(200):
                 time.sleep(0.5)
                 found = self.ask("leaks", "--step", "1s", "--steps", "2", "--service", "leaky")["rows"]
                 if found:
@@ -334,10 +340,16 @@ class Profiles(FleetTest):
             self.assertEqual(row[1], pinned["pinned_bytes"])
         self.assertTrue(any("leak_here" in layer["name"] for layer in items["fleet-by-stack"]["series"]))
         self.assertEqual((found[0]["hosts"], found[0]["processes"]), (1, 1))
-        [[live, profiled]] = self.sql(
-            "SELECT (SELECT max(live_bytes) FROM statistics WHERE service = 'leaky'), "
-            "(SELECT max(live_bytes) FROM profiles WHERE service = 'leaky')")
-        self.assertLess(abs(live - profiled), live / 2)
+        # It grows all the time: at its last profile it had more than at the look before, and less
+        # than at the one after that.
+        [[profiled, when]] = self.sql("SELECT live_bytes, time_ns FROM profiles WHERE service = "
+                                      "'leaky' ORDER BY live_bytes DESC LIMIT 1")
+        [[before, after]] = self.sql(
+            f"SELECT max(CASE WHEN time_ns < {when} THEN live_bytes ELSE 0 END), "
+            f"min(CASE WHEN time_ns > {when} THEN live_bytes ELSE 4000000000 END) "
+            "FROM statistics WHERE service = 'leaky'")
+        self.assertLess(before / 2, profiled)
+        self.assertLess(profiled, after * 1.5)
 
     def kind(self, name):
         rows = self.ask("top", "--kind", name, "--service", "leaky")["rows"]
