@@ -1,19 +1,18 @@
 // A frame's place follows from its return address: the caller's frame begins a fixed distance
-// above, or, in a function with a frame pointer, where that says. What the unwinder finds is turned
-// into such rules; a walk that meets a return address without a rule, or leaves the stack, is done
-// by the unwinder again. A rule that was learned wrongly leads to words that are no return
-// addresses with a rule, and so to the same.
+// above, or where the frame pointer, or a word beside where that points, says. For the functions
+// that the unwinder meets, such rules are taken from the debug information that it reads; a walk
+// that meets a return address without a rule, or leaves the stack, is done by the unwinder again.
 #include "sys/unwind_cache.h"
 
 #include <unwind.h>
 
 #include <atomic>
-#include <cstring>
 #include <iterator>
 
 #include "base/compiler.h"
 #include "base/mix.h"
 #include "base/racy.h"
+#include "sys/call_frame.h"
 #include "sys/errno_keeper.h"
 #include "sys/stack.h"
 
@@ -31,11 +30,12 @@ constexpr unsigned kSetBits = 12;
 constexpr uint16_t kMostFailures = 64;
 constexpr size_t kInSet = 4;  // a cache line of them
 
-// Where the caller's frame is. One word, so that nobody reads half of it.
+// Where the caller's frame is; see CallFrame. One word, so that nobody reads half of it.
 struct alignas(8) Rule {
-  uint16_t words;        // from one frame's place to the next; 0: the frame pointer says it
-  uint16_t saved_words;  // below the next place: the caller's frame pointer; 0: it is the same
-  uint16_t is_last;
+  uint16_t words;
+  uint16_t saved_words;
+  FrameKind kind;
+  bool is_last;
   uint16_t failures;  // how often none was found; then this is none
 };
 
@@ -86,10 +86,9 @@ void keep(uintptr_t address, Rule rule) {
 }
 
 struct Place {
-  uintptr_t address;         // what is called from there returns to it
-  uintptr_t stack;           // the stack pointer then
-  uintptr_t frame;           // the frame pointer
-  uintptr_t frame_saved_at;  // where what it calls has put that, if it has
+  uintptr_t address;  // what is called from there returns to it
+  uintptr_t stack;    // the stack pointer then
+  uintptr_t frame;    // the frame pointer
 };
 
 struct Places {
@@ -97,14 +96,6 @@ struct Places {
   size_t count;
   bool is_whole;
 };
-
-// The same value may stand in a frame more than once. GCC's unwinder begins its context with the
-// places where registers have been saved; what is found there is looked at twice.
-uintptr_t place_of_frame_pointer(const _Unwind_Context* context) {
-  uintptr_t places[kFramePointer + 1];
-  memcpy(places, context, sizeof places);
-  return places[kFramePointer];
-}
 
 _Unwind_Reason_Code take_place(_Unwind_Context* context, void* argument) {
   auto& found = *static_cast<Places*>(argument);
@@ -120,45 +111,53 @@ _Unwind_Reason_Code take_place(_Unwind_Context* context, void* argument) {
     return _URC_END_OF_STACK;
   }
   found.places[found.count++] = {address, _Unwind_GetCFA(context),
-                                 _Unwind_GetGR(context, kFramePointer),
-                                 place_of_frame_pointer(context)};
+                                 _Unwind_GetGR(context, kFramePointer)};
   return _URC_NO_REASON;
+}
+
+TIDE_NOINLINE TIDE_READS_ANY_STACK bool follow_aligned(Rule rule, Place& at, StackBounds bounds) {
+  const uintptr_t where = at.frame - rule.words * kWord;
+  if (where < at.stack || where >= bounds.high || where % kWord != 0) return false;
+  const uintptr_t next = *reinterpret_cast<const uintptr_t*>(where);
+  if (next <= at.frame || next > bounds.high || next % kWord != 0) return false;
+  at.frame = *reinterpret_cast<const uintptr_t*>(at.frame);
+  at.stack = next;
+  return true;
+}
+
+// Where a frame's caller is by a rule: its stack and frame pointer. False: nowhere on the stack.
+TIDE_INLINE TIDE_READS_ANY_STACK bool follow(Rule rule, Place& at, StackBounds bounds) {
+  uintptr_t next = at.stack + rule.words * kWord;
+  if (rule.kind != FrameKind::kOfStack) {
+    if (rule.kind == FrameKind::kAligned) return follow_aligned(rule, at, bounds);
+    next = at.frame + 2 * kWord;
+  }
+  if (next <= at.stack || next > bounds.high || next % kWord != 0) return false;
+  if (rule.saved_words != 0) {
+    at.frame = *reinterpret_cast<const uintptr_t*>(next - rule.saved_words * kWord);
+  }
+  at.stack = next;
+  return true;
+}
+
+// False: the rule does not lead to where the unwinder went.
+bool leads_to(Rule rule, Place from, const Place& caller, StackBounds bounds) {
+  return follow(rule, from, bounds) && from.stack == caller.stack && from.frame == caller.frame;
 }
 
 // Of a frame and its caller. False: none that holds.
 bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule& rule) {
-  if (caller.stack <= here.stack || caller.stack > bounds.high || here.stack % kWord != 0) {
-    return false;
-  }
-  const size_t words = (caller.stack - here.stack) / kWord;
-  if (words > UINT16_MAX) return false;
-  const bool keeps_frame = here.frame + 2 * kWord == caller.stack &&
-                           *reinterpret_cast<const uintptr_t*>(here.frame) == caller.frame;
-  if (keeps_frame) {
-    rule = {0, 2, 0, 0};
-    return true;
-  }
-  rule = {static_cast<uint16_t>(words), 0, 0, 0};
-  const uintptr_t saved_at = caller.frame_saved_at;
-  if (saved_at >= here.stack && saved_at + 2 * kWord <= caller.stack && saved_at % kWord == 0 &&
-      *reinterpret_cast<const uintptr_t*>(saved_at) == caller.frame) {
-    rule.saved_words = static_cast<uint16_t>((caller.stack - saved_at) / kWord);
-    return true;
-  }
-  if (caller.frame == here.frame) return true;
-  for (size_t saved = 2; saved <= words; ++saved) {
-    if (*reinterpret_cast<const uintptr_t*>(caller.stack - saved * kWord) != caller.frame) continue;
-    rule.saved_words = static_cast<uint16_t>(saved);
-    return true;
-  }
-  return false;
+  const CallFrame frame = read_call_frame(here.address);
+  rule = {frame.words, frame.saved_words, frame.kind, false, 0};
+  return frame.kind != FrameKind::kUnknown && leads_to(rule, here, caller, bounds);
 }
 
 void note_failure(uintptr_t address) {
   Rule rule{};
   if (!find(address, rule)) rule = {};
   const auto failures = static_cast<uint16_t>(rule.failures + 1);
-  keep(address, {0, 0, 0, failures < kMostFailures ? failures : kMostFailures});
+  keep(address,
+       {0, 0, FrameKind::kUnknown, false, failures < kMostFailures ? failures : kMostFailures});
 }
 
 void empty_sets() {
@@ -183,13 +182,19 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
   }
   for (; at + 1 < found.count; ++at) {
     Rule rule;
+    if (find(found.places[at].address, rule) && rule.failures == 0 && !rule.is_last &&
+        leads_to(rule, found.places[at], found.places[at + 1], bounds)) {
+      continue;
+    }
     if (!make_rule(found.places[at], found.places[at + 1], bounds, rule)) {
       note_failure(found.places[at].address);
       break;
     }
     keep(found.places[at].address, rule);
   }
-  if (at + 1 == found.count && found.is_whole) keep(found.places[at].address, {0, 0, 1, 0});
+  if (at + 1 == found.count && found.is_whole) {
+    keep(found.places[at].address, {0, 0, FrameKind::kUnknown, true, 0});
+  }
   // What has been unloaded meanwhile may be among them.
   if (g_forgotten.load(std::memory_order_acquire) != forgotten) empty_sets();
   g_is_learning.store(false, std::memory_order_release);
@@ -208,13 +213,8 @@ TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t* frames
     }
     frames[count++] = at.address;
     if (rule.is_last || count == most) return count;
-    const uintptr_t next = rule.words != 0 ? at.stack + rule.words * kWord : at.frame + 2 * kWord;
-    if (next <= at.stack || next > bounds.high || next % kWord != 0) return 0;
-    at.address = *reinterpret_cast<const uintptr_t*>(next - kWord);
-    if (rule.saved_words != 0) {
-      at.frame = *reinterpret_cast<const uintptr_t*>(next - rule.saved_words * kWord);
-    }
-    at.stack = next;
+    if (!follow(rule, at, bounds)) return 0;
+    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kWord);
   }
 }
 
@@ -225,7 +225,7 @@ TIDE_NOINLINE TIDE_READS_ANY_STACK size_t capture_known_stack(StackBounds bounds
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most);
   const Place from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kWord,
-                   *reinterpret_cast<const uintptr_t*>(here), 0};
+                   *reinterpret_cast<const uintptr_t*>(here)};
   constexpr size_t kInner = 16;  // calls inside of this library
   uintptr_t all[kInner + 64];
   const size_t wanted = most + kInner < std::size(all) ? most + kInner : std::size(all);
