@@ -34,7 +34,7 @@ def clean_environment():
 def tide(*arguments, env=None, cwd=None, binary=TIDE):
     """Runs tide; env adds to the environment."""
     return subprocess.run([binary, *map(str, arguments)], env={**clean_environment(), **(env or {})},
-                          cwd=cwd, capture_output=True, text=True, errors="replace", timeout=60,
+                          cwd=cwd, capture_output=True, text=True, errors="replace", timeout=200,
                           check=False, stdin=subprocess.DEVNULL)
 
 
@@ -49,7 +49,7 @@ def running(*command, **kwargs):
             yield process, json.loads(line) if line else None
         finally:
             process.stdin.close()
-            process.wait(timeout=30)
+            process.wait(timeout=200)
 
 
 def on_tide(**kwargs):

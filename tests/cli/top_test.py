@@ -94,8 +94,8 @@ class Table(TideTest):
                 for _ in range(3):
                     self.assertEqual(len(json.loads(view.stdout.readline())["processes"]), 1)
                 process.stdin.close()
-                process.wait(timeout=30)
-                self.assertEqual(view.wait(timeout=30), 0)
+                process.wait(timeout=200)
+                self.assertEqual(view.wait(timeout=200), 0)
 
 
 class Screen(TideTest):
@@ -110,7 +110,7 @@ class Screen(TideTest):
                 self.assertTrue(select.select([primary], [], [], 30)[0], text)
                 text += os.read(primary, 4096)
             end(primary, view)
-            self.assertEqual(view.wait(timeout=30), 0)
+            self.assertEqual(view.wait(timeout=200), 0)
             while select.select([primary], [], [], 0)[0]:
                 try:
                     text += os.read(primary, 4096)

@@ -33,7 +33,7 @@ class Agent:
 
     def page(self, path="/metrics"):
         url = f"http://127.0.0.1:{self.first['port']}{path}"
-        return urllib.request.urlopen(url, timeout=60).read().decode()
+        return urllib.request.urlopen(url, timeout=200).read().decode()
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -274,7 +274,7 @@ class Shipping(ShippingTest):
         lock = []
 
         def disturb():
-            connection = sqlite3.connect(self.db, isolation_level=None, timeout=30)
+            connection = sqlite3.connect(self.db, isolation_level=None, timeout=200)
             connection.execute("BEGIN EXCLUSIVE")
             lock.append(connection)
 
@@ -297,7 +297,7 @@ class Shipping(ShippingTest):
         with on_tide():
             agent = Agent("--db", self.db, "--spool", self.path("spool"), "--every", "50ms")
             for _ in range(5):
-                connection = sqlite3.connect(self.db, isolation_level=None, timeout=30)
+                connection = sqlite3.connect(self.db, isolation_level=None, timeout=200)
                 connection.execute("BEGIN EXCLUSIVE")
                 time.sleep(0.15)
                 connection.execute("ROLLBACK")

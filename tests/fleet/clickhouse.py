@@ -108,7 +108,7 @@ class Server:
             f"http://127.0.0.1:{self.http}/", data=sql.encode(),
             headers={"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD})
         try:
-            return urllib.request.urlopen(request, timeout=60).read().decode()
+            return urllib.request.urlopen(request, timeout=200).read().decode()
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from error
 

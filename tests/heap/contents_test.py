@@ -156,7 +156,7 @@ def kernel_core(program, folder):
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern or pattern.startswith("|"):
         return None
-    start(program, folder).communicate(b"\n", timeout=60)
+    start(program, folder).communicate(b"\n", timeout=200)
     return next(folder.glob("core*"), None)
 
 

@@ -32,14 +32,14 @@ def check(folder, program, case, level):
     what, size, over, least, says = case
     env = dict(os.environ, LD_PRELOAD=LIBRARY, TIDE_HARDEN=str(level))
     run = subprocess.run([program, what, str(size), str(over)], cwd=folder, env=env,
-                         capture_output=True, text=True, timeout=60)
+                         capture_output=True, text=True, timeout=200)
     cores = list(folder.glob("core*"))
     if not cores:
         print("SKIPPED: no core of a process that aborts")
         sys.exit(77)
     block = int(run.stdout, 16)
     answer = subprocess.run([TIDE, "heap", str(cores[0]), "check", "--json"], capture_output=True,
-                            text=True, timeout=60)
+                            text=True, timeout=200)
     cores[0].unlink()
     problems = json.loads(answer.stdout)["problems"]
     named = {int(p["address"], 16): p["problem"] for p in problems}

@@ -29,7 +29,7 @@ def segment(address, offset, present, size):
 
 def ask(*arguments):
     run = subprocess.run([f"{BUILD}/bin/tide", "heap", *arguments], capture_output=True, text=True,
-                         timeout=60)
+                         timeout=200)
     return run.returncode, run.stdout, run.stderr
 
 

@@ -19,7 +19,7 @@ LIBRARY = os.environ.get("TIDE_LIB", f"{BUILD}/lib/libtide.so")
 def check(folder, program, name, preload):
     env = dict(os.environ, LD_PRELOAD=preload)
     run = subprocess.run([program], cwd=folder, env=env, capture_output=True, text=True,
-                         timeout=60, check=True)
+                         timeout=200, check=True)
     cores = list(folder.glob("core*"))
     if not cores:
         print("SKIPPED: no core of a process that aborts")
@@ -30,7 +30,7 @@ def check(folder, program, name, preload):
         blocks[what].add(int(address, 16))
     assert len(blocks["held"]) >= 1000, run.stdout[:200]
     answer = subprocess.run([f"{BUILD}/bin/tide", "heap", str(cores[0]), "list", "--ndjson"],
-                            capture_output=True, text=True, timeout=60, check=True)
+                            capture_output=True, text=True, timeout=200, check=True)
     cores[0].unlink()
     listed = {int(json.loads(line)["address"], 16) for line in answer.stdout.splitlines()}
     missing = blocks["held"] - listed

@@ -39,7 +39,7 @@ def running(program, *words, env=None):
             yield process.pid
         finally:
             process.stdin.close()
-            process.wait(timeout=30)
+            process.wait(timeout=200)
 
 
 class AnyMalloc(TideTest):

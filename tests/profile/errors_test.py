@@ -58,7 +58,7 @@ class Errors(TideTest):
             while not self.catches_interrupts(command.pid):  # then it has a profile
                 self.assertIsNone(command.poll())
             process.send_signal(signal.SIGKILL)
-            out, err = command.communicate(timeout=50)
+            out, err = command.communicate(timeout=200)
         self.assertEqual(command.returncode, 0, err)
         self.assertEqual(err.count("\n"), 1, err)
         self.assertIn(f"process {process.pid} has ended", err)

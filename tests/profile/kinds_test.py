@@ -95,7 +95,7 @@ class Kinds(TideTest):
     def test_core(self):
         everything = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([PLANTED, "leak", "sparse", "abort"], cwd=folder, timeout=60,
+            subprocess.run([PLANTED, "leak", "sparse", "abort"], cwd=folder, timeout=200,
                            env={**clean_environment(), **PROFILED},
                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, everything))
             cores = [str(p) for p in pathlib.Path(folder).iterdir() if p.name.startswith("core")]

@@ -53,7 +53,7 @@ class Output(TideTest):
             while not third.exists() and command.poll() is None:
                 time.sleep(0.02)
             process.kill()
-            _, err = command.communicate(timeout=30)
+            _, err = command.communicate(timeout=200)
             process.wait()
             self.assertEqual(command.returncode, 0, err)
             files = sorted(pathlib.Path(folder).glob("*"))

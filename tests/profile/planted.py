@@ -29,12 +29,12 @@ def running(*words, program=PLANTED, env=None):
         finally:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-            process.wait(timeout=30)
+            process.wait(timeout=200)
 
 
 def run_to_file(path, *words):
     """The profile that the program leaves at its end."""
-    subprocess.run([PLANTED, *words, "exit"], check=True, timeout=60,
+    subprocess.run([PLANTED, *words, "exit"], check=True, timeout=200,
                    env={**clean_environment(), **PROFILED, "TIDE_PROFILE_FILE": str(path)})
     return path
 

@@ -210,7 +210,7 @@ class Push(TideTest):
             server.answers = [(400, {}, b"not now")] * 2
             server.wait_for(len(server.requests) + 4)
             process.send_signal(signal.SIGKILL)
-            _, err = command.communicate(timeout=30)
+            _, err = command.communicate(timeout=200)
             process.wait()
         self.assertEqual(command.returncode, 0, err)
         self.assertIn("not now; it will be in the next one\n", err)

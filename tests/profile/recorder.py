@@ -20,7 +20,7 @@ class Recorder(http.server.ThreadingHTTPServer):
 
     def wait_for(self, count):
         with self.arrived:
-            if not self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=30):
+            if not self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=200):
                 raise AssertionError(f"{len(self.requests)} of {count} requests")
 
 

@@ -22,7 +22,7 @@ KNOWN = {
 
 
 def tide(*words):
-    done = subprocess.run([TIDE, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([TIDE, *map(str, words)], capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return json.loads(done.stdout)
 

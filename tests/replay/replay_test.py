@@ -20,7 +20,7 @@ SEED = 11
 
 def run(*command):
     return subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=200, check=False)
 
 
 class Replay(unittest.TestCase):

@@ -20,7 +20,7 @@ LIBRARY = BUILD / "lib/libtide.so"
 THREADS = 3
 # In `tide info` the forms of operator new and delete are counted with new and delete.
 FORMS = {"new (form)": "new", "delete (form)": "delete"}
-LIMIT = 60
+LIMIT = 200
 
 
 def text_of(pid):

@@ -178,7 +178,7 @@ class Collecting(TraceTest):
         self.assertEqual(self.process()["end"], "left running")
         process.stdin.write("\n")
         process.stdin.flush()
-        self.assertEqual(process.wait(timeout=60), 7)
+        self.assertEqual(process.wait(timeout=200), 7)
 
     def test_control_from_outside(self):
         process = self.start_waiting(20_000)
@@ -197,7 +197,7 @@ class Collecting(TraceTest):
         self.assertEqual(self.events()["note"], 4)
         process.stdin.write("\n")
         process.stdin.flush()
-        self.assertEqual(process.wait(timeout=60), 7)
+        self.assertEqual(process.wait(timeout=200), 7)
         self.assertEqual(self.events(), {"malloc": 40_000, "note": 4})
 
     def test_stop_from_outside(self):
@@ -205,13 +205,13 @@ class Collecting(TraceTest):
         self.assertEqual(run(TIDE, "trace", "--control", self.folder, "stop").returncode, 0)
         process.stdin.write("\n")
         process.stdin.flush()
-        self.assertEqual(process.wait(timeout=60), 7)
+        self.assertEqual(process.wait(timeout=200), 7)
         self.assertEqual(self.events(), {"malloc": 20_000})
 
     def test_an_interrupt_is_the_programs(self):
         process = self.start_waiting(1000)
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(timeout=60), 128 + signal.SIGINT)
+        self.assertEqual(process.wait(timeout=200), 128 + signal.SIGINT)
         self.assertEqual(self.events(), {"malloc": 1000})
 
     def test_a_killed_collector_leaves_whole_chunks(self):
@@ -237,14 +237,14 @@ class OverTheNetwork(TraceTest):
 
     def end(self, server):
         server.send_signal(signal.SIGINT)
-        self.assertEqual(server.wait(timeout=60), 0)
+        self.assertEqual(server.wait(timeout=200), 0)
 
     def test_several_senders(self):
         server, address = self.serve()
         senders = [self.start(TIDE, "trace", "--to", address, *LIBRARY, "--", FAKE, 100_000)
                    for _ in range(3)]
         for sender in senders:
-            self.assertEqual(sender.wait(timeout=60), 7)
+            self.assertEqual(sender.wait(timeout=200), 7)
         self.end(server)
         folders = sorted(self.folder.iterdir())
         self.assertEqual(len(folders), 3)
@@ -285,7 +285,7 @@ class OverTheNetwork(TraceTest):
         server.wait()
         sender.stdin.write("\n")
         sender.stdin.flush()
-        self.assertEqual(sender.wait(timeout=60), 7)
+        self.assertEqual(sender.wait(timeout=200), 7)
         self.assertIn("the connection to " + address + " is lost", sender.stderr.read())
 
     def test_the_sender_is_killed(self):
