@@ -35,6 +35,17 @@ class Outcome:
         return f"exit status {self.status}"
 
 
+def backtraces(pid):
+    """All threads of a program that hangs, if gdb is there and may look."""
+    command = ["gdb", "-nx", "-batch", "-ex", "thread apply all bt 20", "-p", str(pid)]
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, errors="replace", timeout=60,
+                              check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no backtrace: {error}"
+
+
 def launch(command, library, timeout, environment=None, address_space=None):
     """Runs `command` with `library` (None: the C library's malloc) and gives its Outcome."""
     variables = {name: value for name, value in os.environ.items()
@@ -58,6 +69,7 @@ def launch(command, library, timeout, environment=None, address_space=None):
         status = process.returncode
     except subprocess.TimeoutExpired:
         status = None
+        print(backtraces(process.pid), flush=True)
         os.killpg(process.pid, signal.SIGKILL)
         output, errors = process.communicate()
     if status is not None:

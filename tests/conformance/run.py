@@ -32,7 +32,7 @@ MORE_MAPPINGS = 12
 class Case:
     program: str
     argument: str = ""
-    timeout: float = 60
+    timeout: float = 240  # far more than a busy machine needs
     address_space: int | None = None  # bytes: RLIMIT_AS from the start
     preload: bool = True              # False: the program opens the library itself
 
@@ -46,21 +46,21 @@ def make_cases():
 
     add("results", "size_zero overflow too_large bad_alignment realloc_to_zero errno_kept")
     add("blocks", "usable_size aligned_to_16 every_alignment calloc_zero realloc_boundaries "
-                  "realloc_to_usable realloc_growth no_overlap", timeout=120)
+                  "realloc_to_usable realloc_growth no_overlap", timeout=480)
     add("figures", "mallinfo_true malloc_info_true malloc_stats_prints malloc_stats_peak "
                    "mallopt_known trim_gives_back one_provider sized_free")
     add("limits", "exhaust_and_recover mapped_bytes_count every_call_fails_well exhaust_in_threads "
                   "low_memory_left_alone brk_left_alone all_locked pages_protected few_mappings",
-        timeout=120)
+        timeout=480)
     add("limits", "start_small", address_space=64 * MIB)
     add("fork", "fork_while_busy fork_with_stdio atfork_handlers atfork_handlers_free_much "
                 "fork_in_signal_handler fork_in_signal_handler_threads inherited_blocks "
-                "fork_from_thread spawn_and_vfork exit_while_busy", timeout=240)
+                "fork_from_thread spawn_and_vfork exit_while_busy", timeout=900)
     add("threads", "short_threads tsd_destructors tsd_destructors_only tsd_destructors_busy "
                    "blocks_outlive_threads blocks_change_hands one_way huge_reallocs_race smallest_stack "
                    "little_stack keys_left_alone "
                    "stays_single_threaded cancellation no_cancellation_point "
-                   "main_ends_first", timeout=120)
+                   "main_ends_first", timeout=480)
     add("loader", "constructors no_cxx_runtime plugins_come_and_go opened_at_run_time "
                   "second_namespace exit_handlers")
     cases["loader.opened_without_preload"] = Case("loader", "opened_at_run_time", preload=False)
