@@ -9,7 +9,7 @@ build = cmake --preset $(1) --log-level=WARNING && cmake --build --preset $(1) -
 test = ctest --preset $(1) -j $(JOBS)
 # The sanitizers of gcc 12 expect less randomness of addresses than some kernels have (32 bits), and end
 # one program of many as it begins.
-calm = $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits)" -gt 28 ] 2>/dev/null && \
+calm = $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null)" -gt 28 ] 2>/dev/null && \
   setarch -R true && echo setarch -R)
 
 .PHONY: all

@@ -54,10 +54,7 @@ class Figures(TideTest):
         with running(TIDE, "run", "--library", self.copied_library(), "--", HOLDER) as \
                 (process, said):
             os.unlink(self.copy)
-            if os.geteuid() == 0:  # others may not open what is only mapped
-                self.assert_agrees(top(process.pid)["processes"][0], said)
-            else:
-                self.assert_refused(tide("top", "--once", process.pid), 1, "libtide.so", "sudo")
+            self.assert_agrees(top(process.pid)["processes"][0], said)
 
     def copied_library(self):
         folder = tempfile.mkdtemp()
