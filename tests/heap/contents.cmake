@@ -8,7 +8,7 @@ target_compile_options(heap_zoo_without_rtti PRIVATE -fno-rtti)
 tide_script_test(heap_contents
                  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/contents_test.py $<TARGET_FILE:heap_zoo>
                          $<TARGET_FILE:heap_zoo_without_rtti>
-                 LABELS heap TIMEOUT 300)
+                 LABELS heap TIMEOUT 1000)
 tide_script_test(heap_contents.fixed
                  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/contents_test.py $<TARGET_FILE:heap_zoo_fixed>
-                 LABELS heap TIMEOUT 300)
+                 LABELS heap TIMEOUT 1000)

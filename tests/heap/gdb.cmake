@@ -2,4 +2,4 @@
 tide_script_test(heap_gdb
                  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gdb_test.py
                          --script ${PROJECT_SOURCE_DIR}/gdb/tide-heap.py
-                 LABELS heap TIMEOUT 300)
+                 LABELS heap TIMEOUT 1000)

@@ -5,7 +5,7 @@ target_include_directories(write_trace PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(write_trace PRIVATE tide_trace)
 
 tide_preload_program(trace_exact SOURCES exact.c)
-tide_script_test(trace.exact COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/exact_test.py LABELS trace TIMEOUT 300)
+tide_script_test(trace.exact COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/exact_test.py LABELS trace TIMEOUT 1000)
 tide_script_test(trace_info COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/info_test.py)
 tide_script_test(trace_convert COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/convert_test.py)
 tide_script_test(trace_whole COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/whole_test.py)

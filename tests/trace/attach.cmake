@@ -2,4 +2,4 @@
 tide_preload_program(trace_attached SOURCES attached.cc)
 tide_preload_program(trace_attached_static SOURCES attached.cc LIBS tide::static)
 tide_script_test(trace.attach COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/attach_test.py LABELS trace
-                 TIMEOUT 300)
+                 TIMEOUT 1000)

@@ -5,4 +5,4 @@ add_executable(trace_count_events count_events.cc)
 target_compile_options(trace_count_events PRIVATE ${TIDE_WARNINGS})
 target_link_libraries(trace_count_events PRIVATE tide_trace)
 tide_script_test(trace.collect COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/collect_test.py LABELS trace
-                 TIMEOUT 300)
+                 TIMEOUT 1000)
