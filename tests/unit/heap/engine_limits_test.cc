@@ -2,6 +2,7 @@
 // what is kept.
 #include <gtest/gtest.h>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <random>
@@ -203,7 +204,11 @@ TEST(EngineLimits, ThreadsTogetherStayBelow) {
   }
   // A run of pages leaves the counter just before it goes.
   size_t most = 0;
-  while (running != 0) most = std::max(most, box.os.resident_bytes());
+  while (running != 0) {
+    most = std::max(most, box.os.resident_bytes());
+    // Who asks without a pause keeps the fake system's lock from the others.
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
   for (std::thread& thread : threads) thread.join();
   EXPECT_LE(most, hard + kMiB);
   EXPECT_GE(most, hard / 2);
