@@ -67,4 +67,11 @@ inline T stale_load(const T& object) {
   return object;
 }
 
+// racy_store() for a word whose address the compiler may compute within the store.
+template <class T>
+inline void stale_store(T& object, T value) {
+  if constexpr (kThreadSanitizer) return racy_store(object, value);
+  object = value;
+}
+
 }  // namespace tide::base

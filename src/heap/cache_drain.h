@@ -4,12 +4,16 @@
 //   slots:  |  0  | b | b | b | 0 |        a fence: 0 instead of the topmost block
 //             ^ bottom          ^ top
 //
-// malloc moves top down and then reads the slot: a 0 makes it put top back and sends it to the slow
-// path, where it waits for the gate. So once every thread has passed a barrier with the fence set,
-// no malloc gets past it but one that had moved top before: if top is not below
-// the fence then, and after one more barrier the fence still stands, all blocks from there down are
-// out of the thread's reach. Else the thread is in use of that very stack, and the fence is taken
-// back. free writes only above top. (tests/model/protocols/drain_model.cc)
+// malloc moves top down, takes the block from the stack's head, and puts there what the next slot
+// has: a 0 in the head makes it put top back and sends it to the slow path, where it waits for the
+// gate. So once every thread has passed a barrier with the fence set, no malloc brings the block
+// below it into the head but one that had moved top to the fence before. If top is above it then,
+// that has not happened. If top is at it, the head has to say so: it holds the fenced block when no
+// malloc is under way, and then it gets a 0, too. Who had taken it from there before has moved top
+// below the fence, which one more barrier shows. If after another one the fence still stands, all
+// blocks from there down are out of the thread's reach. Else the thread is in use of that very
+// stack, and the fence is taken back. free writes only above top, and the head.
+// (tests/model/protocols/drain_model.cc)
 #pragma once
 
 #include <atomic>
@@ -76,6 +80,8 @@ class CacheDrain {
       set_fences(idle);
       if (fenced_ != 0) {
         sys::fence_all_threads();
+        close_heads();
+        sys::fence_all_threads();
         take_back_passed();
         // Who passed a fence and put a block there again may show the new top before the block.
         sys::fence_all_threads();
@@ -111,16 +117,34 @@ class CacheDrain {
     });
   }
 
+  // A head of 0 may be one that a malloc under way is about to write to.
+  void close_heads() {
+    layout::for_each_stack([&](uint32_t stack, uint32_t) {
+      uintptr_t* const fence = fences_[stack];
+      if (fence == nullptr) return;
+      const uintptr_t* const top = base::racy_load(cache_.top[stack]);
+      uintptr_t fenced = saved_[stack];
+      const bool closed =
+          top > fence || (top == fence && std::atomic_ref(cache_.head[stack])
+                                              .compare_exchange_strong(fenced, uintptr_t{0},
+                                                                       std::memory_order_relaxed));
+      if (!closed) take_back(stack);
+    });
+  }
+
   void take_back_passed() {
     layout::for_each_stack([&](uint32_t stack, uint32_t) {
       uintptr_t* const fence = fences_[stack];
-      if (fence == nullptr || base::racy_load(cache_.top[stack]) >= fence) return;
-      // Not if the thread has put another block there: then it has had this one.
-      uintptr_t stands = 0;
-      std::atomic_ref(*fence).compare_exchange_strong(stands, saved_[stack],
-                                                      std::memory_order_relaxed);
-      fences_[stack] = nullptr;
+      if (fence != nullptr && base::racy_load(cache_.top[stack]) < fence) take_back(stack);
     });
+  }
+
+  void take_back(uint32_t stack) {
+    // Not if the thread has put another block there: then it has had this one.
+    uintptr_t stands = 0;
+    std::atomic_ref(*fences_[stack])
+        .compare_exchange_strong(stands, saved_[stack], std::memory_order_relaxed);
+    fences_[stack] = nullptr;
   }
 
   void collect() {

@@ -106,7 +106,7 @@ class CachePool {
     base::racy_store(cache.taken_bytes,
                      cache.taken_bytes + count * size_t{layout::kClassInfo[c].bytes});
     std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.top[stack], bottom + count - 1);
+    layout::set_top(cache, stack, bottom + count - 1);
     renew_marks(cache, c);
     return reinterpret_cast<void*>(bottom[count]);
   }
@@ -414,12 +414,12 @@ class CachePool {
     const uint32_t left = layout::stack_count(cache, stack) - count;
     cache.freed_bytes += count * size_t{layout::kClassInfo[c].bytes};
     // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
-    base::racy_store(cache.top[stack], bottom);
+    layout::set_top(cache, stack, bottom);
     std::atomic_signal_fence(std::memory_order_release);
     heap.give(space, c, slots(bottom + 1), count);
     memmove(bottom + 1, bottom + 1 + count, left * sizeof *bottom);
     std::atomic_signal_fence(std::memory_order_release);
-    base::racy_store(cache.top[stack], bottom + left);
+    layout::set_top(cache, stack, bottom + left);
   }
 
   // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in

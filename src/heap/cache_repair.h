@@ -15,7 +15,8 @@ inline bool is_between_stores(ThreadCache& cache) {
   bool found = false;
   layout::for_each_stack([&](uint32_t stack, uint32_t) {
     uintptr_t* const top = cache.top[stack];
-    found = found || top < layout::stack_bottom(cache, stack) || top > cache.limit[stack];
+    found = found || top < layout::stack_bottom(cache, stack) || top > cache.limit[stack] ||
+            cache.head[stack] != *top;
   });
   return found;
 }
@@ -24,14 +25,14 @@ inline bool is_between_stores(ThreadCache& cache) {
 inline void repair(ThreadCache& cache) {
   layout::for_each_stack([&](uint32_t stack, uint32_t) {
     uintptr_t* const bottom = layout::stack_bottom(cache, stack);
-    uintptr_t*& top = cache.top[stack];
+    uintptr_t* const top = cache.top[stack];
     uintptr_t* last = bottom;
     if (top <= cache.limit[stack]) {
       for (uintptr_t* slot = bottom + 1 + cache.gone[stack]; slot <= top; ++slot) {
         if (*slot != 0) *++last = *slot;
       }
     }
-    top = last;
+    layout::set_top(cache, stack, last);
     cache.gone[stack] = 0;
   });
   cache.has_gone = false;

@@ -62,12 +62,12 @@ class CacheUse {
       uintptr_t* const bottom = layout::stack_bottom(cache, stack);
       const uint32_t count = layout::stack_count(cache, stack);
       // A fork between these steps finds an empty stack: blocks are lost there, never doubled.
-      base::racy_store(cache.top[stack], bottom);
+      layout::set_top(cache, stack, bottom);
       std::atomic_signal_fence(std::memory_order_release);
       memmove(bottom + 1, bottom + 1 + gone, count * sizeof *bottom);
       base::racy_store(cache.gone[stack], uint16_t{0});
       std::atomic_signal_fence(std::memory_order_release);
-      base::racy_store(cache.top[stack], bottom + count);
+      layout::set_top(cache, stack, bottom + count);
       if (!has_marks) return;
       renew_marks(cache, c);
       close_stack(cache, c);

@@ -51,7 +51,7 @@ void* Engine<Vm>::allocate_without_marks(ThreadCache* cache, uint32_t c, bool& z
   const uint32_t stack = cache == nullptr ? 0 : layout::own_stack(*cache, c);
   void* block = cache == nullptr ? nullptr : reinterpret_cast<void*>(*cache->top[stack]);
   if (block != nullptr) {
-    base::racy_store(cache->top[stack], cache->top[stack] - 1);
+    layout::set_top(*cache, stack, cache->top[stack] - 1);
   } else {
     sys::take_path(sys::PathTaken::kRefill);
     if (cache != nullptr) {

@@ -8,7 +8,10 @@
 // What keeps them short:
 //  - the calling thread's front always exists: one whose stacks are empty and full at once stands
 //    in until there is a cache, so there is no "am I initialised" test;
-//  - an empty stack's top is a slot with 0 in it, so popping finds out by itself;
+//  - the topmost block lies in the front as well, in the stack's head, and an empty stack's is 0,
+//  so
+//    popping finds out by itself. The state byte's address then hangs on one load, not on two in a
+//    row: loads that follow wait for it (docs/design/01-heap.md);
 //  - one compare of the rotated offset with the zone's limit rejects foreign pointers and pointers
 //    that are not on a granule: those have their low bits at the top;
 //  - one compare of the state byte with the slab's stack answers whether a live block of the
@@ -16,12 +19,11 @@
 //  - the stack comes from a byte per slab, which is in the CPU's cache, and the state byte is only
 //    compared: when it is not in the cache, the next operations go on meanwhile;
 //  - the shift that leads malloc to the state byte also says whether there was a block;
-//  - malloc reads the slot once more after it has moved top: heap/cache_drain.h can then take
+//  - malloc reads head and slot after it has moved top: heap/cache_drain.h can then take
 //    blocks out of the stacks of a thread that sleeps, and needs neither lock nor fence here;
 //  - where frees need more (hardened mode) the limit that they compare with is 0.
 // There is no atomic read-modify-write: a block's state byte is written only by whoever owns the
-// block at that moment. Nor is there a plain one on memory, whose second load costs more than the
-// instruction that it saves (docs/design/01-heap.md).
+// block at that moment.
 //
 // The order of stores matters for forks and for readers from outside: a block leaves the live state
 // before it appears on a stack, and a slot is written before top covers it.
@@ -42,27 +44,31 @@ using layout::CacheFront;
 
 // Pushes a block that is not live on a stack that has room above `top`.
 TIDE_INLINE void push(CacheFront& front, size_t stack, uintptr_t* top, void* block) {
-  ++top;
-  TIDE_PIN(top);
-  *top = base::address_of(block);
+  TIDE_PIN(stack);
+  base::racy_store(top[1], base::address_of(block));
+  base::stale_store(front.head[stack], base::address_of(block));
+  TIDE_PIN(stack);
   std::atomic_signal_fence(std::memory_order_release);
-  base::racy_store(front.top[stack], top);
+  sys::move_in_memory<1>(front.top, stack);
 }
 
 // Pops a stack and marks the block live; null when the stack is empty.
 template <unsigned kShift, class Vm>
 TIDE_INLINE void* allocate_in_zone(const Zone<Vm>& zone, CacheFront& front, size_t stack) {
-  uintptr_t* top = base::stale_load(front.top[stack]) - 1;
-  base::racy_store(front.top[stack], top);
+  uintptr_t* top = base::stale_load(front.top[stack]);
+  TIDE_PIN(stack);
+  sys::move_in_memory<-1>(front.top, stack);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  const uintptr_t block = base::racy_load(top[1]);
+  const uintptr_t block = base::stale_load(front.head[stack]);
   uintptr_t shifted = block;
   if (TIDE_UNLIKELY(sys::shift_right_is_zero<kShift>(shifted))) {
     TIDE_PIN(stack);
-    base::racy_store(front.top[stack], top + 1);
+    base::racy_store(front.top[stack], top);
     return nullptr;
   }
   if (block == 0) __builtin_unreachable();
+  TIDE_PIN(stack);
+  base::stale_store(front.head[stack], base::racy_load(top[-1]));
   if constexpr (layout::kDetects) {
     base::racy_store(zone.state_of_shifted(shifted), static_cast<uint8_t>(stack));
   }

@@ -125,6 +125,7 @@ class SamplePoints {
     }
     if (stack.fence != nullptr) {
       base::racy_store(*stack.fence, stack.held);
+      layout::renew_head(cache_, layout::own_stack(cache_, c));
       std::atomic_signal_fence(std::memory_order_release);
       stack.fence = nullptr;
     }
@@ -149,6 +150,7 @@ class SamplePoints {
       stack.fence = slot(below);
       std::atomic_signal_fence(std::memory_order_release);
       base::racy_store(*slot(below), uintptr_t{0});
+      layout::renew_head(cache_, number);
     }
     if (top == limit) return;
     const size_t above = MarkRange(marks_, index(top + 1), index(limit)).lowest();

@@ -36,7 +36,7 @@ TIDE_INLINE void push_unforeseen(layout::ThreadCache& cache, size_t stack, uintp
 inline void shuffle(layout::ThreadCache& cache, uint32_t stack) {
   const uint32_t count = layout::stack_count(cache, stack);
   uintptr_t* const bottom = layout::stack_bottom(cache, stack);
-  base::racy_store(cache.top[stack], bottom);
+  layout::set_top(cache, stack, bottom);
   std::atomic_signal_fence(std::memory_order_release);
   for (uint32_t i = count; i > 1; --i) {
     uintptr_t& slot = bottom[1 + (uint64_t{random_bits(cache)} * i >> 32)];
@@ -45,7 +45,7 @@ inline void shuffle(layout::ThreadCache& cache, uint32_t stack) {
     base::racy_store(bottom[i], block);
   }
   std::atomic_signal_fence(std::memory_order_release);
-  base::racy_store(cache.top[stack], bottom + count);
+  layout::set_top(cache, stack, bottom + count);
 }
 
 }  // namespace tide::heap

@@ -18,7 +18,7 @@ inline void take_room(ThreadCache& cache, uint32_t stack) {
                                 ? layout::foreign_bottom(cache, stack)
                                 : layout::short_bottom(cache, layout::class_of_stack(stack));
   base::racy_store(cache.limit[stack], bottom);
-  base::racy_store(cache.top[stack], bottom);
+  layout::set_top(cache, stack, bottom);
 }
 
 // The stacks of a thread that has ended have room for no more than is in them: the next thread's
@@ -45,7 +45,7 @@ inline void move_to_long_place(ThreadCache& cache, uint32_t c) {
   // A fork between these finds a top outside of its stack, and empties it: adopt_vanished().
   std::atomic_signal_fence(std::memory_order_release);
   base::racy_store(cache.limit[stack], to + (cache.limit[stack] - from));
-  base::racy_store(cache.top[stack], to + count);
+  layout::set_top(cache, stack, to + count);
 }
 
 }  // namespace tide::heap

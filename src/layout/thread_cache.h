@@ -9,10 +9,12 @@
 //   slots:  |  0   | block | block |  ...  |
 //                              ^ top[c]      ^ limit[c]
 //
-// An empty stack's top is its slot of 0, so that malloc learns "empty" from the word that it pops.
-// The same word stops it above the blocks that were taken out from outside: the `gone` lowest
-// slots. A stack begins as a short one; all short ones lie together, so that a thread that needs
-// little of each class touches few pages. One that outgrows it moves to its long place for good.
+// An empty stack's top is its slot of 0. `head` repeats the word that top points at: malloc takes
+// the block from there, and learns "empty" from a 0; the slots alone say what is in the stack. A
+// head of 0 above a slot that is not makes malloc look at the slot in its slow path, nothing more.
+// The same 0 stops it above the blocks that were taken out from outside: the `gone` lowest slots. A
+// stack begins as a short one; all short ones lie together, so that a thread that needs little of
+// each class touches few pages. One that outgrows it moves to its long place for good.
 //
 // A cache that may not be used (none made yet, thread ended) has every stack empty and full at
 // once.
@@ -81,6 +83,7 @@ enum Gate : uint32_t { kGateOpen = 0, kGateShut = 1, kGateAwaited = 2 };
 struct CacheFront {
   uintptr_t* top[kCacheStacks];  // first, so that its index needs no displacement
   uintptr_t* limit[kCacheStacks];
+  uintptr_t head[kCacheStacks];  // what top points at, or 0
   // Bytes -> stack for small sizes. A power of two, so that any number can be cut to an index.
   uint8_t small_stack[2048];
   uint8_t mid_stack[kMidTableEntries];  // 128ths of bytes, rounded up -> stack
@@ -215,6 +218,16 @@ inline uint32_t stack_count(ThreadCache& cache, uint32_t stack) {
 
 inline uint32_t stack_capacity(ThreadCache& cache, uint32_t stack) {
   return static_cast<uint32_t>(cache.limit[stack] - stack_bottom(cache, stack));
+}
+
+// Ends the stack where `top` is; for its owner in a slow path.
+inline void set_top(CacheFront& front, size_t stack, uintptr_t* top) {
+  base::racy_store(front.top[stack], top);
+  base::racy_store(front.head[stack], base::racy_load(*top));
+}
+// After the slot that top points at has changed.
+inline void renew_head(CacheFront& front, size_t stack) {
+  base::racy_store(front.head[stack], base::racy_load(*front.top[stack]));
 }
 
 // visit(stack, class) for every stack that may hold blocks.

@@ -1,6 +1,7 @@
 // What only the processor can say in one instruction, and how everybody else says it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/compiler.h"
@@ -18,6 +19,21 @@ TIDE_INLINE bool shift_right_is_zero(uintptr_t& word) {
 #else
   word >>= kShift;
   return word == 0;
+#endif
+}
+
+// Moves a pointer in memory, which only this thread changes and others may read, by one element up
+// or down. In one instruction, which compilers do not use where the old value is in a register,
+// too.
+template <int kBy, class T>
+TIDE_INLINE void move_in_memory(T** pointers, size_t index) {
+  static_assert(kBy == 1 || kBy == -1);
+#if defined(__x86_64__)
+  constexpr int kBytes = kBy * static_cast<int>(sizeof(T));
+  __asm__ volatile("addq %2, (%0,%1,8)" : : "r"(pointers), "r"(index), "i"(kBytes) : "memory");
+#else
+  T*& pointer = pointers[index];
+  __atomic_store_n(&pointer, __atomic_load_n(&pointer, __ATOMIC_RELAXED) + kBy, __ATOMIC_RELAXED);
 #endif
 }
 

@@ -20,7 +20,7 @@ REPLACED = [
     (r"__atomic_load_n\(&([^,]+), __ATOMIC_RELAXED\)", r"::checker::racy_load(\1)"),
     (r"std::atomic<", "::checker::Atomic<"),
     (r"std::atomic_ref\b", "::checker::AtomicRef"),
-    (r"base::(racy_load|racy_store|stale_load)\b", r"::checker::\1"),
+    (r"base::(racy_load|racy_store|stale_load|stale_store)\b", r"::checker::\1"),
     (r"\buintptr_t\*", "::checker::Racy<uintptr_t>*"),
 ]
 ORDERED = re.compile(r"std::memory_order_(\w+)|base::published_(load|store)\(")

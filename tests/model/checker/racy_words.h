@@ -17,6 +17,10 @@ template <class T>
 T stale_load(const Racy<T>& word) {
   return word.load(Order::relaxed);
 }
+template <class T, class U>
+void stale_store(Racy<T>& word, U value) {
+  word.store(static_cast<T>(value), Order::relaxed);
+}
 template <class T>
 T racy_load(const Plain<T>& word) {
   return word.racy_load();

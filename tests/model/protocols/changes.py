@@ -55,22 +55,32 @@ changes = [
                                     "sys::fence_all_threads()") + " && "),
     ("heap/cache_drain.h", "!base::published_load(cache_.busy)",
      mistake("drain: busy is not looked at", "true", "!base::published_load(cache_.busy)")),
-    ("heap/cache_drain.h", "        sys::fence_all_threads();\n        take_back_passed();",
+    ("heap/cache_drain.h", "        sys::fence_all_threads();\n        close_heads();",
      "        if (!::checker::mutated(\"drain: no barrier behind the fences\"))\n"
+     "          sys::fence_all_threads();\n        close_heads();"),
+    ("heap/cache_drain.h", "        sys::fence_all_threads();\n        take_back_passed();",
+     "        if (!::checker::mutated(\"drain: no barrier behind the heads\"))\n"
      "          sys::fence_all_threads();\n        take_back_passed();"),
+    ("heap/cache_drain.h", "      if (!closed) take_back(stack);",
+     "      if (!closed && !::checker::mutated(\"drain: the head is not looked at\")) "
+     "take_back(stack);"),
+    ("heap/cache_drain.h", "      uintptr_t fenced = saved_[stack];",
+     "      uintptr_t fenced = "
+     + mistake("drain: any head is closed", "base::racy_load(cache_.head[stack])", "saved_[stack]")
+     + ";"),
     ("heap/cache_drain.h", "        sys::fence_all_threads();\n        collect();",
      "        if (!::checker::mutated(\"drain: no barrier between top and slot\"))\n"
      "          sys::fence_all_threads();\n        collect();"),
-    ("heap/cache_drain.h", "base::racy_load(cache_.top[stack]) >= fence",
-     mistake("drain: top is not looked at again", "true",
-             "base::racy_load(cache_.top[stack]) >= fence")),
+    ("heap/cache_drain.h", "base::racy_load(cache_.top[stack]) < fence",
+     mistake("drain: top is not looked at again", "false",
+             "base::racy_load(cache_.top[stack]) < fence")),
     ("heap/cache_drain.h", "std::atomic_ref(*fence).load(std::memory_order_relaxed) != 0",
      mistake("drain: the fence is not looked at again", "false",
              "std::atomic_ref(*fence).load(std::memory_order_relaxed) != 0")),
-    ("heap/cache_drain.h", "      std::atomic_ref(*fence).compare_exchange_strong(",
-     "      if (::checker::mutated(\"drain: a block of the thread is overwritten\")) {\n"
-     "        *fence = saved_[stack];\n        fences_[stack] = nullptr;\n        return;\n      }\n"
-     "      std::atomic_ref(*fence).compare_exchange_strong("),
+    ("heap/cache_drain.h", "    std::atomic_ref(*fences_[stack])\n",
+     "    if (::checker::mutated(\"drain: a block of the thread is overwritten\")) {\n"
+     "      *fences_[stack] = saved_[stack];\n      fences_[stack] = nullptr;\n      return;\n    }\n"
+     "    std::atomic_ref(*fences_[stack])\n"),
     ("heap/cache_drain.h", "cache_.gate.exchange(layout::kGateOpen, std::memory_order_release) ==",
      "cache_.gate.exchange(layout::kGateOpen, std::memory_order_release) ==\n        "
      "(::checker::mutated(\"drain: nobody is woken\") ? 7 : 0) +"),
@@ -95,20 +105,27 @@ changes = [
      + mistake("use: waits for the wrong word", "layout::kGateShut", "layout::kGateAwaited")
      + ");"),
 
-    ("heap/fast_path.h", "  uintptr_t* top = base::stale_load(front.top[stack]) - 1;\n"
-     "  base::racy_store(front.top[stack], top);",
-     "  uintptr_t* top = base::stale_load(front.top[stack]) - 1;\n"
-     "  if (::checker::mutated(\"malloc: the slot is read before top is stored\")) {\n"
-     "    const uintptr_t early = base::racy_load(top[1]);\n"
-     "    base::racy_store(front.top[stack], top);\n"
-     "    if (early == 0) {\n      base::racy_store(front.top[stack], top + 1);\n"
-     "      return nullptr;\n    }\n"
-     "    return reinterpret_cast<void*>(early);\n  }\n"
-     "  base::racy_store(front.top[stack], top);"),
-    ("heap/fast_path.h", "  *top = base::address_of(block);\n",
+    ("heap/fast_path.h", "  sys::move_in_memory<-1>(front.top, stack);\n",
+     "  uintptr_t early = 0;\n"
+     "  if (::checker::mutated(\"malloc: the head is read before top is stored\"))\n"
+     "    early = base::stale_load(front.head[stack]);\n"
+     "  if (::checker::mutated(\"malloc: the next slot is read before top is stored\"))\n"
+     "    early = base::racy_load(top[-1]);\n"
+     "  sys::move_in_memory<-1>(front.top, stack);\n"),
+    ("heap/fast_path.h", "  const uintptr_t block = base::stale_load(front.head[stack]);\n",
+     "  const uintptr_t block = "
+     + mistake("malloc: the head is read before top is stored", "early",
+               "base::stale_load(front.head[stack])") + ";\n"),
+    ("heap/fast_path.h", "base::racy_load(top[-1]));\n  if",
+     mistake("malloc: the next slot is read before top is stored", "early",
+             "base::racy_load(top[-1])") + ");\n  if"),
+    ("heap/fast_path.h", "  base::racy_store(top[1], base::address_of(block));\n",
      "  if (::checker::mutated(\"free: top is stored before the slot\")) {\n"
-     "    base::racy_store(front.top[stack], top);\n"
-     "  }\n  *top = base::address_of(block);\n"),
+     "    sys::move_in_memory<1>(front.top, stack);\n"
+     "    base::racy_store(top[1], base::address_of(block));\n"
+     "    base::stale_store(front.head[stack], base::address_of(block));\n"
+     "    return;\n  }\n"
+     "  base::racy_store(top[1], base::address_of(block));\n"),
     ("heap/fast_path.h", "TIDE_INLINE bool release_as(uint8_t* states,",
      "TIDE_INLINE bool release_as(::checker::Racy<uint8_t>* states,"),
     ("heap/fast_path.h", "  uint8_t* const states = zone.states();",

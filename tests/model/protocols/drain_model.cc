@@ -31,6 +31,7 @@ struct DrainModel : checker::Model {
     for (Place& place : g_places) place = Place::kElsewhere;
     new (&cache.top[0]) checker::Racy<tide::layout::Slot*>(cache.slots + filled);
     new (&cache.limit[0]) checker::Racy<tide::layout::Slot*>(cache.slots + kSlots);
+    new (&cache.head[0]) checker::Racy<uintptr_t>(uintptr_t{filled} << kSmallGranuleShift);
     for (uint32_t i = 1; i <= filled; ++i) {
       new (&cache.slots[i]) tide::layout::Slot(uintptr_t{i} << kSmallGranuleShift);
       g_places[i] = Place::kCache;
@@ -44,6 +45,7 @@ struct DrainModel : checker::Model {
   void thread(uint32_t t) override {
     if (t != 0) return drain();
     cache.top[0].name("top");
+    cache.head[0].name("head");
     cache.busy.name("busy");
     cache.gate.name("gate");
     cache.slots[0].name("slots[0]");
@@ -78,7 +80,7 @@ struct DrainModel : checker::Model {
     tide::layout::Slot* const top = cache.top[0];
     const uintptr_t left = *top;
     if (left == 0) return nullptr;
-    cache.top[0] = top - 1;
+    tide::layout::set_top(cache, 0, top - 1);
     return reinterpret_cast<void*>(left);
   }
 
@@ -119,6 +121,8 @@ struct DrainModel : checker::Model {
       checker::require(!in_cache[block], "a block is twice in the stack");
       in_cache[block] = true;
     }
+    const uintptr_t head = cache.head[0];
+    checker::require(head == 0 || head == *top, "the head is not the topmost block");
     for (uint32_t block = 1; block < kBlocks; ++block) {
       checker::require(in_cache[block] == (g_places[block] == Place::kCache),
                        "a block is lost or in two places");
@@ -148,19 +152,31 @@ int main(int argc, char** argv) {
                    program("drain: malloc, free another", "mf", 1, true),
                    program("drain: free", "f", 1, true),
                    program("drain: malloc, slow path", "ms", 2),
-                   program("drain: two mallocs", "mm", 2),
-                   program("drain: malloc, free, malloc", "mfm", 2),
+                   program("drain: free, malloc", "fm", 1, true),
                    program("drain: two slow paths", "ss", 1),
                    program("drain: slow path, nothing to take", "s", 0),
-                   program("drain: slow path, free", "sf", kSlots, true)},
-      .mutations = {"no membarrier", "drain: the gate stays open",
-                    "drain: no barrier behind the gate", "drain: busy is not looked at",
-                    "drain: no barrier behind the fences", "drain: no barrier between top and slot",
-                    "drain: top is not looked at again", "drain: the fence is not looked at again",
-                    "drain: a block of the thread is overwritten", "drain: nobody is woken",
-                    "drain: gone is not told", "use: not busy", "use: does not wait",
-                    "use: gaps stay", "use: waits for the wrong word",
-                    "malloc: the slot is read before top is stored",
+                   program("drain: slow path, free", "sf", kSlots, true),
+                   program("drain: two mallocs", "mm", 2)},
+      .mutations = {"no membarrier",
+                    "drain: the gate stays open",
+                    "drain: no barrier behind the gate",
+                    "drain: busy is not looked at",
+                    "drain: no barrier behind the fences",
+                    "drain: no barrier between top and slot",
+                    "drain: top is not looked at again",
+                    "drain: the fence is not looked at again",
+                    "drain: a block of the thread is overwritten",
+                    "drain: nobody is woken",
+                    "drain: gone is not told",
+                    "use: not busy",
+                    "use: does not wait",
+                    "use: gaps stay",
+                    "use: waits for the wrong word",
+                    "drain: the head is not looked at",
+                    "drain: any head is closed",
+                    "drain: no barrier behind the heads",
+                    "malloc: the head is read before top is stored",
+                    "malloc: the next slot is read before top is stored",
                     "free: top is stored before the slot"},
       .unneeded = {},
   };

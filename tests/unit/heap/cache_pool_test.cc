@@ -26,6 +26,7 @@ void check_cache(layout::ThreadCache& cache, size_t bound) {
     ASSERT_LE(cache.top[stack], cache.limit[stack]) << stack;
     ASSERT_LE(layout::stack_capacity(cache, stack), layout::cache_slots(c)) << stack;
     ASSERT_EQ(*layout::stack_bottom(cache, stack), 0u) << stack;
+    ASSERT_EQ(cache.head[stack], *cache.top[stack]) << stack;
     if (layout::is_foreign(cache, stack)) return;
     capacity_bytes += layout::stack_capacity(cache, stack) * layout::class_bytes(c);
   });
@@ -335,6 +336,24 @@ TEST(CachePool, ManyShortThreadsNeedOneCache) {
   heap::Stats stats;
   box.engine->collect_stats(stats);
   EXPECT_EQ(stats.thread_caches, 2u);
+}
+
+// A fork between malloc's two stores: the block is the vanished thread's, the head still shows it.
+TEST(CachePool, AVanishedThreadsHeadIsNotBelieved) {
+  StartedBox box;
+  Client vanished(*box.engine);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 20; ++i) blocks.push_back(vanished.allocate(64));
+  for (void* block : blocks) vanished.release(block);
+  layout::ThreadCache& cache = *vanished.cache();
+  const uint32_t stack = layout::own_stack(cache, layout::class_of(64));
+  void* const its_own = reinterpret_cast<void*>(cache.head[stack]);
+  --cache.top[stack];
+  box.engine->repair_in_child(box.client.cache());
+  EXPECT_EQ(cache.head[stack], *cache.top[stack]);
+  Client next(*box.engine);
+  ASSERT_EQ(next.cache(), &cache);
+  for (int i = 0; i < 19; ++i) EXPECT_NE(next.allocate(64), its_own);
 }
 
 TEST(CachePool, VanishedThreadsLeaveTheirBlocksToNewOnes) {

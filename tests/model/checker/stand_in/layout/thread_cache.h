@@ -43,6 +43,7 @@ struct CachedSpans {
 struct CacheFront {
   checker::Racy<Slot*> top[kCacheStacks];
   checker::Racy<Slot*> limit[kCacheStacks];
+  checker::Racy<uintptr_t> head[kCacheStacks];
   uint8_t small_stack[2048];
   uint8_t mid_stack[513];
 };
@@ -76,6 +77,10 @@ inline uint32_t stack_capacity(ThreadCache&, uint32_t) { return kSlots; }
 inline uint32_t stack_count(ThreadCache& cache, uint32_t stack) {
   const Slot* const top = cache.top[stack].load(checker::Order::relaxed);
   return static_cast<uint32_t>(top - cache.slots) - cache.gone[stack].racy_load();
+}
+inline void set_top(CacheFront& front, size_t stack, Slot* top) {
+  front.top[stack] = top;
+  front.head[stack] = static_cast<uintptr_t>(*top);
 }
 template <class Visit>
 void for_each_stack(Visit visit) {
