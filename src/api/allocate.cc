@@ -104,7 +104,8 @@ bool is_exact_after_growth(size_t wanted, size_t bytes) {
 
 // For a block of a slab that has to move.
 void* allocate_to_move(size_t usable, size_t bytes) {
-  size_t wanted = heap::bytes_to_grow_to(usable, bytes);
+  const size_t seal = TIDE_LIKELY(g_harden == 0) ? 0 : kSealBytes;
+  size_t wanted = heap::bytes_to_grow_to(usable + seal, bytes + seal) - seal;
   // Where a span costs more than a move: it has a quarantine and a guard page of its own.
   constexpr size_t kMostOfClass = layout::kClassedMaxBytes - kSealBytes;
   if (g_harden >= kGuardLevel && bytes <= kMostOfClass && wanted > kMostOfClass) {

@@ -2,6 +2,7 @@
 // asks at every call, answered as quickly as free finds a block's stack.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -63,13 +64,21 @@ constexpr bool stays_in_class(size_t usable, size_t bytes) {
   return bytes <= usable && (bytes > usable / 2 || usable <= 64);
 }
 
+// The least of 2^n and 3 * 2^n that is not less than `bytes`.
+constexpr size_t growth_step(size_t bytes) {
+  const size_t power = std::bit_ceil(bytes);
+  const size_t between = power / 4 * 3;
+  return bytes <= between ? between : power;
+}
+
 // What to ask for when a block of `usable` bytes has to move to hold `bytes`. One that grows a
-// little, as a text that is written piece by piece, will grow again: it gets three eighths more
-// than it had, and moves a third as often. Spans have room to grow where they are.
+// little, as a text that is written piece by piece, will grow again: it gets a third or a half more
+// than it had, and moves a third as often. In steps that are the same for all, or what one leaves
+// behind is of no use to the next. Spans have room to grow where they are.
 constexpr size_t bytes_to_grow_to(size_t usable, size_t bytes) {
   constexpr size_t kLeast = 128;
   if (bytes <= usable || usable < kLeast || bytes > layout::kMidMaxBytes) return bytes;
-  const size_t ahead = usable + usable / 8 * 3;
+  const size_t ahead = growth_step(usable + usable / 8);
   if (bytes >= ahead) return bytes;
   return ahead < layout::kMidMaxBytes ? ahead : layout::kMidMaxBytes;
 }
