@@ -7,6 +7,7 @@
 #include "api/hardened.h"
 #include "api/hardened_fast.h"
 #include "heap/block_bytes.h"
+#include "heap/cache_contents.h"
 #include "heap/waiting.h"
 #include "sys/clock.h"
 #include "sys/futex.h"
@@ -69,11 +70,23 @@ bool check_one(const heap::BlockInfo& info, void* /*unused*/) {
 }
 
 // Who waits has been cleared, and nobody writes to it.
+void check_free(uintptr_t block) {
+  auto* const p = reinterpret_cast<void*>(block);
+  check_untouched(p, heap::block_of_class(g_engine.space(), p).bytes());
+}
 void check_waiting(heap::ThreadCache& cache, void* /*unused*/) {
-  heap::for_each_waiting(cache.waiting, [](uintptr_t block) {
-    auto* const p = reinterpret_cast<void*>(block);
-    check_untouched(p, heap::block_of_class(g_engine.space(), p).bytes());
-  });
+  heap::for_each_waiting(cache.waiting, check_free);
+}
+
+// With all threads out: what is live, and what was freed and lies in caches.
+void check_all() {
+  g_engine.visit_blocks(check_one, nullptr);
+  g_engine.for_each_cache(
+      [](heap::ThreadCache& cache, void*) {
+        heap::for_each_waiting(cache.waiting, check_free);
+        heap::for_each_cached_block(cache, check_free);
+      },
+      nullptr);
 }
 
 void open_door() {
@@ -118,7 +131,7 @@ void audit_if_time() {
   if (begin < g_next_audit_ns.load(std::memory_order_relaxed)) return;
   uint32_t open = 0;
   if (!g_audit_door.compare_exchange_strong(open, 1)) return;
-  if (all_are_out()) g_engine.visit_blocks(check_one, nullptr);
+  if (all_are_out()) check_all();
   const uint64_t end = sys::monotonic_ns();
   g_next_audit_ns.store(end + (kShare - 1) * (end - begin));
   open_door();
@@ -133,10 +146,7 @@ void audit_at_exit() {
   }
   uint32_t open = 0;
   if (!g_audit_door.compare_exchange_strong(open, 1)) return;
-  if (all_are_out()) {
-    g_engine.visit_blocks(check_one, nullptr);
-    g_engine.for_each_cache(check_waiting, nullptr);
-  }
+  if (all_are_out()) check_all();
   open_door();
 }
 

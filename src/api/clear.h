@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "api/pieces.h"
 #include "base/compiler.h"
 
 namespace tide::api {
@@ -36,32 +37,18 @@ TIDE_INLINE void clear_block(void* p, size_t bytes) {
   if (bytes % sizeof *pair != 0) *reinterpret_cast<uint64_t*>(pair) = 0;
 }
 
-// The same of a short block of a class of small ones, without its seal. In steps as long as can be,
-// see all_zero().
+// The same of a short block of a class of small ones, without its seal.
 TIDE_INLINE void clear_short_block(void* p, size_t room) {
-  using Pair = uint64_t __attribute__((vector_size(16), aligned(8), may_alias));
-  auto* at = static_cast<unsigned char*>(p);
-  unsigned char* const end = at + room;
-  const auto put = [](unsigned char* to) {
-    *reinterpret_cast<Pair*>(to) = Pair{};
-    *reinterpret_cast<Pair*>(to + sizeof(Pair)) = Pair{};
-  };
-  if (room > 64) {
-    do {
-      put(at);
-      put(at + 32);
-      at += 64;
-      TIDE_PIN(at);  // or it becomes a call of memset
-    } while (at < end - 64);
-    put(end - 64);
-    put(end - 32);
-  } else if (room >= 32) {
-    put(at);
-    put(end - 32);
-  } else {
-    if (room > sizeof(Pair)) *reinterpret_cast<Pair*>(at) = Pair{};
+  using Piece = uint64_t __attribute__((vector_size(kPieceBytes), aligned(8), may_alias));
+  const auto clear_piece = [](unsigned char* at) { *reinterpret_cast<Piece*>(at) = Piece{}; };
+  auto* const first = static_cast<unsigned char*>(p);
+  if (TIDE_UNLIKELY(room < kPieceBytes)) {
     const uint64_t none = 0;
-    memcpy(end - sizeof none, &none, sizeof none);
+    memcpy(first, &none, sizeof none);
+  } else if (TIDE_LIKELY(room <= kFewLines * kLineBytes)) {
+    visit_few_lines(first, room, clear_piece);
+  } else {
+    visit_lines(first, room, clear_piece);
   }
 }
 

@@ -68,7 +68,7 @@ bool open_guard(const void* p, size_t usable) {
 
 Seal read_intact(const char* call, const void* p, size_t usable, size_t room) {
   Seal seal;
-  if (!read_seal(g_secret, p, room, seal) || written_slack(p, room, seal.slack) != seal.slack) {
+  if (!read_seal(g_secret, p, room, seal) || !has_slack(p, room, seal.slack)) {
     broken_seal(call, p, usable);
   }
   return seal;
@@ -205,7 +205,7 @@ void release_exact(heap::ThreadCache* cache, void* p, const heap::PlainBlock& bl
     check_claims(p, usable, usable - kSealBytes - seal.slack, seal, origin, bytes);
     clear_block(p, usable);
     if (cache != nullptr && g_engine.may_wait(block)) {
-      g_engine.retire_plain(*cache, p, block, check_untouched);
+      g_engine.retire_plain(*cache, p, block, leave_unseen);
     } else {
       g_engine.release_plain(cache, p, block);
     }

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "api/origin.h"
+#include "api/pieces.h"
 #include "base/compiler.h"
 #include "layout/seal.h"
 
@@ -71,38 +72,51 @@ inline size_t written_slack(const void* block, size_t room, size_t slack) {
 }
 
 // Of slack up to kShortSlack all bytes at once, without a branch that a random length would
-// mislead: the mask of the slack among the 16 bytes that end `end` bytes before the seal. Only
-// where there is room for kShortSlack bytes.
+// mislead: the mask of the slack among the 16 bytes that begin `from` bytes before the seal.
 using SlackBytes = signed char __attribute__((vector_size(16), aligned(1), may_alias));
-TIDE_INLINE SlackBytes slack_mask(size_t slack, int end) {
-  constexpr SlackBytes kToEnd = {15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
-  return kToEnd < static_cast<signed char>(static_cast<int>(slack) - end);
+TIDE_INLINE SlackBytes slack_mask(size_t slack, size_t from) {
+  constexpr SlackBytes kPlaces = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return kPlaces >= static_cast<signed char>(static_cast<int>(from) - static_cast<int>(slack));
 }
 TIDE_INLINE SlackBytes all_slack() { return SlackBytes{} + static_cast<signed char>(kSlackByte); }
+// Where the first of the two pieces begins that may be slack, before the seal.
+TIDE_INLINE size_t short_slack_from(size_t room) { return room < kShortSlack ? room : kShortSlack; }
+TIDE_INLINE bool is_short_slack(size_t room, size_t slack) {
+  return TIDE_LIKELY(slack <= kShortSlack && room >= sizeof(SlackBytes));
+}
 
 // put_seal() for a block that reads as zero, as all do that come from a class at level 3.
 TIDE_INLINE void put_seal_on_zero(uint64_t secret, void* block, size_t room, size_t bytes,
                                   Origin origin) {
   const size_t slack = room - bytes;
-  if (TIDE_UNLIKELY(slack > kShortSlack || room < kShortSlack)) {
-    return put_seal(secret, block, room, bytes, false, origin);
-  }
+  if (!is_short_slack(room, slack)) return put_seal(secret, block, room, bytes, false, origin);
   unsigned char* const end = static_cast<unsigned char*>(block) + room;
-  *reinterpret_cast<SlackBytes*>(end - 16) = all_slack() & slack_mask(slack, 0);
-  *reinterpret_cast<SlackBytes*>(end - 32) = all_slack() & slack_mask(slack, 16);
+  const size_t from = short_slack_from(room);
+  *reinterpret_cast<SlackBytes*>(end - from) = all_slack() & slack_mask(slack, from);
+  *reinterpret_cast<SlackBytes*>(end - 16) = all_slack() & slack_mask(slack, 16);
   put_seal_word(secret, block, room, {slack, false, origin});
 }
 // Whether `slack` bytes before the seal are as they were.
 TIDE_INLINE bool has_slack(const void* block, size_t room, size_t slack) {
-  if (TIDE_UNLIKELY(slack > kShortSlack || room < kShortSlack)) {
+  const unsigned char* const end = static_cast<const unsigned char*>(block) + room;
+  SlackBytes other{};
+  const auto look = [&](const unsigned char* at) {
+    other |= *reinterpret_cast<const SlackBytes*>(at) ^ all_slack();
+  };
+  if (is_short_slack(room, slack)) {
+    const size_t from = short_slack_from(room);
+    look(end - from);
+    other &= slack_mask(slack, from);
+    const SlackBytes last = *reinterpret_cast<const SlackBytes*>(end - 16) ^ all_slack();
+    other |= last & slack_mask(slack, 16);
+  } else if (slack >= kLineBytes) {
+    visit_lines(end - slack, slack, look);
+  } else {
     return written_slack(block, room, slack) == slack;
   }
-  const unsigned char* const end = static_cast<const unsigned char*>(block) + room;
-  const SlackBytes last = *reinterpret_cast<const SlackBytes*>(end - 16) ^ all_slack();
-  const SlackBytes first = *reinterpret_cast<const SlackBytes*>(end - 32) ^ all_slack();
   using Pair = uint64_t __attribute__((vector_size(16)));
-  const auto other = (Pair)((last & slack_mask(slack, 0)) | (first & slack_mask(slack, 16)));
-  return (other[0] | other[1]) == 0;
+  const auto found = (Pair)other;
+  return (found[0] | found[1]) == 0;
 }
 
 inline uint64_t standing_seal(uint64_t secret, const void* block) {
@@ -129,24 +143,18 @@ inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& sea
   return seal.slack <= room;
 }
 
-// Whether all of `bytes`, a multiple of 8, from `p` on are 0. In steps as long as can be, the last
-// of which overlaps: each branch that depends on the length is one that random lengths mislead.
+// Whether all of `bytes`, a multiple of 8, from `p` on are 0.
 TIDE_INLINE bool all_zero(const void* p, size_t bytes) {
-  using Pair = uint64_t __attribute__((vector_size(16), aligned(8), may_alias));
-  const auto* at = static_cast<const unsigned char*>(p);
-  const unsigned char* const end = at + bytes;
-  const auto pair = [](const unsigned char* from) { return *reinterpret_cast<const Pair*>(from); };
-  const auto pairs = [&](const unsigned char* from) { return pair(from) | pair(from + 16); };
-  Pair found{};
-  if (bytes > 64) {
-    for (; at < end - 64; at += 64) found |= pairs(at) | pairs(at + 32);
-    found |= pairs(end - 64) | pairs(end - 32);
-  } else if (bytes >= 32) {
-    found = pairs(at) | pairs(end - 32);
-  } else if (bytes >= 16) {
-    found = pair(at) | pair(end - 16);
+  using Piece = uint64_t __attribute__((vector_size(kPieceBytes), aligned(8), may_alias));
+  const auto* const first = static_cast<const unsigned char*>(p);
+  Piece found{};
+  const auto look = [&](const unsigned char* at) { found |= *reinterpret_cast<const Piece*>(at); };
+  if (TIDE_UNLIKELY(bytes < kPieceBytes)) {
+    memcpy(&found, first, sizeof(uint64_t));
+  } else if (TIDE_LIKELY(bytes <= kFewLines * kLineBytes)) {
+    visit_few_lines(first, bytes, look);
   } else {
-    memcpy(&found, at, sizeof(uint64_t));
+    visit_lines(first, bytes, look);
   }
   return (found[0] | found[1]) == 0;
 }

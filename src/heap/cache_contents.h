@@ -20,6 +20,20 @@ void for_each_cached_count(layout::ThreadCache& cache, Visit visit) {
   });
 }
 
+// visit(block) for every block in the cache's stacks, while its thread is kept away.
+template <class Visit>
+void for_each_cached_block(layout::ThreadCache& cache, Visit visit) {
+  layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+    const uint32_t count = layout::stack_count(cache, stack);
+    if (count > layout::kClassInfo[c].cache_slots) return;  // others are at it
+    const uintptr_t* const slots =
+        layout::stack_bottom(cache, stack) + 1 + base::racy_load(cache.gone[stack]);
+    for (uint32_t i = 0; i != count; ++i) {
+      if (const uintptr_t block = base::racy_load(slots[i])) visit(block);
+    }
+  });
+}
+
 inline uint64_t cached_span_count(const layout::ThreadCache& cache) {
   return base::racy_load(cache.spans.count);
 }

@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "api/seal.h"
 #include "sys/zero_pieces.h"
 
 namespace tide::api {
@@ -45,6 +46,52 @@ TEST(Clear, AnyLengthAndPlaceWithAnyVectors) {
   try_all_lengths(1);
   sys::choose_vectors();
   try_all_lengths(2);
+}
+
+// Of every length that takes another path, each byte counts and none outside does.
+TEST(Clear, EveryShortLengthToTheByte) {
+  for (size_t bytes = 8; bytes <= 1200; bytes += 8) {
+    std::vector<unsigned char> memory(bytes + 128, kOutside);
+    unsigned char* const block = memory.data() + 64;
+    clear_any_block(block, bytes);
+    for (size_t i = 0; i < memory.size(); ++i) {
+      ASSERT_EQ(memory[i], i - 64 < bytes ? 0 : kOutside) << i << " of " << bytes;
+    }
+    ASSERT_TRUE(all_zero(block, bytes)) << bytes;
+    for (size_t i = 0; i < bytes; ++i) {
+      block[i] = 1;
+      ASSERT_FALSE(all_zero(block, bytes)) << i << " of " << bytes;
+      block[i] = 0;
+    }
+  }
+}
+
+TEST(Clear, EverySlackToTheByte) {
+  constexpr uint64_t kSecret = 0x1234567890abcdef;
+  for (size_t room = 8; room <= 200; room += 8) {
+    for (size_t bytes = 1; bytes <= room; ++bytes) {
+      std::vector<unsigned char> memory(room + 128, kOutside);
+      unsigned char* const block = memory.data() + 64;
+      std::fill_n(block, room + kSealBytes, 0);
+      put_seal_on_zero(kSecret, block, room, bytes, Origin::kNew);
+      std::fill_n(block, bytes, 0xff);
+      Seal seal;
+      ASSERT_TRUE(read_seal(kSecret, block, room, seal));
+      ASSERT_EQ(seal.slack, room - bytes);
+      ASSERT_EQ(seal.origin, Origin::kNew);
+      ASSERT_TRUE(has_slack(block, room, seal.slack)) << bytes << " of " << room;
+      for (size_t i = bytes; i < room; ++i) {
+        const unsigned char was = block[i];
+        block[i] = 0;
+        ASSERT_FALSE(has_slack(block, room, seal.slack)) << i << ", " << bytes << " of " << room;
+        block[i] = was;
+      }
+      for (size_t i = 0; i < 64; ++i) ASSERT_EQ(memory[i], kOutside);
+      for (size_t i = 64 + room + kSealBytes; i < memory.size(); ++i) {
+        ASSERT_EQ(memory[i], kOutside);
+      }
+    }
+  }
 }
 
 }  // namespace
