@@ -153,9 +153,15 @@ TIDE_INLINE bool grow_exact_fast(void* p, size_t bytes) {
   if (TIDE_UNLIKELY(!read_seal(g_secret, p, room, seal))) return false;
   const size_t known = room - seal.slack;
   if (bytes < known || bytes > room || TIDE_UNLIKELY(seal.slack == kMostSlack)) return false;
-  const size_t wanted = base::align_up(bytes - known, 8) + kAlsoChecked;
-  const size_t checked = wanted < seal.slack ? wanted : seal.slack;
-  if (first_other_than(kSlackByte, static_cast<char*>(p) + known, checked) != checked) return false;
+  const size_t wanted = bytes - known + kAlsoChecked;
+  const auto* const slack = static_cast<unsigned char*>(p) + known;
+  constexpr size_t kMostly = kFewLines * kLineBytes;  // always the same, whatever it grew by
+  if (TIDE_LIKELY(wanted <= kMostly && kMostly <= seal.slack)) {
+    if (TIDE_UNLIKELY(!are_slack(slack, kMostly))) return false;
+  } else {
+    const size_t checked = wanted < seal.slack ? wanted : seal.slack;
+    if (first_other_than(kSlackByte, slack, checked) != checked) return false;
+  }
   seal.slack = room - bytes;
   put_seal_word(g_secret, p, room, seal);
   return true;

@@ -96,27 +96,35 @@ TIDE_INLINE void put_seal_on_zero(uint64_t secret, void* block, size_t room, siz
   *reinterpret_cast<SlackBytes*>(end - 16) = all_slack() & slack_mask(slack, 16);
   put_seal_word(secret, block, room, {slack, false, origin});
 }
-// Whether `slack` bytes before the seal are as they were.
-TIDE_INLINE bool has_slack(const void* block, size_t room, size_t slack) {
-  const unsigned char* const end = static_cast<const unsigned char*>(block) + room;
+TIDE_INLINE bool is_none(SlackBytes bytes) {
+  using Pair = uint64_t __attribute__((vector_size(16)));
+  const auto pair = (Pair)bytes;
+  return (pair[0] | pair[1]) == 0;
+}
+// Whether all of `bytes`, at least kLineBytes, from `p` on are as slack is.
+TIDE_INLINE bool are_slack(const unsigned char* p, size_t bytes) {
   SlackBytes other{};
   const auto look = [&](const unsigned char* at) {
     other |= *reinterpret_cast<const SlackBytes*>(at) ^ all_slack();
   };
+  if (TIDE_LIKELY(bytes <= kFewLines * kLineBytes)) {
+    visit_few_lines(p, bytes, look);
+  } else {
+    visit_lines(p, bytes, look);
+  }
+  return is_none(other);
+}
+// Whether `slack` bytes before the seal are as they were.
+TIDE_INLINE bool has_slack(const void* block, size_t room, size_t slack) {
+  const unsigned char* const end = static_cast<const unsigned char*>(block) + room;
   if (is_short_slack(room, slack)) {
     const size_t from = short_slack_from(room);
-    look(end - from);
-    other &= slack_mask(slack, from);
+    const SlackBytes first = *reinterpret_cast<const SlackBytes*>(end - from) ^ all_slack();
     const SlackBytes last = *reinterpret_cast<const SlackBytes*>(end - 16) ^ all_slack();
-    other |= last & slack_mask(slack, 16);
-  } else if (slack >= kLineBytes) {
-    visit_lines(end - slack, slack, look);
-  } else {
-    return written_slack(block, room, slack) == slack;
+    return is_none((first & slack_mask(slack, from)) | (last & slack_mask(slack, 16)));
   }
-  using Pair = uint64_t __attribute__((vector_size(16)));
-  const auto found = (Pair)other;
-  return (found[0] | found[1]) == 0;
+  if (slack >= kLineBytes) return are_slack(end - slack, slack);
+  return written_slack(block, room, slack) == slack;
 }
 
 inline uint64_t standing_seal(uint64_t secret, const void* block) {
