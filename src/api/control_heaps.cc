@@ -5,6 +5,10 @@
 #include "api/guarded.h"
 #include "api/hardened.h"
 #include "base/align.h"
+#include "base/compiler.h"
+#include "base/racy.h"
+#include "base/text.h"
+#include "sys/report.h"
 
 namespace tide::api {
 
@@ -16,12 +20,26 @@ using Heap = heap::PrivateHeap<sys::LinuxVm>;
 Heap* inner(tide_heap_t* heap) { return reinterpret_cast<Heap*>(heap); }
 tide_heap_t* outer(Heap* heap) { return reinterpret_cast<tide_heap_t*>(heap); }
 
+// A heap that is used after its end, until another one has its place.
+[[noreturn]] TIDE_COLD void destroyed_before(const char* call, const Heap* heap) {
+  base::TextBuffer<160> line;
+  line.text(call).text(" of the heap at ").hex(base::address_of(heap));
+  line.text(", which was destroyed already");
+  sys::fatal(line.view());
+}
+// The same, which must not have been destroyed; `call` is for the line that says otherwise.
+TIDE_INLINE Heap* live(const char* call, tide_heap_t* heap) {
+  Heap* const it = inner(heap);
+  if (TIDE_UNLIKELY(!base::racy_load(it->is_live))) destroyed_before(call, it);
+  return it;
+}
+
 // The API says 0 for "no limit", the engine SIZE_MAX.
 size_t inner_limit(size_t limit) { return limit == 0 ? SIZE_MAX : limit; }
 size_t outer_limit(size_t limit) { return limit == SIZE_MAX ? 0 : limit; }
 
 void* allocate_in(tide_heap_t* heap, size_t alignment, size_t bytes, bool zeroed) {
-  return allocate_in_heap(inner(heap), alignment, bytes, zeroed);
+  return allocate_in_heap(live("tide_heap_malloc", heap), alignment, bytes, zeroed);
 }
 
 struct Visit {
@@ -73,9 +91,10 @@ tide_heap_t* heap_create(size_t limit) {
 
 void heap_destroy(tide_heap_t* heap) {
   if (heap == nullptr) return;
+  Heap* const it = live("tide_heap_destroy", heap);
   const SealInFlight flight(cache_or_null());
-  if (g_harden != 0) clear_heap(inner(heap));
-  engine().heap_destroy(inner(heap));
+  if (g_harden != 0) clear_heap(it);
+  engine().heap_destroy(it);
 }
 
 void* heap_allocate(tide_heap_t* heap, size_t alignment, size_t bytes) {
@@ -94,7 +113,7 @@ void* heap_allocate_array(tide_heap_t* heap, size_t count, size_t bytes) {
 
 void* heap_resize(tide_heap_t* heap, void* p, size_t bytes) {
   if (p == nullptr) return allocate_in(heap, layout::kMinAlignment, bytes, false);
-  if (usable_size(p) != 0 && engine().heap_of(p) != inner(heap)) {
+  if (usable_size(p) != 0 && engine().heap_of(p) != live("tide_heap_realloc", heap)) {
     errno = EINVAL;
     return nullptr;
   }
@@ -107,17 +126,17 @@ tide_heap_t* heap_of(const void* p) {
 }
 
 tide_heap_stats heap_stats(tide_heap_t* heap) {
-  const heap::HeapUse use = engine().heap_use(inner(heap));
+  const heap::HeapUse use = engine().heap_use(live("tide_heap_get_stats", heap));
   return {use.live_bytes, use.live_blocks, outer_limit(use.limit_bytes), use.kept_bytes,
           outer_limit(use.soft_limit_bytes)};
 }
 
 void heap_set_limit(tide_heap_t* heap, size_t limit) {
-  engine().heap_set_limit(inner(heap), inner_limit(limit));
+  engine().heap_set_limit(live("tide_heap_set_limit", heap), inner_limit(limit));
 }
 
 void heap_set_soft_limit(tide_heap_t* heap, size_t limit) {
-  engine().heap_set_soft_limit(inner(heap), inner_limit(limit));
+  engine().heap_set_soft_limit(live("tide_heap_set_soft_limit", heap), inner_limit(limit));
 }
 
 int heap_walk(tide_block_visitor visit, void* argument) {

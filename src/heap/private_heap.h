@@ -29,6 +29,7 @@ template <sys::VmSource Vm>
 struct PrivateHeap {
   ds::Lock<ds::Rank::kSlabs> lock;
   uint16_t id;
+  bool is_live;  // not yet destroyed; the record itself stays for the next heap
   HeapUse use TIDE_GUARDED_BY(lock);
   PrivateHeap* next_unused;
   ClassSlabs<Vm> slabs[layout::kClassCount];
@@ -80,6 +81,7 @@ class HeapTable {
       const ds::LockGuard own(heap->lock);
       heap->use = {0, 0, limit_bytes, 0, SIZE_MAX};
     }
+    base::racy_store(heap->is_live, true);
     base::racy_store(live_, live_ + 1);
     return heap;
   }
@@ -87,6 +89,7 @@ class HeapTable {
   // The heap's blocks are gone already.
   void retire(PrivateHeap<Vm>* heap) {
     const ds::LockGuard guard(lock_);
+    base::racy_store(heap->is_live, false);
     heap->next_unused = unused_;
     unused_ = heap;
     base::racy_store(live_, live_ - 1);

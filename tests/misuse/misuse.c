@@ -18,6 +18,7 @@
 
 #include "tests/misuse/case_table.h"
 #include "tests/misuse/outside.h"
+#include "tests/misuse/unusual.h"
 
 // The sizes of the cases: 64 bytes, a page, above the size classes, and a mapping of its own.
 enum { kSmall = 64, kPage = 4096, kLarge = 100 << 10, kHuge = 64 << 20 };
@@ -368,6 +369,7 @@ static const struct {
 int main(int argc, char** argv) {
   void (*run)(void) = argc == 4 ? FIND_CASE(kCases, argv[1]) : NULL;
   if (run == NULL && argc == 4) run = find_outside_case(argv[1]);
+  if (run == NULL && argc == 4) run = find_unusual_case(argv[1]);
   if (run == NULL) {
     fprintf(stderr, "usage: misuse CASE CALL SIZE; run.py knows them\n");
     return 2;

@@ -67,6 +67,46 @@ def any_of(*lines):
     return "(" + "|".join(lines) + ")"
 
 
+# What the line says of a block of any size.
+ANY_BLOCK = r"\((\d+-byte class|large block|\d+ bytes)\)"
+
+
+def add_unusual(add):
+    """The cases of unusual.c. Those with a call of their own have that one's name."""
+    double_free = f"double free of {ADDRESS} {ANY_BLOCK}"
+    inside_any = f"free of {ADDRESS}, which is inside the (live|free) block at {ADDRESS} {ANY_BLOCK}"
+    stale = f"realloc of {ADDRESS} {ANY_BLOCK}, which is free already"
+    nowhere = never_allocated("free")
+    for misuse in "aligned_middle memalign_middle middle_of_copy".split():
+        add(misuse, "free", "small", inside_any)
+    # With guards on, what is behind a block and before an aligned one is another thing.
+    for misuse in "posix_memalign_before behind_end behind_huge_end".split():
+        add(misuse, "free", "small", any_of(inside_any, nowhere, double_free))
+    for misuse in ("mapped_file mapped_shared mapped_behind_file shared_segment grows_down vdso "
+                   "vsyscall environment random_of_kernel behind_brk standard_output "
+                   "allocator_itself handle_of_program variable_of_thread heap_itself").split():
+        add(misuse, "free", "small", nowhere)
+    for misuse in "mapped_behind_file vdso vsyscall variable_of_thread".split():
+        for call in "realloc", "usable_size":
+            add(misuse, call, "small", never_allocated(call))
+    for misuse in ("closed_file stream_of_memory at_exit in_signal_handler in_key_destructor "
+                   "on_little_stack by_two_at_once of_destroyed_heap large_of_destroyed_heap "
+                   "twice_in_heap").split():
+        add(misuse, "free", "small", double_free)
+    # By then all of its memory may have gone back.
+    add("without_memory", "free", "small", any_of(double_free, nowhere))
+    add("after_other_class", "free", "small", any_of(double_free, inside_any))
+    for misuse in "line_of_getline stale_with_huge_size stale_array_overflow".split():
+        add(misuse, "realloc", "small", stale)
+    # Of which the addresses may be others' by now.
+    add("stale_huge_grows", "realloc", "huge", any_of(stale, never_allocated("realloc")))
+    for misuse, call in ("heap_destroyed_twice", "destroy"), ("malloc_in_destroyed_heap", "malloc"):
+        add(misuse, "free", "small",
+            f"tide_heap_{call} of the heap at {ADDRESS}, which was destroyed already")
+    for misuse in "hostile_alignment", "overflowing_arrays":
+        add(misuse, "free", "small", None)
+
+
 def make_cases():
     cases = {}
 
@@ -144,6 +184,8 @@ def make_cases():
     # These run the misuse in a child and look how it ended.
     add("line_to_broken_pipe", "free", "small", None)
     add("line_not_into_data", "free", "small", None)
+
+    add_unusual(add)
 
     written = ("write_16 write_zeros write_all write_address write_many write_address_of_live "
                "write_after_trim write_by_another write_after_realloc past_end_1 past_end_16 "

@@ -314,15 +314,19 @@ TEST_F(EnginePurge, WhatIsBeingGivenBackIsNotMissing) {
   std::vector<void*> blocks;
   for (int i = 0; i < 20'000; ++i) blocks.push_back(here.client.allocate(1000));
   for (void* block : blocks) here.client.release(block);
+  std::mutex room_lock;
   size_t room = 0;  // the system has no more than what is unmapped from now on
   void* block = nullptr;
   std::atomic<bool> is_done{false};
   std::thread thread;
   here.os.set_hook([&](const FakeOs::Event& event) {
-    if (event.call == VmCall::kUnmap) room += event.bytes;
-    if (event.call == VmCall::kMap || event.call == VmCall::kMapAt) {
-      here.os.fail_kind(event.call, event.bytes > room);
-      if (event.bytes <= room) room -= event.bytes;
+    {
+      const std::lock_guard guard(room_lock);
+      if (event.call == VmCall::kUnmap) room += event.bytes;
+      if (event.call == VmCall::kMap || event.call == VmCall::kMapAt) {
+        here.os.fail_kind(event.call, event.bytes > room);
+        if (event.bytes <= room) room -= event.bytes;
+      }
     }
     if (event.call != VmCall::kPurge || thread.joinable()) return;
     thread = std::thread([&] {
