@@ -63,7 +63,7 @@ class Quarantine {
   // Whether there are more bytes in here, or more blocks or bytes with memory.
   bool exceeds(size_t most_bytes, uint32_t most_kept, size_t most_kept_bytes) {
     const ds::LockGuard guard(lock_);
-    return bytes_ > most_bytes || kept_ > most_kept || kept_bytes_ > most_kept_bytes;
+    return load_.bytes > most_bytes || load_.kept > most_kept || load_.kept_bytes > most_kept_bytes;
   }
 
   // visit(entry) for all that are here.
@@ -104,27 +104,35 @@ class Quarantine {
   static constexpr uint32_t kPlaces = 16;
   static constexpr uint32_t kQueue = 112;
 
+  struct Load {
+    size_t bytes;
+    uint32_t kept;  // blocks that keep their memory
+    size_t kept_bytes;
+  };
+  static constexpr Load load_of(const Entry& entry) {
+    return {entry.bytes, entry.kept ? 1u : 0u, entry.kept ? entry.bytes : 0};
+  }
+
   void count_in(const Entry& entry) TIDE_REQUIRES(lock_) {
-    bytes_ += entry.bytes;
-    kept_ += entry.kept ? 1 : 0;
-    kept_bytes_ += entry.kept ? entry.bytes : 0;
+    const Load load = load_of(entry);
+    load_ = {load_.bytes + load.bytes, load_.kept + load.kept, load_.kept_bytes + load.kept_bytes};
+  }
+  void count_out(const Entry& entry) TIDE_REQUIRES(lock_) {
+    const Load load = load_of(entry);
+    load_ = {load_.bytes - load.bytes, load_.kept - load.kept, load_.kept_bytes - load.kept_bytes};
   }
 
   Entry pop() TIDE_REQUIRES(lock_) {
     const Entry entry = queue_[first_];
     first_ = (first_ + 1) % kQueue;
     --count_;
-    bytes_ -= entry.bytes;
-    kept_ -= entry.kept ? 1 : 0;
-    kept_bytes_ -= entry.kept ? entry.bytes : 0;
+    count_out(entry);
     return entry;
   }
 
   ds::Lock<ds::Rank::kQuarantine> lock_;
   uint64_t random_ TIDE_GUARDED_BY(lock_) = 0;
-  size_t bytes_ TIDE_GUARDED_BY(lock_) = 0;
-  uint32_t kept_ TIDE_GUARDED_BY(lock_) = 0;
-  size_t kept_bytes_ TIDE_GUARDED_BY(lock_) = 0;
+  Load load_ TIDE_GUARDED_BY(lock_) = {};
   uint32_t first_ TIDE_GUARDED_BY(lock_) = 0;
   uint32_t count_ TIDE_GUARDED_BY(lock_) = 0;
   Entry places_[kPlaces] TIDE_GUARDED_BY(lock_) = {};

@@ -237,7 +237,13 @@ static void sized_free(void) {
     CHECK(errno == E2BIG, "a sized free changed errno");
   }
   free_sized_call(malloc(100 << 20), 100 << 20);
-  CHECK(resident_kib() < before + 20 * 1024, "free_sized or free_aligned_sized does not free");
+  // Two gigabytes were freed. From level 2 of hardened mode on 16 MiB of large blocks wait with
+  // their pages.
+  const char* level = getenv("TIDE_HARDEN");
+  const size_t waiting_mib = level != NULL && atoi(level) >= 2 ? 16 : 0;
+  const size_t grown_kib = resident_kib() - before;
+  CHECK((ptrdiff_t)grown_kib < (ptrdiff_t)((20 + waiting_mib) * 1024),
+        "%zu KiB more than before: free_sized or free_aligned_sized does not free", grown_kib);
 }
 
 static const struct Case kCases[] = {
