@@ -294,13 +294,6 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
   if (TIDE_UNLIKELY(g_harden >= kExactLevel) && grow_exact_fast(p, bytes)) return p;
   const bool is_exact_plain =
       g_harden >= kExactLevel && heap::plain_block_bytes(g_engine.space(), p) != 0;
-  if (g_samples.has_live() && g_harden == 0) {
-    const size_t whole = heap::special_block_bytes(g_engine.space(), p);
-    if (whole != 0 && heap::stays_in_class(whole, bytes)) {
-      g_samples.resize(p, bytes);
-      return p;
-    }
-  }
   size_t usable = g_engine.usable_bytes(p);
   const bool ours = usable != 0;
   if (TIDE_UNLIKELY(!ours)) {
@@ -328,12 +321,29 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
   return moved;
 }
 
+TIDE_NOINLINE void* move_plain(void* p, size_t usable, size_t bytes) {
+  return reallocate_plain(p, usable, bytes);
+}
+
+// While there are samples: one of a slab goes as any block of its class. Without a call but at its
+// end: there are no registers to save.
+TIDE_NOINLINE void* reallocate_watched(void* p, size_t bytes) {
+  const layout::SampledBlock* const sample = g_samples.find(p);
+  if (sample == nullptr) return reallocate_other(p, bytes);
+  const size_t usable = heap::sampled_block_bytes(g_engine.space(), p);
+  if (TIDE_UNLIKELY(usable == 0)) return reallocate_other(p, bytes);
+  if (TIDE_UNLIKELY(!heap::stays_in_class(usable, bytes))) return move_plain(p, usable, bytes);
+  g_samples.resize(*sample, bytes);
+  return p;
+}
+
 }  // namespace
 
 void* reallocate(void* p, size_t bytes) {
   const size_t usable = plain_bytes(p);
-  if (TIDE_UNLIKELY(usable == 0)) return reallocate_other(p, bytes);
-  return reallocate_plain(p, usable, bytes);
+  if (TIDE_LIKELY(usable != 0)) return reallocate_plain(p, usable, bytes);
+  if (g_samples.has_live()) return reallocate_watched(p, bytes);
+  return reallocate_other(p, bytes);
 }
 
 void collect_stats(heap::Stats& stats) {

@@ -64,9 +64,13 @@ bool is_large(size_t bytes, size_t alignment) {
          layout::class_of(layout::bytes_aligned(alignment, bytes)) == 0;
 }
 
-}  // namespace
+// Most calls: a block of a stack, which drew no sample.
+bool is_plainly_none(const heap::ThreadCache* cache, size_t bytes, size_t alignment) {
+  return cache != nullptr && cache->marks != nullptr && !cache->marks->drawn.is_sample &&
+         alignment == 0 && bytes <= layout::kSmallMaxBytes && g_samples.is_on();
+}
 
-void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
+TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
   if (cache == nullptr || block == nullptr || g_harden != 0) return;
   if (!g_samples.is_on()) return g_engine.stop_sampling(*cache);
   if (cache->marks == nullptr && !starts(*cache)) return;
@@ -89,9 +93,18 @@ void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size
   if (chance > 0) take_sample(*cache, block, bytes, chance);
 }
 
+}  // namespace
+
+// Nothing but a jump: there are no registers to save.
+void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
+  if (TIDE_UNLIKELY(!is_plainly_none(cache, bytes, alignment))) {
+    consider(cache, block, bytes, alignment);
+  }
+}
+
 void sample_resized(const void* from, void* to, size_t usable, size_t bytes) {
   // A place in a slab was passed once, when the block was taken.
-  if (from == to && !is_large(usable, 0)) return g_samples.resize(from, bytes);
+  if (from == to && !is_large(usable, 0)) return;
   g_samples.remove(from);
   heap::ThreadCache* const cache = cache_or_null();
   if (is_large(bytes, 0)) sample_if_due(cache, to, bytes, 0);

@@ -20,19 +20,28 @@ struct PlainBlock {
   size_t bytes() const { return layout::kStackBytes[stack]; }
 };
 
-// The one that starts at `p`.
-template <class Vm>
-TIDE_INLINE PlainBlock plain_block(const Space<Vm>& space, const void* p) {
+// found(zone, granule) if a block of a slab may start at `p`, else nothing.
+template <class Vm, class Found>
+TIDE_INLINE auto with_granule(const Space<Vm>& space, const void* p, Found found)
+    -> decltype(found(space.small, size_t{})) {
   const Zone<Vm>* zone = &space.small;
   size_t granule = zone->template granule_of<layout::kSmallGranuleShift>(p);
   if (granule >= zone->limit()) {
     zone = &space.mid;
     granule = zone->template granule_of<layout::kMidGranuleShift>(p);
-    if (granule >= zone->limit()) return {nullptr, 0};
+    if (granule >= zone->limit()) return {};
   }
-  const uint32_t stack = Zone<Vm>::stack_at(zone->states(), granule);
-  if (zone->state_or_stack(granule) != stack) return {nullptr, 0};
-  return {&zone->state(granule), stack};
+  return found(*zone, granule);
+}
+
+// The one that starts at `p`.
+template <class Vm>
+TIDE_INLINE PlainBlock plain_block(const Space<Vm>& space, const void* p) {
+  return with_granule(space, p, [](const Zone<Vm>& zone, size_t granule) -> PlainBlock {
+    const uint32_t stack = Zone<Vm>::stack_at(zone.states(), granule);
+    if (zone.state_or_stack(granule) != stack) return {nullptr, 0};
+    return {&zone.state(granule), stack};
+  });
 }
 
 // The block of a size class that starts at `p`, whatever its state.
@@ -48,14 +57,13 @@ TIDE_INLINE size_t plain_block_bytes(const Space<Vm>& space, const void* p) {
   return plain_block(space, p).bytes();
 }
 
-// The usable bytes of a block of a slab that is live in a special state, as a sampled one; 0: it is
-// none.
+// The bytes of a sampled block if it is one of a slab, else 0.
 template <class Vm>
-TIDE_INLINE size_t special_block_bytes(Space<Vm>& space, const void* p) {
-  Zone<Vm>& zone = space.small.contains(p) ? space.small : space.mid;
-  const size_t granule = zone.granule_of_any(p);
-  if (granule >= zone.limit() || zone.state_or_stack(granule) != layout::kLiveSpecial) return 0;
-  return layout::kClassInfo[zone.slab(zone.index_of_address(p)).size_class].bytes;
+TIDE_INLINE size_t sampled_block_bytes(const Space<Vm>& space, const void* sampled) {
+  return with_granule(space, sampled, [](const Zone<Vm>& zone, size_t granule) -> size_t {
+    if (zone.state_or_stack(granule) != layout::kLiveSpecial) return 0;
+    return layout::kStackBytes[Zone<Vm>::stack_at(zone.states(), granule)];
+  });
 }
 
 // Whether a block of a slab that is to hold `bytes` stays as it is: shrinking below half is worth a

@@ -22,8 +22,6 @@ constexpr uint32_t kFirstStacks = 64;
 constexpr uint32_t kFirstFrames = 1024;
 // The peak is noted when the whole has grown by so much.
 constexpr double kNewPeak = 1.05;
-// A block that changes its length where it lies is noted when it has by so much of it.
-constexpr size_t kLeastChange = 32;
 
 void add_to(SampledSum& sum, double weight, double bytes) {
   sum.count += weight;
@@ -43,8 +41,6 @@ void change_in(SampledSum& sum, double weight, double from, double to) {
   sum.bytes += weight * (to - from);
   sum.bytes_variance += weight * (weight - 1) * (to * to - from * from);
 }
-
-size_t slot_of(uint64_t address, uint64_t mask) { return base::mix(address) & mask; }
 
 // A larger copy; the old memory stays where `keep` says that somebody may be reading it.
 template <class T>
@@ -77,17 +73,6 @@ void SampleTable::start(uint64_t gap_bytes) {
   __atomic_store_n(&table_.is_on, 1, __ATOMIC_RELEASE);
 }
 
-const SampledBlock* SampleTable::slot_with(const void* block) const {
-  const Blocks* const blocks = blocks_.load(std::memory_order_acquire);
-  const auto address = reinterpret_cast<uint64_t>(block);
-  if (blocks == nullptr || address <= kGone) return nullptr;
-  for (size_t at = slot_of(address, blocks->mask);; at = (at + 1) & blocks->mask) {
-    const uint64_t there = base::racy_load(blocks->slots[at].address);
-    if (there == address) return &blocks->slots[at];
-    if (there == 0) return nullptr;
-  }
-}
-
 // At most three quarters of the slots are in use, so every search ends.
 bool SampleTable::make_room_for_block() {
   Blocks* const old = blocks_.load(std::memory_order_relaxed);
@@ -104,7 +89,7 @@ bool SampleTable::make_room_for_block() {
   for (uint32_t i = 0; i < slots; ++i) {
     const SampledBlock& block = old->slots[i];
     if (block.address <= kGone) continue;
-    size_t at = slot_of(block.address, blocks->mask);
+    size_t at = first_slot(block.address, blocks->mask);
     while (blocks->slots[at].address != 0) at = (at + 1) & blocks->mask;
     blocks->slots[at] = block;
   }
@@ -215,7 +200,7 @@ void SampleTable::add(const Sample& sample) {
   ++stack.live_samples;
   Blocks& blocks = *blocks_.load(std::memory_order_relaxed);
   const auto address = reinterpret_cast<uint64_t>(sample.block);
-  size_t at = slot_of(address, blocks.mask);
+  size_t at = first_slot(address, blocks.mask);
   while (blocks.slots[at].address > kGone) at = (at + 1) & blocks.mask;
   SampledBlock& block = blocks.slots[at];
   if (block.address == 0) ++used_slots_;
@@ -233,7 +218,7 @@ void SampleTable::add(const Sample& sample) {
 void SampleTable::remove_locked(uint64_t address) {
   Blocks* const blocks = blocks_.load(std::memory_order_relaxed);
   if (blocks == nullptr) return;
-  size_t at = slot_of(address, blocks->mask);
+  size_t at = first_slot(address, blocks->mask);
   for (; blocks->slots[at].address != address; at = (at + 1) & blocks->mask) {
     if (blocks->slots[at].address == 0) return;
   }
@@ -276,16 +261,12 @@ void SampleTable::remove_known(const void* block) {
   remove_locked(address);
 }
 
-void SampleTable::resize(const void* block, size_t bytes) {
-  const SampledBlock* const seen = slot_with(block);
-  if (seen == nullptr) return;
-  const size_t known = base::racy_load(seen->bytes);
-  const size_t change = bytes > known ? bytes - known : known - bytes;
-  if (change <= known / kLeastChange || lock_.is_mine()) return;
+void SampleTable::note_size(uint64_t address, size_t bytes) {
+  if (lock_.is_mine()) return;
   const ds::LockGuard guard(lock_);
   const Change noted(table_);
   // The table may be another one by now.
-  auto* const slot = const_cast<SampledBlock*>(slot_with(block));
+  auto* const slot = const_cast<SampledBlock*>(find(reinterpret_cast<const void*>(address)));
   if (slot == nullptr) return;
   const auto from = static_cast<double>(slot->bytes);
   const auto to = static_cast<double>(bytes);

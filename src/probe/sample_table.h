@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/mix.h"
+#include "base/racy.h"
 #include "ds/lock.h"
 #include "layout/profile_table.h"
 
@@ -32,11 +34,26 @@ class SampleTable {
   void remove(const void* block) {
     if (has_live() && holds(block)) remove_known(block);
   }
-  // The block has another size now, where it lies; most are no samples. Small changes add up before
-  // they are noted.
-  void resize(const void* block, size_t bytes);
+  // A live sample, or null: most blocks are none.
+  TIDE_INLINE const layout::SampledBlock* find(const void* block) const {
+    const Blocks* const blocks = blocks_.load(std::memory_order_acquire);
+    const auto address = reinterpret_cast<uint64_t>(block);
+    if (blocks == nullptr || address <= kGone) return nullptr;
+    for (size_t at = first_slot(address, blocks->mask);; at = (at + 1) & blocks->mask) {
+      const uint64_t there = base::racy_load(blocks->slots[at].address);
+      if (there == address) return &blocks->slots[at];
+      if (there == 0) return nullptr;
+    }
+  }
+  // A sample that the caller has found has another size now, where it lies. Small changes add up
+  // before they are noted.
+  TIDE_INLINE void resize(const layout::SampledBlock& found, size_t bytes) {
+    const size_t known = base::racy_load(found.bytes);
+    const size_t change = bytes > known ? bytes - known : known - bytes;
+    if (TIDE_UNLIKELY(change > known / kLeastChange)) note_size(found.address, bytes);
+  }
   bool has_live() const { return live_count_.load(std::memory_order_relaxed) != 0; }
-  bool holds(const void* block) const { return slot_with(block) != nullptr; }
+  bool holds(const void* block) const { return find(block) != nullptr; }
   // Forgets all samples.
   void reset();
   // In a forked child, which goes on with a copy.
@@ -62,6 +79,8 @@ class SampleTable {
  private:
   static constexpr uint64_t kGone = 1;
   static constexpr uint32_t kLatecomers = 32;
+  // A block that changes its length where it lies is noted when it has by so much of it.
+  static constexpr size_t kLeastChange = 32;
 
   struct Change;
   uint32_t stack_of(const Sample& sample, uint64_t hash) TIDE_REQUIRES(lock_);
@@ -70,7 +89,8 @@ class SampleTable {
   bool make_room_for_stack(size_t frames) TIDE_REQUIRES(lock_);
   void note_peak(uint64_t now) TIDE_REQUIRES(lock_);
   void remove_known(const void* block);
-  const layout::SampledBlock* slot_with(const void* block) const;
+  void note_size(uint64_t address, size_t bytes);
+  static size_t first_slot(uint64_t address, uint64_t mask) { return base::mix(address) & mask; }
   void remove_locked(uint64_t address) TIDE_REQUIRES(lock_);
   void take_latecomers() TIDE_REQUIRES(lock_);
   layout::SampledStack* stacks() { return reinterpret_cast<layout::SampledStack*>(table_.stacks); }

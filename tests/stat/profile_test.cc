@@ -206,6 +206,32 @@ TEST_F(ProfileStatistics, ReallocInPlaceKeepsTheSample) {
   EXPECT_NEAR(live.mean, kBlocks * kAfter, kMostSigmas * live.of_mean);
 }
 
+// A block that grows piece by piece moves as rarely when it is a sample.
+TEST_F(ProfileStatistics, ASampleHasRoomToGrowAsAnyBlock) {
+  constexpr size_t kLength = size_t{48} << 10;
+  const auto moves_of_a_text = [](bool expect_sample) {
+    size_t moves = 0;
+    size_t sampled = 0;
+    void* text = nullptr;
+    for (size_t bytes = 64; bytes <= kLength; bytes += 64) {
+      cache().marks->window_samples = 0;
+      void* const grown = api::reallocate(text == nullptr ? kAllocate[0](bytes) : text, bytes);
+      if (grown != text) ++moves;
+      text = grown;
+      if (api::g_samples.holds(text)) ++sampled;
+    }
+    if (expect_sample) EXPECT_GT(sampled, kLength / 64 / 2);
+    if (!expect_sample) EXPECT_EQ(sampled, 0u);
+    api::release(text);
+    return moves;
+  };
+  start(size_t{1} << 40, 1);
+  const size_t as_any = moves_of_a_text(false);
+  start(size_t{4} << 10, 1);
+  EXPECT_EQ(moves_of_a_text(true), as_any);
+  api::profile_stop();
+}
+
 TEST_F(ProfileStatistics, AsOftenOffAsTheErrorSays) {
   const Plans plans = {{{48, 60'000, 0}, {3000, 1200, 3600}, {6000, 800, 0}, {30'000, 160, 160}}};
   const auto all = runs(plans, size_t{32} << 10, 500);

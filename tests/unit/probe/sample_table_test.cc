@@ -41,10 +41,10 @@ TEST_F(SampleTableTest, CountsWhatASampleStandsFor) {
 
 TEST_F(SampleTableTest, ABlockThatIsResizedStaysASample) {
   add(1, 1000, 0.25);
-  table_.resize(block(1), 1010);  // not worth a note
+  table_.resize(*table_.find(block(1)), 1010);  // not worth a note
   EXPECT_EQ(stack(0).live.bytes, 4000);
-  table_.resize(block(1), 1100);
-  table_.resize(block(2), 5000);
+  table_.resize(*table_.find(block(1)), 1100);
+  EXPECT_EQ(table_.find(block(2)), nullptr);
   EXPECT_EQ(stack(0).live.count, 4);
   EXPECT_EQ(stack(0).live.bytes, 4400);
   EXPECT_EQ(stack(0).allocated.bytes, 4400);
