@@ -163,6 +163,19 @@ void Recording::wait() {
   }
 }
 
+// What `programs` were that are not in the trace.
+std::string unrecorded_sentence(const std::vector<std::string>& programs) {
+  constexpr size_t kMost = 3;
+  const size_t shown = std::min(programs.size(), kMost);
+  std::string names =
+      fmt::format("{}", fmt::join(programs.begin(), programs.begin() + shown, ", "));
+  if (shown < programs.size()) names += fmt::format(" and {} more", programs.size() - shown);
+  return fmt::format(
+      "not recorded: {}: started without LD_PRELOAD, which has the recorder, or linked statically, "
+      "or allocates nothing",
+      names);
+}
+
 int Recording::conclude() {
   const trace::CollectorFigures all = session_.collector().figures();
   int status = host::kExitRunFailed;
@@ -177,6 +190,9 @@ int Recording::conclude() {
                              why_not_.empty()
                                  ? "the program called none of the functions that are recorded"
                                  : why_not_));
+  }
+  if (!all.unrecorded.empty() && !options_.is_quiet) {
+    session_.say(unrecorded_sentence(all.unrecorded));
   }
   const bool is_worth_nothing = all.processes == 0 || all.has_failed;
   return status == 0 && is_worth_nothing ? host::kExitFailed : status;

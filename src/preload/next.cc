@@ -52,6 +52,8 @@ void* call_mremap(void* p, size_t old_bytes, size_t new_bytes, int flags, void* 
 
 char g_path[1024];
 size_t g_path_length = 0;
+char g_own_path[1024];
+size_t g_own_path_length = 0;
 ptrdiff_t g_place_of_path = 0;
 
 template <class Function>
@@ -164,8 +166,9 @@ void find_next_functions() {
   find(next.madvise, "madvise");
 
   base::TextWriter path(g_path, sizeof g_path);
-  base::TextBuffer<1> unwanted;
-  g_own_code = sys::object_of(reinterpret_cast<const void*>(&find_next_functions), unwanted);
+  base::TextWriter own(g_own_path, sizeof g_own_path);
+  g_own_code = sys::object_of(reinterpret_cast<const void*>(&find_next_functions), own);
+  g_own_path_length = own.length();
   const void* const first = sys::first_symbol("malloc");
   const bool is_ours = first == nullptr || g_own_code.contains(first);
   const void* const serves = is_ours ? reinterpret_cast<const void*>(next.malloc) : first;
@@ -177,6 +180,8 @@ void find_next_functions() {
 }
 
 ptrdiff_t place_of_path() { return g_place_of_path; }
+
+std::string_view own_path() { return {g_own_path, g_own_path_length}; }
 
 std::string_view allocator_path() { return {g_path, g_path_length}; }
 

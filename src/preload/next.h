@@ -72,6 +72,8 @@ void find_next_functions();
 
 // The object that serves the program's calls: a program with a malloc of its own in it is it.
 std::string_view allocator_path();
+// This library; empty: not known.
+std::string_view own_path();
 // Where it says which path a call took, from the thread pointer on (probe::Recording::path_at).
 ptrdiff_t place_of_path();
 

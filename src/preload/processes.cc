@@ -1,11 +1,14 @@
 // Ends and changes of the process: exit, exec, fork, spawn. What a forked child records is its own
 // matter from its first event on.
+#include "preload/carried.h"
 #include "preload/entry.h"
 #include "preload/sampling.h"
 #include "probe/recorded_process.h"
+#include "sys/process.h"
 
 namespace probe = tide::probe;
 namespace format = tide::format;
+namespace sys = tide::sys;
 using namespace tide::preload;
 
 namespace {
@@ -61,7 +64,6 @@ template <class Function>
 using Fork = pid_t();
 using Exit = void(int);
 using Exec = int(const char*, char* const*, char* const*);
-using ExecOwn = int(const char*, char* const*);
 using ExecDescriptor = int(int, char* const*, char* const*);
 using ExecAt = int(int, const char*, char* const*, char* const*, int);
 using System = int(const char*);
@@ -73,6 +75,7 @@ using Spawn = int(pid_t*, const char*, const posix_spawn_file_actions_t*, const 
 int spawn(const void* frame, Spawn* next, pid_t* child, const char* path,
           const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
           char* const* arguments, char* const* environment) {
+  TIDE_CARRY(environment);
   pid_t number = 0;
   const int error = next(&number, path, actions, attributes, arguments, environment);
   if (error != 0) return error;
@@ -147,50 +150,61 @@ TIDE_EXPORT int execve(const char* path, char* const* arguments,
                        char* const* environment) noexcept {
   static Exec* next = nullptr;
   note_exec(TIDE_FRAME, path);
+  TIDE_CARRY(environment);
   return next_function(next, "execve")(path, arguments, environment);
 }
 
 TIDE_EXPORT int execv(const char* path, char* const* arguments) noexcept {
-  static ExecOwn* next = nullptr;
+  static Exec* next = nullptr;
   note_exec(TIDE_FRAME, path);
-  return next_function(next, "execv")(path, arguments);
+  char* const* environment = sys::environment_to_hand_on();
+  TIDE_CARRY(environment);
+  return next_function(next, "execve")(path, arguments, environment);
 }
 
 TIDE_EXPORT int execvp(const char* file, char* const* arguments) noexcept {
-  static ExecOwn* next = nullptr;
+  static Exec* next = nullptr;
   note_exec(TIDE_FRAME, file);
-  return next_function(next, "execvp")(file, arguments);
+  char* const* environment = sys::environment_to_hand_on();
+  TIDE_CARRY(environment);
+  return next_function(next, "execvpe")(file, arguments, environment);
 }
 
 TIDE_EXPORT int execvpe(const char* file, char* const* arguments,
                         char* const* environment) noexcept {
   static Exec* next = nullptr;
   note_exec(TIDE_FRAME, file);
+  TIDE_CARRY(environment);
   return next_function(next, "execvpe")(file, arguments, environment);
 }
 
 TIDE_EXPORT int execl(const char* path, const char* first, ...) noexcept {
-  static ExecOwn* next = nullptr;
+  static Exec* next = nullptr;
   TIDE_LIST_ARGUMENTS(first);
   va_end(rest);
   note_exec(TIDE_FRAME, path);
-  return next_function(next, "execv")(path, list);
+  char* const* environment = sys::environment_to_hand_on();
+  TIDE_CARRY(environment);
+  return next_function(next, "execve")(path, list, environment);
 }
 
 TIDE_EXPORT int execlp(const char* file, const char* first, ...) noexcept {
-  static ExecOwn* next = nullptr;
+  static Exec* next = nullptr;
   TIDE_LIST_ARGUMENTS(first);
   va_end(rest);
   note_exec(TIDE_FRAME, file);
-  return next_function(next, "execvp")(file, list);
+  char* const* environment = sys::environment_to_hand_on();
+  TIDE_CARRY(environment);
+  return next_function(next, "execvpe")(file, list, environment);
 }
 
 TIDE_EXPORT int execle(const char* path, const char* first, ...) noexcept {
   static Exec* next = nullptr;
   TIDE_LIST_ARGUMENTS(first);
-  char* const* const environment = va_arg(rest, char* const*);
+  char* const* environment = va_arg(rest, char* const*);
   va_end(rest);
   note_exec(TIDE_FRAME, path);
+  TIDE_CARRY(environment);
   return next_function(next, "execve")(path, list, environment);
 }
 
@@ -228,6 +242,7 @@ TIDE_EXPORT FILE* popen(const char* command, const char* mode) {
 TIDE_EXPORT int fexecve(int descriptor, char* const* arguments, char* const* environment) noexcept {
   static ExecDescriptor* next = nullptr;
   note_exec(TIDE_FRAME, "");
+  TIDE_CARRY(environment);
   return next_function(next, "fexecve")(descriptor, arguments, environment);
 }
 
@@ -235,6 +250,7 @@ TIDE_EXPORT int execveat(int folder, const char* path, char* const* arguments,
                          char* const* environment, int flags) noexcept {
   static ExecAt* next = nullptr;
   note_exec(TIDE_FRAME, path);
+  TIDE_CARRY(environment);
   return next_function(next, "execveat")(folder, path, arguments, environment, flags);
 }
 

@@ -217,6 +217,8 @@ void start_sampling() {
   g_next = in_front_of(g_below);
 }
 
+bool is_sampling() { return g_below.malloc != nullptr; }
+
 void repair_sampling_in_child() {
   if (g_below.malloc == nullptr) return;
   g_samples.repair_in_child();

@@ -12,6 +12,7 @@ inline constexpr char kSampleFileVariable[] = "TIDE_SAMPLE_FILE";
 
 // If the environment asks for it; find_next_functions() has been called.
 void start_sampling();
+bool is_sampling();
 void repair_sampling_in_child();
 // Writes the file, once.
 void end_sampling();

@@ -11,6 +11,8 @@ namespace tide::sys {
 
 // As it is before the C library has set `environ`, too: malloc is called earlier. May be null.
 const char* const* environment();
+// What the program hands on when it executes another; null: it has cleared it.
+char* const* environment_to_hand_on();
 
 // What `name` is set to; empty: nothing. Ends with a zero.
 std::string_view environment_value(std::string_view name);

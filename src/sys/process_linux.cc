@@ -39,6 +39,8 @@ const char* const* environment_on_stack() {
 
 const char* const* environment() { return environ != nullptr ? environ : environment_on_stack(); }
 
+char* const* environment_to_hand_on() { return environ; }
+
 std::string_view environment_value(std::string_view name) {
   const char* const* variable = environment();
   for (; variable != nullptr && *variable != nullptr; ++variable) {

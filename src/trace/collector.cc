@@ -295,7 +295,7 @@ void Collector::append(TracedProcess& process, format::ChunkHead& head, uint64_t
       file.ns_per_tick = arena_.ns_per_tick();
       file.packet_bytes = format::kPacketBytes;
       output_.put(process.folder() + '/' + format::kProcessFile,
-                  process.describe(End::kNot, lost).dump(1) + '\n');
+                  process.describe(lost).dump(1) + '\n');
       output_.append(name, bytes_of(file), {});
     }
     output_.append(name, bytes_of(head), stored_);
@@ -337,13 +337,13 @@ void Collector::finish_process(LiveProcess& live) {
       process.set_status(main_status_);
     }
   }
+  process.set_end(live.end);
   write_samples(live, last_samples(process, live.end));
   const uint64_t lost = arena_.slot(process.slot_index()).lost.load(std::memory_order_relaxed);
   try {
     const std::string& folder = process.folder();
     folders_.push_back(folder);
-    output_.put(folder + '/' + format::kProcessFile,
-                process.describe(live.end, lost).dump(1) + '\n');
+    output_.put(folder + '/' + format::kProcessFile, process.describe(lost).dump(1) + '\n');
     output_.close(folder + '/' + format::kEventsFile);
   } catch (const host::Error& error) {
     fail(error.what());
@@ -373,8 +373,25 @@ void Collector::finish() {
     fail(error.what());
   }
   const std::lock_guard lock(mutex_);
+  if (stop_reason_.empty()) figures_.unrecorded = unrecorded();
   is_done_ = true;
   answered_.notify_all();
+}
+
+std::vector<std::string> Collector::unrecorded() const {
+  std::vector<std::string> result;
+  for (const auto& process : over_) {
+    if (const std::string program = process->unrecorded_program(); !program.empty()) {
+      result.push_back(fmt::format("{} ({})", program, process->pid()));
+    }
+    for (const auto& [pid, program] : process->spawned()) {
+      const bool is_here = std::any_of(over_.begin(), over_.end(), [pid = pid](const auto& other) {
+        return static_cast<uint64_t>(other->pid()) == pid;
+      });
+      if (!is_here) result.push_back(fmt::format("{} ({})", program, pid));
+    }
+  }
+  return result;
 }
 
 void Collector::write_trace_file(bool is_complete) {

@@ -45,6 +45,8 @@ struct CollectorFigures {
   uint64_t processes = 0;
   uint64_t threads = 0;
   uint64_t live = 0;  // processes
+  // At the end: what was executed or started and is not in the trace.
+  std::vector<std::string> unrecorded;
   bool has_failed = false;
 };
 
@@ -113,6 +115,7 @@ class Collector {
   void end_processes();
   void finish_process(LiveProcess& live);
   void finish();
+  std::vector<std::string> unrecorded() const;
   void write_trace_file(bool is_complete);
   void fail(const std::string& message);
   void note(format::Note kind, const std::string& text);

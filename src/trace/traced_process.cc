@@ -69,7 +69,20 @@ bool TracedProcess::is_gone() const {
   return poll(&poller, 1, 0) == 1;
 }
 
+void TracedProcess::set_executable(const std::string& path) {
+  if (path.empty() || path == executable_) return;
+  // It has executed another program meanwhile, whose command line that is.
+  if (!executable_.empty()) command_line_.clear();
+  executable_ = path;
+}
+
+std::string TracedProcess::unrecorded_program() const {
+  // Who goes on afterwards has not executed it; who is recorded again has ended here.
+  return end_ == End::kGone && last_tick_ <= executed_tick_ ? executed_ : std::string();
+}
+
 void TracedProcess::watch(const format::Record& record) {
+  last_tick_ = std::max(last_tick_, record.tick);
   const auto is_note = [&](format::Note note) {
     return record.extras[0] == static_cast<uint64_t>(note);
   };
@@ -85,13 +98,29 @@ void TracedProcess::watch(const format::Record& record) {
     modules_.push_back(std::move(module));
   } else if (record.call == Call::kNote && is_note(format::Note::kAllocator)) {
     allocator_ = record.text;
-  } else if (record.call == Call::kProcess &&
-             record.extras[0] == static_cast<uint64_t>(format::ProcessNote::kExit)) {
-    has_status_ = true;
-    status_ = static_cast<int>(record.extras[1]);
-  } else if (record.call == Call::kProcess &&
-             record.extras[0] == static_cast<uint64_t>(format::ProcessNote::kStart)) {
-    set_executable(std::string(record.text));
+  } else if (record.call == Call::kProcess) {
+    watch_process(record);
+  }
+}
+
+void TracedProcess::watch_process(const format::Record& record) {
+  switch (static_cast<format::ProcessNote>(record.extras[0])) {
+    case format::ProcessNote::kStart:
+      return set_executable(std::string(record.text));
+    case format::ProcessNote::kExit:
+      has_status_ = true;
+      status_ = static_cast<int>(record.extras[1]);
+      return;
+    case format::ProcessNote::kExec:
+      executed_ = record.text;
+      executed_tick_ = record.tick;
+      return;
+    case format::ProcessNote::kSpawn:
+      // The shells of system() and popen() have no number.
+      if (record.extras[1] != 0) spawned_.emplace_back(record.extras[1], record.text);
+      return;
+    default:
+      return;
   }
 }
 
@@ -115,7 +144,7 @@ const std::string& TracedProcess::folder() {
   return folder_;
 }
 
-nlohmann::ordered_json TracedProcess::describe(End end, uint64_t lost) const {
+nlohmann::ordered_json TracedProcess::describe(uint64_t lost) const {
   constexpr const char* kEnds[] = {"running", "ended", "executed", "left running"};
   nlohmann::ordered_json result = {{"number", number_},
                                    {"process_id", pid_},
@@ -125,7 +154,7 @@ nlohmann::ordered_json TracedProcess::describe(End end, uint64_t lost) const {
     result["command_line"].push_back(json_text(argument));
   }
   result["first_tick"] = first_tick_;
-  result["end"] = kEnds[static_cast<size_t>(end)];
+  result["end"] = kEnds[static_cast<size_t>(end_)];
   if (has_status_) result["exit_status"] = status_;
   if (signal_ != 0) result["signal"] = signal_;
   result["allocator"] = json_text(allocator_);

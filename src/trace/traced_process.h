@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "format/record_reader.h"
@@ -50,10 +51,15 @@ class TracedProcess {
   // Sees the records that are not about blocks.
   void watch(const format::Record& record);
   void count(uint64_t events, uint64_t record_bytes, uint64_t stored_bytes);
-  void set_executable(const std::string& path) {
-    if (executable_.empty()) executable_ = path;
-  }
+  // What the process says of itself: what was seen from outside may have come after it.
+  void set_executable(const std::string& path);
   void set_status(int wait_status);
+  void set_end(End end) { end_ = end; }
+
+  // The program that took this one's place without being recorded; empty: none did.
+  std::string unrecorded_program() const;
+  // Processes that it has started anew, and their programs.
+  const std::vector<std::pair<uint64_t, std::string>>& spawned() const { return spawned_; }
 
   // Where its files are. Call it when the executable is as well known as it will be.
   const std::string& folder();
@@ -67,9 +73,11 @@ class TracedProcess {
   uint64_t note_tick(uint64_t tick) { return last_note_tick_ = std::max(last_note_tick_, tick); }
   uint64_t events() const { return events_; }
 
-  nlohmann::ordered_json describe(End end, uint64_t lost) const;
+  nlohmann::ordered_json describe(uint64_t lost) const;
 
  private:
+  void watch_process(const format::Record& record);
+
   uint32_t slot_index_;
   uint32_t number_;
   int32_t pid_;
@@ -88,6 +96,11 @@ class TracedProcess {
   uint64_t events_ = 0;
   uint64_t record_bytes_ = 0;
   uint64_t stored_bytes_ = 0;
+  End end_ = End::kNot;
+  uint64_t last_tick_ = 0;
+  std::string executed_;  // and when that was
+  uint64_t executed_tick_ = 0;
+  std::vector<std::pair<uint64_t, std::string>> spawned_;
   bool has_status_ = false;
   int status_ = 0;
   int signal_ = 0;

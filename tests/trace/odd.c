@@ -263,6 +263,13 @@ static void spawns(void) {
   blocks(10);
 }
 
+/* As a script does that puts an allocator in front of what it starts. */
+static void replaced_preloads(void) {
+  if (setenv("LD_PRELOAD", "libm.so.6", 1) != 0) abort();
+  all_execs();
+  spawns();
+}
+
 static void shells(void) {
   if (WEXITSTATUS(system("exit 3")) != 3) abort();
   FILE* const shell = popen("exit 4", "r");
@@ -344,6 +351,7 @@ static const struct {
               {"vfork_and_exec", vfork_and_exec},
               {"all_execs", all_execs},
               {"spawns", spawns},
+              {"replaced_preloads", replaced_preloads},
               {"shells", shells},
               {"paths", paths},
               {"mappings", mappings},

@@ -46,6 +46,8 @@ ODD = {
     "vfork_and_exec": (0, [{"malloc": 20, "free": 10}] + 5 * [BLOCKS]),
     "all_execs": (0, [{"malloc": 10, "free": 5}] + 7 * [{"malloc": 20, "free": 10}, BLOCKS]),
     "spawns": (0, [{"malloc": 10, "free": 5}] + 4 * [BLOCKS]),
+    "replaced_preloads": (0, [{"malloc": 20, "free": 10}] + 7 * [{"malloc": 20, "free": 10}, BLOCKS] +
+                             4 * [BLOCKS]),
     # popen has the C library allocate a stream, and give it back.
     "shells": (0, [{"malloc": 12}, {}, {}, {}]),
     "mappings": (0, [{"mmap": 200, "munmap": 200, "madvise": 200, "failed": 200, "mremap": 100,
@@ -61,11 +63,12 @@ ODD = {
 # What the processes say of each other, in all: children made by fork, programs executed, spawned.
 PROCESS_NOTES = {"all_execs": {"process 1": 7, "process 2": 7},
                  "spawns": {"process 4": 4},
+                 "replaced_preloads": {"process 1": 7, "process 2": 7, "process 4": 4},
                  "shells": {"process 4": 3},
                  "exec_in_the_middle": {"process 2": 1},
                  "fork_loop": {"process 1": 50}}
-# Threads that end have the C library allocate a few things more.
-AT_LEAST = ("threads_end",)
+# Threads that end, and setenv(), have the C library allocate a few things more.
+AT_LEAST = ("threads_end", "replaced_preloads")
 
 
 class Failure(Exception):

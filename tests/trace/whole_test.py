@@ -95,6 +95,31 @@ class Whole(unittest.TestCase):
                    f"LD_PRELOAD={library}:$LD_PRELOAD exec ls -l /usr")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_a_preload_of_its_own(self):
+        # Who puts an allocator in front of a program means to be recorded with it nevertheless.
+        trace = self.base / "trace"
+        done = run(TIDE, "trace", "-q", "-o", trace, "--", "env", f"LD_PRELOAD={BUILD}/lib/libtide.so",
+                   "ls", "/usr")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        first, second = self.info(trace)["processes"]
+        self.assertEqual([pathlib.Path(each["program"]).name for each in (first, second)], ["env", "ls"])
+        self.assertNotIn("libtide.so", first["allocator"])
+        self.assertIn("libtide.so", second["allocator"])
+
+    def test_what_is_not_recorded_is_said(self):
+        trace = self.base / "trace"
+        bare = "env -u LD_PRELOAD ls /usr >/dev/null"
+        script = f"{bare}; {bare}; ls / | wc -l"
+        done = run(TIDE, "trace", "-o", trace, "--", "sh", "-c", script)
+        self.assertEqual(done.returncode, 0)
+        lines = [line for line in done.stderr.splitlines() if "not recorded" in line]
+        self.assertRegex("".join(lines),
+                         r"^tide trace: not recorded: ls \(\d+\), ls \(\d+\): started without LD_PRELOAD")
+        # What it became is not what was recorded.
+        programs = [pathlib.Path(process["program"]).name for process in self.info(trace)["processes"]]
+        self.assertEqual(programs.count("env"), 2)
+        self.assertEqual(programs.count("ls"), 1)
+
     def test_killed(self):
         trace = self.base / "trace"
         done = run(TIDE, "trace", "-q", "-o", trace, "--", "/bin/sh", "-c",
