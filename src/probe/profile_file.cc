@@ -1,5 +1,7 @@
 #include "probe/profile_file.h"
 
+#include <cstring>
+
 #include "base/racy.h"
 #include "base/text.h"
 #include "sys/clock.h"
@@ -82,12 +84,20 @@ bool write_profile(SampleTable& samples, PagesOfSample* pages, int descriptor) {
 void write_profile_to(SampleTable& samples, PagesOfSample* pages, const char* pattern) {
   base::TextBuffer<2048> path;
   sys::expand_path(pattern, path);
-  const int descriptor = sys::open_anew(path.view().data());
+  const char* file = path.view().data();
+  // What a process has written that this one has started, as `timeout PROG` does, or that ran
+  // beside it, stays.
+  base::TextBuffer<2048> beside;
+  if (strstr(pattern, "%p") == nullptr && sys::was_written_since(file, samples.began_ns())) {
+    beside.text(file).put('.').decimal(static_cast<uint64_t>(sys::process_id())).put('\0');
+    file = beside.view().data();
+  }
+  const int descriptor = sys::open_anew(file);
   const bool done = descriptor >= 0 && write_profile(samples, pages, descriptor);
   if (descriptor >= 0) sys::close_descriptor(descriptor);
   if (done) return;
   base::TextBuffer<480> line;
-  line.text("can't write the profile to '").text(path.view().data());
+  line.text("can't write the profile to '").text(file);
   line.text("'; check the option profile_file");
   sys::warn(line.view());
 }

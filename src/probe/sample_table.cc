@@ -69,6 +69,7 @@ struct SampleTable::Change {
 
 void SampleTable::start(uint64_t gap_bytes) {
   if (table_.start_ns == 0) table_.start_ns = sys::monotonic_ns();
+  if (began_ns_ == 0) began_ns_ = table_.start_ns;
   __atomic_store_n(&table_.gap_bytes, gap_bytes, __ATOMIC_RELAXED);
   __atomic_store_n(&table_.is_on, 1, __ATOMIC_RELEASE);
 }

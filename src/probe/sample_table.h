@@ -67,6 +67,9 @@ class SampleTable {
   void start(uint64_t gap_bytes);
   void stop() { __atomic_store_n(&table_.is_on, 0, __ATOMIC_RELAXED); }
 
+  // When it was first started, whatever was forgotten since: monotonic, 0: never.
+  uint64_t began_ns() const { return began_ns_; }
+
   constexpr const layout::ProfileTable* table() const { return &table_; }
   // out(argument, bytes, count) with the table, its stacks, frames and slots, as they are at one
   // moment. False: out() said so.
@@ -96,6 +99,7 @@ class SampleTable {
   layout::SampledStack* stacks() { return reinterpret_cast<layout::SampledStack*>(table_.stacks); }
 
   layout::ProfileTable table_{};
+  uint64_t began_ns_ = 0;
   std::atomic<uint32_t> live_count_{0};
   // What is looked up without the lock: a power of two of slots, and where they are.
   struct Blocks {

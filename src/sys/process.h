@@ -33,6 +33,8 @@ unsigned cpu_count();
 int open_for_append(const char* path);
 // The same for writing it anew.
 int open_anew(const char* path);
+// Whether there is such a file whose last byte was written after that moment, of monotonic_ns().
+bool was_written_since(const char* path, uint64_t monotonic_ns);
 void close_descriptor(int descriptor);
 // `pattern` with the process id for each %p, and a zero behind it.
 void expand_path(const char* pattern, base::TextWriter& path);

@@ -1,3 +1,4 @@
+#include "sys/clock.h"
 #include "sys/errno_keeper.h"
 #include "sys/process.h"
 
@@ -96,6 +97,15 @@ int open_for_append(const char* path) {
 int open_anew(const char* path) {
   const ErrnoKeeper keeper;
   return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+}
+
+bool was_written_since(const char* path, uint64_t monotonic_ns_then) {
+  const ErrnoKeeper keeper;
+  struct stat file;
+  if (stat(path, &file) != 0 || !S_ISREG(file.st_mode)) return false;
+  const uint64_t written = static_cast<uint64_t>(file.st_mtim.tv_sec) * 1'000'000'000 +
+                           static_cast<uint64_t>(file.st_mtim.tv_nsec);
+  return written > real_ns() - (monotonic_ns() - monotonic_ns_then);
 }
 
 void close_descriptor(int descriptor) {

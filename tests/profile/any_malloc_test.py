@@ -115,6 +115,21 @@ class AnyMalloc(TideTest):
             more = (parent["bytes_error"] ** 2 + child["bytes_error"] ** 2) ** 0.5
             self.assertGreater(child["bytes"] + SIGMAS * more, parent["bytes"] + 9e6)
 
+    def test_the_file_of_who_ends_first_stays(self):
+        """A parent that ends later writes one beside it; the next run begins anew."""
+        for words in (RUN, ("run",)):
+            with self.subTest(words), tempfile.TemporaryDirectory() as folder:
+                path = f"{folder}/p.prof"
+                for again in range(2):
+                    run = tide(*words, f"--profile={path}", "--", "timeout", "100", PLANTED, "leak", "exit")
+                    self.assertEqual((run.returncode, run.stderr), (0, ""))
+                    names = [s for s in self.ask(path)["stacks"] if "leak_requests" in functions_of(s)]
+                    self.assertTrue(names)
+                    others = [name for name in os.listdir(folder) if name != "p.prof"]
+                    self.assertEqual(len(others), again + 1)
+                    for name in others:
+                        self.assertRegex(name, r"^p\.prof\.\d+$")
+
     def test_killed_meanwhile(self):
         with running(PLANTED, "leak") as pid:
             os.kill(pid, signal.SIGKILL)
