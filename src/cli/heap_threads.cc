@@ -12,6 +12,7 @@
 #include "host/byte_text.h"
 #include "host/error.h"
 #include "host/text_table.h"
+#include "inspect/modules.h"
 
 namespace tide::cli {
 namespace {
@@ -24,21 +25,24 @@ struct Row {
   std::string name;
   std::string state;  // "runs", "ended"
   uint64_t instruction = 0;
+  std::string place;  // "read+0x10", the function that this is in; empty: nobody knows
   uint64_t cached_blocks = 0;
   uint64_t cached_bytes = 0;
 };
 
 std::vector<Row> find_rows(const HeapSession& session) {
   std::vector<Row> rows;
+  const inspect::Modules modules(*session.target);
   for (const walk::Thread& thread : session.target->threads()) {
-    rows.push_back({thread.id, thread.name, "runs", thread.instruction, 0, 0});
+    rows.push_back({thread.id, thread.name, "runs", thread.instruction,
+                    modules.describe(thread.instruction), 0, 0});
   }
   for (const auto& heap : session.heaps) {
     for (const walk::HeapThread& thread : heap->threads()) {
       auto row = std::find_if(rows.begin(), rows.end(),
                               [&](const Row& r) { return r.id == thread.id && !thread.is_gone; });
       if (row == rows.end()) {
-        rows.push_back({thread.id, "", "ended", 0, 0, 0});
+        rows.push_back({thread.id, "", "ended", 0, "", 0, 0});
         row = rows.end() - 1;
       }
       row->cached_blocks += thread.cached_blocks;
@@ -46,6 +50,11 @@ std::vector<Row> find_rows(const HeapSession& session) {
     }
   }
   return rows;
+}
+
+std::string place_text(const Row& row) {
+  if (!row.place.empty()) return host::printable(row.place);
+  return row.instruction == 0 ? "" : fmt::format("{:#x}", row.instruction);
 }
 
 int run(HeapSession& session, const Arguments& arguments) {
@@ -58,6 +67,7 @@ int run(HeapSession& session, const Arguments& arguments) {
                                  {"name", row.name},
                                  {"state", row.state},
                                  {"instruction", fmt::format("{:#x}", row.instruction)},
+                                 {"place", row.place},
                                  {"cached_blocks", row.cached_blocks},
                                  {"cached_bytes", row.cached_bytes}});
     }
@@ -67,14 +77,14 @@ int run(HeapSession& session, const Arguments& arguments) {
   host::TextTable table({{"thread", Align::kRight},
                          {"name", Align::kLeft},
                          {"state", Align::kLeft},
-                         {"at", Align::kRight},
+                         {"at", Align::kLeft},
                          {"cached blocks", Align::kRight},
                          {"cached bytes", Align::kRight}});
   for (const Row& row : rows) {
     table.add_row({{std::to_string(row.id)},
                    {host::printable(row.name)},
                    {row.state},
-                   {row.instruction == 0 ? "" : fmt::format("{:#x}", row.instruction)},
+                   {place_text(row)},
                    {std::to_string(row.cached_blocks)},
                    {host::byte_text(row.cached_bytes)}});
   }

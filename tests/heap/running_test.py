@@ -58,6 +58,9 @@ def check_not_stopped():
     """The line that says what it means; at rest the same blocks; threads are never stopped."""
     with Program("heap_many", "20000", "wait") as program:
         stopped = ask(program.pid, "list", "--ndjson")
+        [thread] = json.loads(ask(program.pid, "threads", "--json").stdout)["threads"]
+        if not re.fullmatch(r"\w+(\+0x[0-9a-f]+)?", thread["place"]):
+            exact.fail(f"the thread is at '{thread['place']}', no function")
         if stopped.stderr:
             exact.fail(f"of a stopped process there is nothing to say: {stopped.stderr}")
         running = ask(program.pid, "--no-stop", "list", "--ndjson")
