@@ -304,7 +304,8 @@ TIDE_NOINLINE void* reallocate_other(void* p, size_t bytes) {
     const size_t known = hardened_bytes(kCall, p, usable);
     if (void* const same = hardened_resize(p, usable, bytes)) return same;
     usable = known;
-  } else if (void* const same = g_engine.resize(p, usable, bytes)) {
+  } else if (void* const same = g_engine.resize(p, usable, bytes, cache_or_null())) {
+    if (heap::ThreadCache* const cache = cache_or_null()) look_if_due(cache);
     if (TIDE_UNLIKELY(g_samples.is_on())) sample_resized(p, same, usable, bytes);
     return same;
   }

@@ -119,9 +119,9 @@ class Engine {
   size_t whole_bytes(const void* p, size_t usable) const {
     return large_.holds(p) ? large_.whole_bytes(p) : usable;
   }
-  // Makes the live block at `p` hold `bytes` without copying: in place, or by moving its pages.
-  // Null: not possible, nothing has changed.
-  void* resize(void* p, size_t usable, size_t bytes);
+  // Makes the live block at `p`, of `usable` bytes, hold `bytes` where that costs less than a new
+  // block and a copy. Null: it does not, nothing has changed.
+  void* resize(void* p, size_t usable, size_t bytes, ThreadCache* cache = nullptr);
   // The first-class heap that the live block at `p` belongs to, or null.
   PrivateHeap<Vm>* heap_of(const void* p);
   PointerInfo describe(const void* p);
@@ -307,7 +307,12 @@ class Engine {
   void heap_give_back(PrivateHeap<Vm>* heap) TIDE_REQUIRES(purge_lock_);
   void heap_try_give_back(PrivateHeap<Vm>* heap);
   void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed);
-  void* resize_big(void* p, size_t usable, size_t bytes, uint16_t owner);
+  void* allocate_dirty(size_t bytes, uint16_t owner);
+  // See engine_resize.h.
+  static constexpr size_t kLeastGrowthToCopy = 3;  // one part of so many
+  void* resize_big(ThreadCache* cache, void* p, size_t usable, size_t bytes, uint16_t owner);
+  bool stays_huge(size_t usable, size_t bytes) const;
+  void* move_to_dirty(ThreadCache* cache, void* p, size_t usable, size_t bytes, uint16_t owner);
   uint32_t class_for(size_t bytes) const;
   uint32_t class_aligned(size_t alignment, size_t bytes) const;
   ds::Lock<ds::Rank::kSlabs>& lock_of_slab(uint32_t c, uint16_t owner);

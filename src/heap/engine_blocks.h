@@ -78,10 +78,16 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   if (bytes == 0) bytes = 1;
   sys::take_path(sys::PathTaken::kSpan);
   if (bytes <= config_.huge_threshold_bytes && alignment <= layout::kLargeMaxBytes) {
-    const bool is_kept =
-        owner == 0 && alignment <= layout::kSpanPageBytes && SpanCache<Vm>::has_length(bytes);
-    void* const block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes,
-                                        alignment, owner, zeroed);
+    const bool is_kept = owner == 0 && SpanCache<Vm>::has_length(bytes);
+    void* block = nullptr;
+    if (!is_kept && alignment <= layout::kSpanPageBytes && huge_.kept_bytes() >= bytes) {
+      zeroed = false;
+      block = allocate_dirty(bytes, owner);
+    }
+    if (block == nullptr) {
+      block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes, alignment,
+                              owner, zeroed);
+    }
     large_.bring_back(space_.vm);
     if (block != nullptr) {
       if (TIDE_UNLIKELY(config_.hardened) && is_kept) large_.fit(block, bytes);
@@ -92,6 +98,14 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
   return huge_.allocate(space_.vm, metadata_, bytes, alignment, owner, zeroed);
 }
 
+// Of memory that may be resident, if there is a piece in one of the reserves.
+template <sys::VmSource Vm>
+void* Engine<Vm>::allocate_dirty(size_t bytes, uint16_t owner) {
+  void* block = nullptr;
+  if (bytes <= config_.huge_threshold_bytes) block = large_.allocate_dirty(bytes, owner);
+  return block != nullptr ? block : huge_.allocate_kept(space_.vm, metadata_, bytes, owner);
+}
+
 // From the class, or where its zone can't grow, from the large zone and the kernel; once more after
 // everything that is free elsewhere was given up. Near the hard limit that comes first: there whole
 // pages must not go to small blocks.
@@ -99,9 +113,8 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment,
                                bool& zeroed) {
   void* block = nullptr;
-  if (c == 0 && cache != nullptr && alignment <= layout::kSpanPageBytes &&
-      SpanCache<Vm>::has_length(bytes)) {
-    block = SpanCache<Vm>(large_, cache->spans).take(bytes);
+  if (c == 0 && cache != nullptr && SpanCache<Vm>::has_length(bytes)) {
+    block = SpanCache<Vm>(large_, cache->spans).take(bytes, alignment);
   }
   if (block != nullptr) {
     if (TIDE_UNLIKELY(config_.hardened)) large_.fit(block, bytes);
@@ -293,78 +306,6 @@ size_t Engine<Vm>::usable_bytes(const void* p) {
   }
   if (large_.holds(p)) return large_.usable_bytes(p);
   return huge_.usable_bytes(p);
-}
-
-template <sys::VmSource Vm>
-void* Engine<Vm>::resize(void* p, size_t usable, size_t bytes) {
-  if (space_.zone_of(p) != nullptr) {
-    return stays_in_class(usable, bytes) ? p : nullptr;
-  }
-  // Whole pages come and go, or nothing.
-  if (bytes <= usable && usable - bytes < layout::kSpanPageBytes) return p;
-  PrivateHeap<Vm>* const heap = heap_of(p);
-  if (heap != nullptr) {
-    heap->lock.lock();
-    const bool fits =
-        bytes <= usable || (bytes - usable <= heap->use.limit_bytes &&
-                            heap->use.live_bytes <= heap->use.limit_bytes - (bytes - usable));
-    heap->lock.unlock();
-    if (!fits) return nullptr;
-  }
-  const uint16_t owner = heap == nullptr ? uint16_t{0} : heap->id;
-  void* result = resize_big(p, usable, bytes, owner);
-  if (result == nullptr && bytes > usable && space_.limits.may_refuse(bytes - usable) &&
-      make_room(nullptr, bytes - usable)) {
-    result = resize_big(p, usable, bytes, owner);
-  }
-  if (result != nullptr && heap != nullptr) {
-    const size_t now = usable_bytes(result);
-    const ds::LockGuard guard(heap->lock);
-    heap->use.live_bytes += now;
-    heap->use.live_bytes -= usable;
-  }
-  return result;
-}
-
-// The same for a block of the large zone or a huge one; its heap's count is left to the caller.
-template <sys::VmSource Vm>
-void* Engine<Vm>::resize_big(void* p, size_t usable, size_t bytes, uint16_t owner) {
-  if (!large_.holds(p)) {
-    const bool keep = bytes > layout::kLargeMaxBytes / 2 || bytes > usable / 2;
-    return keep ? huge_.resize(space_.vm, metadata_, p, bytes) : nullptr;
-  }
-  if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
-      large_.resize(p, bytes)) {
-    large_.bring_back(space_.vm);
-    return p;
-  }
-  if (bytes <= usable || usable < config_.remap_threshold_bytes) return nullptr;
-  return grow_by_moving_pages(p, usable, bytes, owner);
-}
-
-// A span that outgrows its neighbourhood becomes a huge block: its pages move to a mapping of their
-// own, nothing is copied, and from there on the kernel grows it.
-template <sys::VmSource Vm>
-void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner) {
-  const size_t page = space_.vm.page_size();
-  if (large_.whole_bytes(p) != usable && !large_.resize(p, usable)) return nullptr;
-  if (bytes > static_cast<size_t>(PTRDIFF_MAX) || usable % page != 0 ||
-      !base::is_aligned(base::address_of(p), page) || !space_.limits.has_room(bytes - usable)) {
-    return nullptr;
-  }
-  void* const detached = space_.vm.detach_pages(p, usable);
-  if (detached == nullptr) return nullptr;
-  // It inherits what another thread may only be about to undo.
-  if (large_.dump_steps().any()) space_.vm.set_dumped(detached, usable, true);
-  void* const grown = huge_.adopt(space_.vm, metadata_, detached, usable, bytes, owner);
-  if (grown == nullptr) {
-    // No memory for the larger mapping: the pages go back by copy, the block stays as it was.
-    memcpy(p, detached, usable);
-    huge_.discard(space_.vm, detached, usable);
-    return nullptr;
-  }
-  large_.release(p, owner, true);
-  return grown;
 }
 
 template <sys::VmSource Vm>

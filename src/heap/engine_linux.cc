@@ -4,6 +4,7 @@
 #include "heap/engine_heaps.h"
 #include "heap/engine_limits.h"
 #include "heap/engine_purge.h"
+#include "heap/engine_resize.h"
 #include "heap/engine_sampling.h"
 #include "heap/engine_survey.h"
 #include "heap/engine_trade.h"

@@ -245,11 +245,11 @@ struct EngineMap {
     using Huge = HugeBlocks<Vm>;
     using Table = typename Huge::Table;
     using Entry = typename Huge::Entry;
-    using Kept = typename Huge::Kept;
+    using Kept = KeptMappings::Piece;
     layout::HugeAt at{};
     at.live_bytes = offsetof(Engine<Vm>, huge_.live_bytes_);
     at.live_blocks = offsetof(Engine<Vm>, huge_.live_blocks_);
-    at.kept_bytes = offsetof(Engine<Vm>, huge_.kept_bytes_);
+    at.kept_bytes = offsetof(Engine<Vm>, huge_.kept_.bytes_);
     at.table = offsetof(Engine<Vm>, huge_.table_);
     at.capacity = offsetof(Table, capacity);
     at.entries = offsetof(Table, entries);
@@ -257,8 +257,8 @@ struct EngineMap {
     at.entry_address = offsetof(Entry, address);
     at.entry_size = offsetof(Entry, bytes);
     at.entry_owner = offsetof(Entry, owner);
-    at.kept_slots = Huge::kMostKept;
-    at.kept = offsetof(Engine<Vm>, huge_.kept_);
+    at.kept_slots = KeptMappings::kMostPieces;
+    at.kept = offsetof(Engine<Vm>, huge_.kept_.pieces_);
     at.kept_step = sizeof(Kept);
     at.kept_address = offsetof(Kept, address);
     at.kept_size = offsetof(Kept, bytes);

@@ -1,8 +1,8 @@
-// Huge blocks: each has a mapping of its own. Knows them by address, keeps some freed mappings for
-// reuse, grows them with mremap.
+// Huge blocks: each has a mapping of its own, or a piece of one. Knows them by address, keeps some
+// of what was freed for reuse (kept_mappings.h), grows them with mremap.
 //
-// The registry is a hash table with open addressing, kept mappings lie in slots. Every store leaves
-// both readable, so a forked child needs no repair but for the lock and the sums.
+// The registry is a hash table with open addressing. Every store leaves it readable, so a forked
+// child needs no repair but for the lock and the sums.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,8 @@
 #include "base/racy.h"
 #include "ds/lock.h"
 #include "heap/config.h"
+#include "heap/kept_mappings.h"
 #include "heap/limits.h"
-#include "heap/low_water.h"
 #include "heap/metadata.h"
 #include "heap/purge_batch.h"
 #include "heap/unwanted.h"
@@ -45,8 +45,9 @@ class HugeBlocks {
     const ds::LockGuard guard(lock_);
     if (!reserve_entry(vm, metadata)) return nullptr;
     zeroed = false;
-    Kept found{};
-    if (alignment > page || !take_kept(rounded, found)) {
+    Piece found{};
+    if (alignment <= page) found = kept_.take(rounded);
+    if (found.bytes == 0) {
       zeroed = true;
       while (!limits_->admit(rounded)) {
         if (!drop_kept(vm)) return nullptr;
@@ -60,9 +61,19 @@ class HugeBlocks {
     return reinterpret_cast<void*>(found.address);
   }
 
+  // The same of what is kept only, so that no page is new.
+  void* allocate_kept(Vm& vm, Metadata<Vm>& metadata, size_t bytes, uint16_t owner) {
+    const ds::LockGuard guard(lock_);
+    if (kept_.bytes() < bytes || !reserve_entry(vm, metadata)) return nullptr;
+    const Piece found = kept_.take(base::align_up(bytes, vm.page_size()));
+    if (found.bytes == 0) return nullptr;
+    insert({found.address, found.bytes, owner});
+    return reinterpret_cast<void*>(found.address);
+  }
+
   // False when no huge block starts at `p`.
   bool release(Vm& vm, const Config& config, const void* p) {
-    Kept freed{};
+    Piece freed{};
     {
       const ds::LockGuard guard(lock_);
       Entry* entry = find(base::address_of(p));
@@ -70,7 +81,7 @@ class HugeBlocks {
       freed = {entry->address, entry->bytes, false};
       erase(*entry);
       freed_[freed_next_++ % kRemembered] = freed;
-      if (keep(config, freed)) return true;
+      if (keep(config, freed.address, freed.bytes)) return true;
     }
     unmap_or_keep(vm, freed);
     return true;
@@ -105,20 +116,38 @@ class HugeBlocks {
   // Whether `p` lies in a mapping that is kept for reuse.
   bool keeps(const void* p) {
     const ds::LockGuard guard(lock_);
-    for (const Kept& kept : kept_) {
-      if (kept.address != 0 && base::address_of(p) - kept.address < kept.bytes) return true;
-    }
-    return false;
+    return kept_.holds(base::address_of(p));
   }
 
   // The bytes of a huge block that was at `p` and was freed not long ago, else 0. For messages.
   size_t freed_bytes(const void* p) {
     const ds::LockGuard guard(lock_);
     for (uint32_t back = 1; back <= kRemembered; ++back) {
-      const Kept& freed = freed_[(freed_next_ - back) % kRemembered];
+      const Piece& freed = freed_[(freed_next_ - back) % kRemembered];
       if (freed.address == base::address_of(p)) return freed.bytes;
     }
     return 0;
+  }
+
+  // Makes the block at `p` hold `bytes` without a call to the system: takes kept pages behind it,
+  // or leaves its own there to be kept. False: not possible, nothing has changed.
+  bool resize_in_place(Vm& vm, const Config& config, const void* p, size_t bytes) {
+    const size_t rounded = base::align_up(bytes, vm.page_size());
+    const ds::LockGuard guard(lock_);
+    Entry* const entry = find(base::address_of(p));
+    if (entry == nullptr || rounded < bytes) return false;
+    const size_t before = entry->bytes;
+    if (rounded == before) return true;
+    if (rounded > before) {
+      if (!kept_.take_at(entry->address + before, rounded - before)) return false;
+      set_bytes(*entry, rounded);
+      return true;
+    }
+    if (before - rounded < kLeastPieceBytes) return false;
+    set_bytes(*entry, rounded);
+    if (keep(config, entry->address + rounded, before - rounded)) return true;
+    set_bytes(*entry, before);
+    return false;
   }
 
   // Makes the block at `p` hold `bytes`, moving its pages if it must. Null: not possible, nothing
@@ -173,15 +202,17 @@ class HugeBlocks {
   size_t purge(Purger<Vm>& purger, size_t limit) {
     size_t total = retry_unwanted(purger.vm);
     for (;;) {
-      Kept* slot = nullptr;
+      Piece* slot = nullptr;
       {
         const ds::LockGuard guard(lock_);
-        if (kept_bytes_ > limit) slot = any_kept();
+        const size_t kept = kept_.bytes();
+        if (kept > limit) {
+          const size_t excess = base::align_up(kept - limit, purger.vm.page_size());
+          slot = kept_.begin_to_go(excess < kLeastPieceBytes ? kLeastPieceBytes : excess);
+        }
         if (slot == nullptr) return total;
-        slot->going = true;
-        leaves_kept(slot->bytes);
       }
-      const Kept victim = *slot;  // nobody else's as long as it is going
+      const Piece victim = *slot;  // nobody else's as long as it is going
       // First the pages, a bit at a time: munmap would keep others from mapping all the while. A
       // child that is forked meanwhile finds the mapping in its slot; forked later it loses
       // addresses, which somebody else may have by then, and no memory.
@@ -191,7 +222,7 @@ class HugeBlocks {
       batch.flush();
       {
         const ds::LockGuard guard(lock_);
-        base::racy_store(slot->address, uintptr_t{0});
+        kept_.has_gone(*slot);
       }
       if (!purger.vm.unmap(reinterpret_cast<void*>(victim.address), victim.bytes)) {
         unmap_or_keep(purger.vm, victim);
@@ -236,11 +267,8 @@ class HugeBlocks {
   // In a forked child: what a vanished thread was giving back is kept as before, and the sums are
   // made anew.
   void repair_in_child() TIDE_NO_THREAD_SAFETY_ANALYSIS {
-    kept_bytes_ = live_bytes_ = live_blocks_ = 0;
-    for (Kept& kept : kept_) {
-      kept.going = false;
-      if (kept.address != 0) kept_bytes_ += kept.bytes;
-    }
+    kept_.repair_in_child();
+    live_bytes_ = live_blocks_ = 0;
     for (size_t i = 0; i < capacity(); ++i) {
       const Entry& entry = table_->entries[i];
       if (entry.address <= kErased) continue;
@@ -255,8 +283,8 @@ class HugeBlocks {
   size_t peak_bytes() const { return base::racy_load(peak_bytes_); }
   size_t peak_blocks() const { return base::racy_load(peak_blocks_); }
   // Of kept_bytes(); for the one that gives memory back.
-  LowWater& low_water() { return low_water_; }
-  size_t kept_bytes() const { return base::racy_load(kept_bytes_); }
+  LowWater& low_water() { return kept_.low_water(); }
+  size_t kept_bytes() const { return kept_.bytes(); }
   // Mappings that the kernel has not let go yet.
   size_t unwanted_bytes() const { return unwanted_.bytes(); }
   ds::Lock<ds::Rank::kHuge>& lock() TIDE_RETURNS_LOCK(lock_) { return lock_; }
@@ -264,11 +292,7 @@ class HugeBlocks {
  private:
   friend struct EngineMap;
 
-  struct Kept {
-    uintptr_t address;  // 0: an empty slot
-    size_t bytes;
-    bool going;  // on its way back to the system; not in kept_bytes_, and nobody may have it
-  };
+  using Piece = KeptMappings::Piece;
 
   struct Table {
     size_t capacity;  // a power of two
@@ -278,14 +302,15 @@ class HugeBlocks {
 
   static constexpr uintptr_t kErased = 1;
   static constexpr size_t kFirstCapacity = 64;
-  static constexpr uint32_t kMostKept = 32;
+  // Less is not worth a slot.
+  static constexpr size_t kLeastPieceBytes = size_t{64} << 10;
   static constexpr uint32_t kRemembered = 64;
 
   static size_t hash(uintptr_t address) {
     return static_cast<size_t>(((address >> 12) * 0x9e3779b97f4a7c15) >> 20);
   }
 
-  bool map(Vm& vm, size_t bytes, size_t alignment, Kept& result) TIDE_REQUIRES(lock_) {
+  bool map(Vm& vm, size_t bytes, size_t alignment, Piece& result) TIDE_REQUIRES(lock_) {
     const size_t total = bytes + alignment;
     if (total < bytes) return false;
     void* memory = vm.map(total);
@@ -322,86 +347,38 @@ class HugeBlocks {
 
   // One kept mapping less; its pages go even if the mapping can't. False: there is none.
   bool drop_kept(Vm& vm) TIDE_REQUIRES(lock_) {
-    Kept* const slot = any_kept();
-    if (slot == nullptr) return false;
-    const Kept victim = take_kept_at(*slot);
+    Piece* const piece = kept_.any();
+    if (piece == nullptr) return false;
+    const Piece victim = kept_.take_whole(*piece);
     unmap_or_want_not(vm, reinterpret_cast<void*>(victim.address), victim.bytes, victim.bytes);
     return true;
   }
 
-  // A block that grows takes fresh pages, never those of a kept mapping: as many of these go, or
+  // A block that grows by the kernel takes fresh pages, never kept ones: as many of these go, or
   // programs whose blocks all grow would pile them up.
   void pay_for_growth(Vm& vm, size_t bytes) TIDE_REQUIRES(lock_) {
     grown_bytes_ += bytes;
-    const Kept* next = any_kept();
-    for (; next != nullptr && next->bytes <= grown_bytes_; next = any_kept()) {
+    const Piece* next = kept_.any();
+    for (; next != nullptr && next->bytes <= grown_bytes_; next = kept_.any()) {
       grown_bytes_ -= next->bytes;
       drop_kept(vm);
     }
     if (next == nullptr) grown_bytes_ = 0;
   }
 
-  bool keep(const Config& config, const Kept& freed) TIDE_REQUIRES(lock_) {
-    if (limits_->is_tight()) return false;
-    if (freed.bytes > config.huge_cache_bytes ||
-        kept_bytes_ > config.huge_cache_bytes - freed.bytes) {
-      return false;
-    }
-    return put_kept(freed);
-  }
-
-  // False: no slot is empty.
-  bool put_kept(const Kept& freed) TIDE_REQUIRES(lock_) {
-    for (Kept& slot : kept_) {
-      if (slot.address != 0) continue;
-      slot.bytes = freed.bytes;
-      slot.going = false;
-      base::published_store(slot.address, freed.address);
-      base::racy_store(kept_bytes_, kept_bytes_ + freed.bytes);
-      return true;
-    }
-    return false;
+  bool keep(const Config& config, uintptr_t address, size_t bytes) TIDE_REQUIRES(lock_) {
+    return !limits_->is_tight() && bytes <= config.huge_cache_bytes &&
+           kept_.bytes() <= config.huge_cache_bytes - bytes && kept_.put(address, bytes);
   }
 
   // What the kernel refuses to unmap serves again, if there is a place for it.
-  void unmap_or_keep(Vm& vm, const Kept& freed) {
+  void unmap_or_keep(Vm& vm, const Piece& freed) {
     void* const mapping = reinterpret_cast<void*>(freed.address);
     if (vm.unmap(mapping, freed.bytes)) return limits_->dismiss(freed.bytes);
     const ds::LockGuard guard(lock_);
-    if (!put_kept(freed)) unwanted_.keep(vm, *limits_, mapping, freed.bytes, freed.bytes);
-  }
-
-  // One that nobody is giving back, or null.
-  Kept* any_kept() TIDE_REQUIRES(lock_) {
-    for (Kept& slot : kept_) {
-      if (slot.address != 0 && !slot.going) return &slot;
+    if (!kept_.put(freed.address, freed.bytes)) {
+      unwanted_.keep(vm, *limits_, mapping, freed.bytes, freed.bytes);
     }
-    return nullptr;
-  }
-
-  void leaves_kept(size_t bytes) TIDE_REQUIRES(lock_) {
-    base::racy_store(kept_bytes_, kept_bytes_ - bytes);
-    low_water_.note(kept_bytes_);
-  }
-
-  Kept take_kept_at(Kept& slot) TIDE_REQUIRES(lock_) {
-    const Kept kept = slot;
-    base::racy_store(slot.address, uintptr_t{0});
-    leaves_kept(kept.bytes);
-    return kept;
-  }
-
-  // The smallest kept mapping that is at most a quarter too large.
-  bool take_kept(size_t bytes, Kept& result) TIDE_REQUIRES(lock_) {
-    Kept* best = nullptr;
-    for (Kept& slot : kept_) {
-      if (slot.address == 0 || slot.going) continue;
-      if (slot.bytes < bytes || slot.bytes - bytes > bytes / 4) continue;
-      if (best == nullptr || slot.bytes < best->bytes) best = &slot;
-    }
-    if (best == nullptr) return false;
-    result = take_kept_at(*best);
-    return true;
   }
 
   size_t retry_unwanted(Vm& vm) {
@@ -448,6 +425,12 @@ class HugeBlocks {
     if (live_blocks_ > peak_blocks_) base::racy_store(peak_blocks_, live_blocks_);
   }
 
+  void set_bytes(Entry& entry, size_t bytes) TIDE_REQUIRES(lock_) {
+    base::racy_store(live_bytes_, live_bytes_ - entry.bytes + bytes);
+    if (live_bytes_ > peak_bytes_) base::racy_store(peak_bytes_, live_bytes_);
+    base::racy_store(entry.bytes, bytes);
+  }
+
   void erase(Entry& entry) {
     base::racy_store(live_bytes_, live_bytes_ - entry.bytes);
     base::racy_store(live_blocks_, live_blocks_ - 1);
@@ -487,12 +470,10 @@ class HugeBlocks {
   size_t live_blocks_ = 0;
   size_t peak_bytes_ = 0;
   size_t peak_blocks_ = 0;
-  Kept kept_[kMostKept] TIDE_GUARDED_BY(lock_) = {};
-  size_t kept_bytes_ = 0;
+  KeptMappings kept_;
   size_t grown_bytes_ TIDE_GUARDED_BY(lock_) = 0;  // not paid for yet
-  LowWater low_water_;
   Unwanted<Vm> unwanted_;
-  Kept freed_[kRemembered] TIDE_GUARDED_BY(lock_) = {};
+  Piece freed_[kRemembered] TIDE_GUARDED_BY(lock_) = {};
   uint32_t freed_next_ TIDE_GUARDED_BY(lock_) = 0;
 };
 

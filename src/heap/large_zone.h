@@ -50,44 +50,30 @@ class LargeZone {
   // `bytes` > 0; `alignment` a power of two, 0 or 1 for none. `zeroed` is set when the block is
   // known to read as zero. Null: no memory.
   void* allocate(Vm& vm, size_t bytes, size_t alignment, uint16_t owner, bool& zeroed) {
+    if (alignment < layout::kSpanPageBytes) alignment = layout::kSpanPageBytes;
     const uint32_t pages = pages_for(bytes);
-    const uint32_t slack = alignment > layout::kSpanPageBytes
-                               ? static_cast<uint32_t>(alignment >> layout::kSpanPageShift) - 1
-                               : 0;
     const ds::LockGuard guard(lock_);
     State kind;
-    uint32_t page = take_free(vm, pages + slack, kind);
+    uint32_t page = take_free(vm, pages, alignment, kind);
     if (page == layout::kNoPage) {
-      if (!grow(vm, pages + slack)) return nullptr;
-      page = take_free(vm, pages + slack, kind);
+      if (!grow(vm, pages + slack_for(alignment))) return nullptr;
+      page = take_free(vm, pages, alignment, kind);
       if (page == layout::kNoPage) return nullptr;
     }
-    if (slack != 0) {
-      const uintptr_t address = address_of_page(page);
-      const auto skip = static_cast<uint32_t>((base::align_up(address, alignment) - address) >>
-                                              layout::kSpanPageShift);
-      if (skip != 0) page = split_front(page, skip, kind);
-    }
-    trim_tail(page, pages, kind);
-    if (!admit(pages, kind)) {
-      insert_free(page, kind);
-      return nullptr;
-    }
-    steps_.want(offset_of(page), offset_of(page + pages));
-    // Not before what is left over is back.
-    if (kind == State::kDirty) low_water_.note(dirty_bytes());
-    Entry& entry = entries_[page];
-    zeroed = kind == State::kClean && !gave_back_lazily_;
-    if (kind == State::kClean) base::racy_store(clean_taken_, clean_taken_ + bytes_of(pages));
-    entry.owner = owner;
-    entry.spare = 0;
-    entry.next = entry.previous = layout::kNoPage;
-    base::racy_store(live_pages_, live_pages_ + pages);
-    base::racy_store(live_blocks_, live_blocks_ + 1);
-    base::racy_store(entry.state, State::kLive);
-    return reinterpret_cast<void*>(address_of_page(page));
+    return make_live(page, pages, alignment, kind, owner, zeroed);
   }
 
+  // The same of a dirty span only, so that no page is new.
+  void* allocate_dirty(size_t bytes, uint16_t owner) {
+    const uint32_t pages = pages_for(bytes);
+    const ds::LockGuard guard(lock_);
+    if (dirty().pages() < pages) return nullptr;
+    const uint32_t page = dirty().find(pages);
+    if (page == layout::kNoPage) return nullptr;
+    take_off(page);
+    bool zeroed;
+    return make_live(page, pages, layout::kSpanPageBytes, State::kDirty, owner, zeroed);
+  }
   // The bytes of the live block that starts at `p`; 0 when none does.
   size_t usable_bytes(const void* p) const {
     const Entry* entry = live_entry(p);
@@ -186,21 +172,7 @@ class LargeZone {
     const uint32_t page = page_of(entry);
     const uint32_t before = entry->pages;
     if (pages > before) {
-      const uint32_t neighbour = page + before;
-      if (neighbour >= page_count()) return false;
-      Entry& next = entries_[neighbour];
-      const State kind = state_of(neighbour);
-      if ((kind != State::kDirty && kind != State::kClean) || next.pages < pages - before ||
-          !admit(pages - before, kind)) {
-        return false;
-      }
-      lists_of(kind).remove(neighbour);
-      next.state = State::kBusy;
-      trim_tail(neighbour, pages - before, kind);
-      steps_.want(offset_of(neighbour), offset_of(page + pages));
-      base::racy_store(entry->spare, uint8_t{0});
-      base::racy_store(entry->pages, pages);
-      base::racy_store(entries_[neighbour].state, State::kInside);
+      if (!extend(page, pages)) return false;
     } else {
       base::racy_store(entry->spare, uint8_t{0});
       if (pages < before) {
@@ -307,40 +279,21 @@ class LargeZone {
     return lists_[state == State::kClean ? 1 : state == State::kUnmapped ? 2 : 0];
   }
 
-  // A free span of at least `pages`, taken off its list and busy; `kind` is what it was.
-  uint32_t take_free(Vm& vm, uint32_t pages, State& kind) TIDE_REQUIRES(lock_) {
-    for (const State state : {State::kDirty, State::kClean, State::kUnmapped}) {
-      if (state == State::kClean && pages >= kLeastJoinedPages && dirty().pages() != 0) {
-        kind = State::kDirty;
-        const uint32_t page = take_joined(pages);
-        if (page != layout::kNoPage) return page;
-      }
-      for (;;) {
-        const uint32_t page = lists_of(state).find(pages);
-        if (page == layout::kNoPage) break;
-        lists_of(state).remove(page);
-        kind = state;
-        entries_[page].state = State::kBusy;
-        if (state != State::kUnmapped) return page;
-        // Only whole pages of the system can be mapped.
-        const auto wanted = static_cast<uint32_t>(
-            base::align_up(size_t{pages} << layout::kSpanPageShift, vm.page_size()) >>
-            layout::kSpanPageShift);
-        trim_tail(page, wanted, State::kUnmapped);
-        const auto result = map_again(vm, page);
-        if (result == sys::MapResult::kOk) {
-          kind = State::kClean;
-          return page;
-        }
-        entries_[page].state = State::kUnusable;
-        if (result == sys::MapResult::kNoMemory) {
-          insert_free(page, State::kUnmapped);
-          break;
-        }
-      }
-    }
-    return layout::kNoPage;
+  // Pages to pass over at most for an aligned one.
+  static uint32_t slack_for(size_t alignment) {
+    return static_cast<uint32_t>(alignment >> layout::kSpanPageShift) - 1;
   }
+  uint32_t pages_to_aligned(uint32_t page, size_t alignment) const {
+    const uintptr_t address = address_of_page(page);
+    return static_cast<uint32_t>((base::align_up(address, alignment) - address) >>
+                                 layout::kSpanPageShift);
+  }
+
+  // Definitions: large_zone_take.h.
+  void* make_live(uint32_t page, uint32_t pages, size_t alignment, State kind, uint16_t owner,
+                  bool& zeroed) TIDE_REQUIRES(lock_);
+  uint32_t find_in(const SpanLists& list, uint32_t pages, size_t alignment) const;
+  uint32_t take_free(Vm& vm, uint32_t pages, size_t alignment, State& kind) TIDE_REQUIRES(lock_);
 
   // Free neighbours that together are long enough: see large_zone_join.h.
   struct Joined {
@@ -357,6 +310,8 @@ class LargeZone {
   uint32_t head_before_of_any(uint32_t page) const;
   Joined neighbours_of(uint32_t page, uint32_t pages) const;
   uint32_t take_joined(uint32_t pages) TIDE_REQUIRES(lock_);
+  void absorb(uint32_t page, uint32_t pages) TIDE_REQUIRES(lock_);
+  bool extend(uint32_t page, uint32_t pages) TIDE_REQUIRES(lock_);
 
   // A free span leaves its list, busy. Returns what it was.
   State take_off(uint32_t page) TIDE_REQUIRES(lock_) {
@@ -493,3 +448,4 @@ class LargeZone {
 }  // namespace tide::heap
 
 #include "heap/large_zone_join.h"
+#include "heap/large_zone_take.h"

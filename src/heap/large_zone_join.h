@@ -60,15 +60,41 @@ uint32_t LargeZone<Vm>::take_joined(uint32_t pages) {
   uint32_t first = best.first;
   const State kind = take_off(first);
   if (best.skipped != 0) first = split_front(first, best.skipped, kind);
-  for (uint32_t have = entries_[first].pages; have < pages; have = entries_[first].pages) {
-    const uint32_t next = first + have;
-    const State its_kind = take_off(next);
-    if (entries_[next].pages > pages - have) trim_tail(next, pages - have, its_kind);
-    base::racy_store(entries_[first].pages, have + entries_[next].pages);
+  absorb(first, pages);
+  return first;
+}
+
+// The span at `page` takes of the free ones behind it until it has `pages`.
+template <sys::VmSource Vm>
+void LargeZone<Vm>::absorb(uint32_t page, uint32_t pages) {
+  for (uint32_t have = entries_[page].pages; have < pages; have = entries_[page].pages) {
+    const uint32_t next = page + have;
+    const State kind = take_off(next);
+    if (entries_[next].pages > pages - have) trim_tail(next, pages - have, kind);
+    base::racy_store(entries_[page].pages, have + entries_[next].pages);
     std::atomic_signal_fence(std::memory_order_release);
     base::racy_store(entries_[next].state, State::kInside);
   }
-  return first;
+}
+
+// The live span at `page` gets `pages` where it is. False: what is free behind it is too little.
+template <sys::VmSource Vm>
+bool LargeZone<Vm>::extend(uint32_t page, uint32_t pages) {
+  uint32_t clean = 0;
+  uint32_t end = page + entries_[page].pages;
+  while (end - page < pages) {
+    if (end >= page_count() || !is_free(state_of(end))) return false;
+    const uint32_t missing = pages - (end - page);
+    const uint32_t there = entries_[end].pages;
+    if (state_of(end) == State::kClean) clean += there < missing ? there : missing;
+    end += there;
+  }
+  if (!limits_->admit(bytes_of(clean))) return false;
+  base::racy_store(entries_[page].spare, uint8_t{0});
+  steps_.want(offset_of(page + entries_[page].pages), offset_of(page + pages));
+  absorb(page, pages);
+  low_water_.note(dirty_bytes());
+  return true;
 }
 
 template <sys::VmSource Vm>

@@ -56,9 +56,29 @@ class SpanCache {
     base::racy_store(lists_.pages, lists_.pages - entry.pages);
     return zone_.leave_cache(page);
   }
-  void* take(size_t bytes) {
+  void* take(size_t bytes, size_t alignment = 0) {
+    if (alignment > layout::kSpanPageBytes) return take_aligned(bytes, alignment);
     uint32_t* const list = list_for(lists_, bytes);
     return list == nullptr ? nullptr : take(list);
+  }
+
+  // One of the first few that lies as wished; or null.
+  void* take_aligned(size_t bytes, size_t alignment) {
+    constexpr int kTries = 8;
+    uint32_t* const list = list_for(lists_, bytes);
+    if (list == nullptr) return nullptr;
+    uint32_t* link = list;
+    for (int i = 0; i < kTries && *link != 0; ++i, link = &zone_.entry(*link - 1).next) {
+      const uint32_t page = *link - 1;
+      if (!base::is_aligned(zone_.address_of_page(page), alignment)) continue;
+      // To the front, from where take() has it. A fork in between loses it.
+      base::racy_store(*link, zone_.entry(page).next);
+      zone_.entry(page).next = *list;
+      std::atomic_signal_fence(std::memory_order_release);
+      base::racy_store(*list, page + 1);
+      return take(list);
+    }
+    return nullptr;
   }
 
   // Keeps the live block that starts at `p`, which then is free. False: not possible, or not

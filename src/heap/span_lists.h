@@ -72,6 +72,26 @@ class SpanLists {
     return layout::kNoPage;
   }
 
+  // The first of a few spans of at least `pages`, the shorter ones first, that `fits` says yes to;
+  // or kNoPage.
+  template <class Predicate>
+  uint32_t find_fitting(uint32_t pages, Predicate fits) const {
+    int tries = 64;
+    for (uint32_t bin = bin_of(pages); bin < kBins; ++bin) {
+      const uint64_t rest = used_[bin / 64] >> (bin % 64);
+      if (rest == 0) {
+        bin |= 63;
+        continue;
+      }
+      bin += static_cast<uint32_t>(std::countr_zero(rest));
+      for (uint32_t page = head(bin); page != layout::kNoPage; page = entries_[page].next) {
+        if (entries_[page].pages >= pages && fits(page)) return page;
+        if (--tries == 0) return layout::kNoPage;
+      }
+    }
+    return layout::kNoPage;
+  }
+
   // The longest bin's first span, or kNoPage.
   uint32_t any_long() const {
     for (uint32_t word = 3; word-- != 0;) {

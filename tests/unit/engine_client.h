@@ -10,6 +10,7 @@
 #include "heap/engine_heaps.h"
 #include "heap/engine_limits.h"
 #include "heap/engine_purge.h"
+#include "heap/engine_resize.h"
 #include "heap/engine_sampling.h"
 #include "heap/engine_survey.h"
 #include "heap/engine_trade.h"
@@ -58,7 +59,7 @@ class Client {
 
   void* reallocate(void* p, size_t bytes) {
     const size_t usable = engine_.usable_bytes(p);
-    if (void* const same = engine_.resize(p, usable, bytes)) return same;
+    if (void* const same = engine_.resize(p, usable, bytes, cache_)) return same;
     FakeHeap* const heap = engine_.heap_of(p);
     void* const moved =
         heap != nullptr ? engine_.heap_allocate(heap, bytes, 0, false) : allocate(bytes);

@@ -141,12 +141,12 @@ changes = [
      "    void* const result = vm.remap(p, moved.bytes, rounded);\n"
      "    if (open) lock_.lock();\n"
      "    if (late || open) erase(*entry);"),
-    ("heap/huge_blocks.h", "        base::racy_store(slot->address, uintptr_t{0});\n      }\n"
+    ("heap/huge_blocks.h", "        kept_.has_gone(*slot);\n      }\n"
      "      if (!purger.vm.unmap(",
      "        if (!::checker::mutated(\"huge: kept while it is unmapped\"))\n"
-     "          base::racy_store(slot->address, uintptr_t{0});\n      }\n"
+     "          kept_.has_gone(*slot);\n      }\n"
      "      if (!purger.vm.unmap("),
-    ("heap/huge_blocks.h", "if (slot.address == 0 || slot.going) continue;",
-     "if (slot.address == 0 || (slot.going && !::checker::mutated(\"huge: taken while it goes\")))"
-     " continue;"),
+    ("heap/kept_mappings.h", "if (piece.address == 0 || piece.going || piece.bytes < bytes) continue;",
+     "if (piece.address == 0 || piece.bytes < bytes ||\n"
+     "    (piece.going && !::checker::mutated(\"huge: taken while it goes\"))) continue;"),
 ]

@@ -93,7 +93,7 @@ struct EngineMap {
       if (entry.address <= HugeBlocks<Vm>::kErased) continue;
       if (entry.address < address + bytes && address < entry.address + entry.bytes) return true;
     }
-    for (const auto& kept : blocks.kept_) {
+    for (const auto& kept : blocks.kept_.pieces_) {
       if (kept.address == 0) continue;
       if (kept.address < address + bytes && address < kept.address + kept.bytes) return true;
     }

@@ -226,6 +226,51 @@ TEST_P(EngineBlocks, GrowingBlockCopiesLittle) {
   EXPECT_EQ(client.release(fences[0]), Released::kDone);
 }
 
+// A program that lets blocks grow and shrink again and again: after the first turns no mapping
+// comes or goes or moves for it, and contents are kept.
+TEST_P(EngineBlocks, BlocksThatGrowAndShrinkKeepTheirMemory) {
+  const auto calls = [this] {
+    return box.os.calls(VmCall::kMap) + box.os.calls(VmCall::kUnmap) +
+           box.os.calls(VmCall::kRemap) + box.os.calls(VmCall::kDetach);
+  };
+  uint64_t before = 0;
+  for (int turn = 0; turn < 6; ++turn) {
+    if (turn == 3) before = calls();
+    auto* block = static_cast<unsigned char*>(client.allocate(512 << 10));
+    memset(block, turn, 512 << 10);
+    for (size_t bytes = kMiB; bytes <= 40 * kMiB; bytes += bytes / 2) {
+      block = static_cast<unsigned char*>(client.reallocate(block, bytes));
+      ASSERT_NE(block, nullptr);
+      block[bytes - 1] = static_cast<unsigned char>(turn);
+    }
+    for (size_t bytes = 30 * kMiB; bytes >= kMiB; bytes /= 3) {
+      block = static_cast<unsigned char*>(client.reallocate(block, bytes));
+      ASSERT_EQ(block[0], turn);
+      ASSERT_EQ(block[512 * 1024 - 1], turn);
+      block[bytes - 1] = static_cast<unsigned char>(turn);
+    }
+    ASSERT_EQ(client.release(block), Released::kDone);
+    box.engine->verify();
+  }
+  EXPECT_EQ(calls(), before);
+}
+
+TEST_P(EngineBlocks, AGrowingBlockIsCopiedIntoIdleMemory) {
+  void* const idle = client.allocate(12 * kMiB);
+  auto* block = static_cast<unsigned char*>(client.allocate(2 * kMiB));
+  memset(block, 7, 2 * kMiB);
+  void* const fence = client.allocate(300'000);
+  ASSERT_EQ(client.release(idle), Released::kDone);
+  const uint64_t before = box.os.calls(VmCall::kRemap);
+  block = static_cast<unsigned char*>(client.reallocate(block, 5 * kMiB));
+  EXPECT_EQ(static_cast<void*>(block), idle);
+  EXPECT_EQ(block[2 * kMiB - 1], 7);
+  EXPECT_EQ(box.os.calls(VmCall::kRemap), before);
+  EXPECT_EQ(client.release(block), Released::kDone);
+  EXPECT_EQ(client.release(fence), Released::kDone);
+  box.engine->verify();
+}
+
 TEST_P(EngineBlocks, FallsBackToSpansAndMappingsWhenAZoneCannotGrow) {
   EngineBox small({.largest_free_bytes = size_t{260} << 20});  // windows of 64 MiB
   ASSERT_TRUE(small.start());

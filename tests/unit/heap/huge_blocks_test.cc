@@ -76,14 +76,58 @@ TEST_F(HugeBlocksTest, FreedMappingsAreKeptForReuse) {
   memset(block, 1, 4 * kMiB);
   ASSERT_TRUE(release(block));
   EXPECT_EQ(huge.kept_bytes(), 4 * kMiB);
-  EXPECT_EQ(allocate(3 * kMiB + 600'000), block) << "up to a quarter too large is good";
+  EXPECT_EQ(allocate(3 * kMiB + 600'000), block) << "up to an eighth too large is good";
   EXPECT_FALSE(zeroed);
   EXPECT_EQ(huge.usable_bytes(block), 4 * kMiB);
   ASSERT_TRUE(release(block));
-  EXPECT_NE(allocate(2 * kMiB), block) << "half as large is not";
   EXPECT_EQ(huge.purge(purger, 0), 4 * kMiB);
   EXPECT_EQ(huge.kept_bytes(), 0u);
   EXPECT_FALSE(os.is_mapped(block, 4096));
+}
+
+TEST_F(HugeBlocksTest, ABlockTakesAPieceOfWhatIsKept) {
+  config.huge_cache_bytes = 10 * kMiB;
+  auto* const whole = static_cast<char*>(allocate(8 * kMiB));
+  ASSERT_TRUE(release(whole));
+  EXPECT_EQ(allocate(2 * kMiB), whole);
+  EXPECT_EQ(allocate(kMiB), whole + 2 * kMiB);
+  EXPECT_EQ(huge.kept_bytes(), 5 * kMiB);
+  EXPECT_NE(allocate(6 * kMiB), whole + 3 * kMiB);
+  ASSERT_TRUE(release(whole));
+  ASSERT_TRUE(release(whole + 2 * kMiB));
+  EXPECT_EQ(huge.allocate_kept(vm, metadata, 8 * kMiB, 0), whole) << "its pieces are one again";
+  EXPECT_EQ(huge.allocate_kept(vm, metadata, kMiB, 0), nullptr);
+}
+
+TEST_F(HugeBlocksTest, WhatABlockLeavesBehindItTakesAgain) {
+  config.huge_cache_bytes = 10 * kMiB;
+  auto* const block = static_cast<char*>(allocate(8 * kMiB));
+  const size_t footprint = limits.footprint();
+  const uint64_t calls = os.calls();
+  ASSERT_TRUE(huge.resize_in_place(vm, config, block, kMiB));
+  EXPECT_EQ(huge.usable_bytes(block), kMiB);
+  EXPECT_EQ(huge.kept_bytes(), 7 * kMiB);
+  ASSERT_TRUE(huge.resize_in_place(vm, config, block, 5 * kMiB));
+  EXPECT_EQ(huge.usable_bytes(block), 5 * kMiB);
+  EXPECT_EQ(huge.live_bytes(), 5 * kMiB);
+  EXPECT_FALSE(huge.resize_in_place(vm, config, block, 9 * kMiB)) << "not so much is behind it";
+  EXPECT_EQ(huge.usable_bytes(block), 5 * kMiB);
+  EXPECT_EQ(os.calls(), calls);
+  EXPECT_EQ(limits.footprint(), footprint) << "what is kept counts";
+  EXPECT_EQ(huge.purge(purger, 2 * kMiB), kMiB) << "no more than has to go, and off its end";
+  EXPECT_TRUE(os.is_mapped(block, 7 * kMiB));
+  EXPECT_FALSE(os.is_mapped(block + 7 * kMiB, 4096));
+  ASSERT_TRUE(huge.resize_in_place(vm, config, block, 7 * kMiB));
+  EXPECT_EQ(huge.kept_bytes(), 0u);
+}
+
+TEST_F(HugeBlocksTest, NothingIsCutOffThatCannotBeKept) {
+  void* const block = allocate(8 * kMiB);
+  EXPECT_FALSE(huge.resize_in_place(vm, config, block, kMiB)) << "nothing is kept at all";
+  config.huge_cache_bytes = 10 * kMiB;
+  EXPECT_FALSE(huge.resize_in_place(vm, config, block, 8 * kMiB - 4096)) << "not worth a place";
+  EXPECT_EQ(huge.usable_bytes(block), 8 * kMiB);
+  EXPECT_EQ(huge.live_bytes(), 8 * kMiB);
 }
 
 TEST_F(HugeBlocksTest, KeepsNoMoreThanTheLimit) {

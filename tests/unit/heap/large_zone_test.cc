@@ -123,6 +123,59 @@ TEST_F(LargeZoneTest, GrowsIntoAFreeNeighbourAndShrinksInPlace) {
   check_chain();
 }
 
+TEST_F(LargeZoneTest, GrowsOverNeighboursOfBothKinds) {
+  auto* const block = static_cast<char*>(allocate(20 * kPage));
+  void* const clean = allocate(10 * kPage);
+  void* const dirty = allocate(10 * kPage);
+  void* const fence = allocate(kPage);
+  ASSERT_TRUE(release(clean));
+  ASSERT_EQ(zone.purge(purger), 10 * kPage);
+  ASSERT_TRUE(release(dirty));
+  const size_t footprint = limits.footprint();
+  EXPECT_FALSE(zone.resize(block, 41 * kPage)) << "more than both";
+  EXPECT_EQ(zone.usable_bytes(block), 20 * kPage);
+  ASSERT_TRUE(zone.resize(block, 35 * kPage));
+  EXPECT_EQ(zone.usable_bytes(block), 35 * kPage);
+  EXPECT_EQ(zone.dirty_bytes(), 5 * kPage);
+  EXPECT_EQ(zone.live_bytes(), 36 * kPage);
+  EXPECT_EQ(limits.footprint() - footprint, 10 * kPage) << "what was clean";
+  check_chain();
+  ASSERT_TRUE(release(block));
+  ASSERT_TRUE(release(fence));
+  check_chain();
+}
+
+TEST_F(LargeZoneTest, AnAlignedBlockComesBackToItsPlace) {
+  constexpr size_t kWanted = 2 * kMiB;
+  for (const size_t pages : {1, 20, 100}) {
+    void* const block = allocate(pages * kPage, kWanted);
+    ASSERT_NE(block, nullptr);
+    ASSERT_TRUE(release(block));
+    EXPECT_EQ(allocate(pages * kPage, kWanted), block) << "the free span is long enough";
+    EXPECT_FALSE(zeroed);
+    void* const fence = allocate(pages * kPage, kWanted);
+    EXPECT_NE(fence, block);
+    ASSERT_TRUE(release(block));
+    ASSERT_TRUE(release(fence));
+    check_chain();
+    zone.purge(purger);
+  }
+}
+
+TEST_F(LargeZoneTest, OnlyWhatIsDirtyWhereNothingElseIsWanted) {
+  EXPECT_EQ(zone.allocate_dirty(10 * kPage, 0), nullptr);
+  void* const block = allocate(10 * kPage);
+  void* const fence = allocate(kPage);
+  ASSERT_TRUE(release(block));
+  EXPECT_EQ(zone.allocate_dirty(11 * kPage, 0), nullptr);
+  EXPECT_EQ(zone.allocate_dirty(7 * kPage, 0), block);
+  EXPECT_EQ(zone.usable_bytes(block), 7 * kPage);
+  EXPECT_EQ(zone.dirty_bytes(), 3 * kPage);
+  check_chain();
+  ASSERT_TRUE(release(block));
+  ASSERT_TRUE(release(fence));
+}
+
 TEST_F(LargeZoneTest, PurgedSpansReadAsZeroAndAreKnownTo) {
   void* const a = allocate(40 * kPage);
   void* const fence = allocate(kPage);

@@ -27,6 +27,22 @@ TEST(SpanCache, TheSameSizeComesBack) {
   box.engine->verify();
 }
 
+TEST(SpanCache, AnAlignedOneComesBackBehindOthers) {
+  StartedBox box;
+  constexpr size_t kAlignment = 2048 * kKiB;
+  void* const aligned = box.client.allocate_aligned(kAlignment, 300 * kKiB);
+  ASSERT_EQ(base::address_of(aligned) % kAlignment, 0u);
+  void* const other = box.client.allocate(300 * kKiB);
+  void* const third = box.client.allocate(300 * kKiB);
+  for (void* block : {aligned, other, third}) box.client.release(block);
+  EXPECT_EQ(box.client.allocate_aligned(kAlignment, 300 * kKiB), aligned);
+  box.engine->verify();
+  EXPECT_EQ(box.client.allocate(300 * kKiB), third);
+  EXPECT_EQ(box.client.allocate(300 * kKiB), other);
+  EXPECT_EQ(base::address_of(box.client.allocate_aligned(kAlignment, 300 * kKiB)) % kAlignment, 0u);
+  box.engine->verify();
+}
+
 TEST(SpanCache, NoBlockMuchLongerThanAskedFor) {
   StartedBox box;
   void* const block = box.client.allocate(1024 * kKiB);
