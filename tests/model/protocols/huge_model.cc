@@ -105,7 +105,7 @@ struct EngineMap {
 
 namespace {
 
-enum class Act : uint8_t { kResize, kForeign, kAllocate, kFree, kPurge };
+enum class Act : uint8_t { kResize, kForeign, kAllocate, kAllocatePiece, kFree, kPurge };
 
 struct HugeModel;
 HugeModel* g_model;
@@ -148,8 +148,9 @@ struct HugeModel : checker::Model {
         checker::require(!blocks.release(kernel, config, theirs), "foreign memory is freed");
         return;
       }
-      case Act::kAllocate: {
-        const size_t pages = config.huge_cache_bytes != 0 ? 2 : 1;
+      case Act::kAllocate:
+      case Act::kAllocatePiece: {
+        const size_t pages = config.huge_cache_bytes != 0 && acts[t] == Act::kAllocate ? 2 : 1;
         void* const p = allocate(pages);
         checker::step("uses the block");
         checker::require(blocks.usable_bytes(p) == pages * kPage, "a block has another's size");
@@ -204,12 +205,15 @@ int main(int argc, char** argv) {
                    program("huge: free, allocate", Act::kFree, Act::kAllocate),
                    program("huge: purge, foreign mmap", Act::kPurge, Act::kForeign, true),
                    program("huge: purge, allocate", Act::kPurge, Act::kAllocate, true),
+                   program("huge: purge, allocate a piece", Act::kPurge, Act::kAllocatePiece, true),
                    program("huge: two purges", Act::kPurge, Act::kPurge, true)},
       .mutations = {"huge: known while it moves", "huge: moved without the lock",
                     "huge: kept while it is unmapped", "huge: taken while it goes"},
       .unneeded = {{"huge_blocks.h: release in insert_into",
                     "for readers from outside; in the process the lock orders"},
-                   {"huge_blocks.h: release in put_kept",
+                   {"kept_mappings.h: release in put",
+                    "for readers from outside; in the process the lock orders"},
+                   {"kept_mappings.h: release in take_front",
                     "for readers from outside; in the process the lock orders"}},
   };
   return checker::run_suite(suite, argc, argv);
