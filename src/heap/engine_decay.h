@@ -91,7 +91,13 @@ bool Engine<Vm>::wants_look_now(ThreadCache& cache) {
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     free_bytes += zone->dirty_slabs() * zone->slab_bytes();
   }
-  free_bytes += process_.depot_bytes() + large_.dirty_bytes() + huge_.kept_bytes();
+  free_bytes += large_.dirty_bytes() + huge_.kept_bytes();
+  // Of a small process's slabs most was never touched.
+  const size_t footprint = space_.limits.footprint();
+  const size_t live = use.used_bytes + large_.live_bytes() + huge_.live_bytes();
+  const size_t unused = footprint > live ? footprint - live : 0;
+  if (free_bytes > unused) free_bytes = unused;
+  free_bytes += process_.depot_bytes();
   caches_.for_each([&](ThreadCache& other) { free_bytes += most_at_hand(other); });
   const size_t missing = free_bytes < kWorthALook ? kWorthALook - free_bytes : 0;
   // Memory that goes to and fro was free before: asking again and again in vain becomes rarer.

@@ -219,6 +219,21 @@ TEST_F(EngineDecay, WantsALookWhenAThreadMayKeepMuch) {
   EXPECT_TRUE(wanted);
 }
 
+// A short-lived process with a few blocks of many sizes has long slabs of which it touched little.
+TEST_F(EngineDecay, WantsNoLookAtWhatWasNeverTouched) {
+  bool wanted = false;
+  std::vector<void*> blocks;
+  for (size_t bytes = 1100; bytes <= 32'000; bytes += bytes / 8) {
+    blocks.push_back(box.client.allocate(bytes));
+    wanted = wanted || box.engine->wants_look_after_refill(box.client.cache());
+  }
+  for (void* block : blocks) {
+    box.client.release(block);
+    wanted = wanted || box.engine->wants_look(box.client.cache());
+  }
+  EXPECT_FALSE(wanted);
+}
+
 TEST_F(EngineDecay, WantsALookWhenAThreadKeepsManySpans) {
   constexpr size_t kBytes = size_t{1} << 20;
   std::vector<void*> blocks(4);
