@@ -145,11 +145,9 @@ std::unique_ptr<fleet::Store> open_tended(const fleet::DatabaseAddress& address,
   return store;
 }
 
-void look_until_the_end(Agent& agent, const AgentWishes& wishes) {
+// `most`: seconds, 0: without end.
+void look_until_the_end(Agent& agent, const AgentWishes& wishes, double most) {
   const double every = static_cast<double>(wishes.settings.every_ns) / 1e9;
-  const double most = wishes.duration.empty()
-                          ? 0
-                          : static_cast<double>(parse_duration("--for", wishes.duration)) / 1e9;
   for (double passed = 0;;) {
     agent.turn();
     const double pause = most == 0 ? every : std::min(every, most - passed);
@@ -163,9 +161,13 @@ int run_agent(AgentWishes& wishes, bool ships) {
   std::optional<fleet::DatabaseAddress> address;
   if (ships) address = wishes.database.address();
   const uint64_t keep_ns = wishes.keep.empty() ? 0 : parse_duration("--keep", wishes.keep);
+  const double most = wishes.duration.empty()
+                          ? 0
+                          : static_cast<double>(parse_duration("--for", wishes.duration)) / 1e9;
   std::optional<fleet::ListenAddress> listen;
-  if (wishes.listen != "none" && !wishes.once) {
+  if (wishes.listen != "none") {
     listen = fleet::parse_listen(wishes.listen, wishes.listens_anywhere);
+    if (wishes.once) listen.reset();
   }
   Agent agent(wishes.settings);
   std::unique_ptr<fleet::Spool> spool;
@@ -194,7 +196,7 @@ int run_agent(AgentWishes& wishes, bool ships) {
   } else if (server != nullptr) {
     agent_says(fmt::format("serving http://{}:{}/metrics", listen->host, server->port()));
   }
-  look_until_the_end(agent, wishes);
+  look_until_the_end(agent, wishes, most);
   if (server != nullptr) server.reset();
   if (!ships) return host::kExitOk;
   constexpr double kLastSeconds = 10;
@@ -208,8 +210,8 @@ int run_agent(AgentWishes& wishes, bool ships) {
                          {"waiting_batches", left.batches},
                          {"refused_batches", agent.refused_batches()}}));
   } else if (left.batches != 0) {
-    agent_says(
-        fmt::format("{} batches wait in '{}' for the next agent", left.batches, spool->folder()));
+    agent_says(fmt::format("{} batch{} in '{}' for the next agent", left.batches,
+                           left.batches == 1 ? " waits" : "es wait", spool->folder()));
   }
   return wishes.once && left.batches != 0 ? host::kExitFailed : host::kExitOk;
 }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -18,6 +20,7 @@ namespace {
 using layout::ProfileTable;
 using layout::SampledBlock;
 using layout::SampledStack;
+using layout::SampledSum;
 
 constexpr uint64_t kGone = 1;
 // More than any process has: what is above it was read in the middle of a change, or is made up.
@@ -38,6 +41,19 @@ void require_known(const ProfileTable& table) {
 bool is_sane(const ProfileTable& table) {
   return table.stack_count < kMostEntries && table.frame_count < kMostEntries &&
          table.block_slots < kMostEntries;
+}
+
+bool is_plausible(const SampledSum& sum) {
+  return std::isfinite(sum.count) && std::isfinite(sum.bytes) &&
+         std::isfinite(sum.count_variance) && std::isfinite(sum.bytes_variance);
+}
+
+// What a file says that nobody has changed since.
+bool is_plausible(const SampledStack& stack) {
+  constexpr uint64_t kMostSamples = uint64_t{1} << 40;
+  return stack.samples < kMostSamples && stack.live_samples <= stack.samples &&
+         is_plausible(stack.allocated) && is_plausible(stack.live) && is_plausible(stack.peak) &&
+         is_plausible(stack.freed) && std::isfinite(stack.lifetime_ns);
 }
 
 // Drops what leads outside of the profile.
@@ -118,6 +134,9 @@ void set_pages(Profile& profile, const std::vector<layout::SampledPages>& pages)
 Profile load_profile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw host::Error(fmt::format("can't open '{}': {}", path, std::strerror(errno)));
+  if (std::filesystem::is_directory(path)) {
+    throw host::Error(fmt::format("'{}' is a folder and no profile", path));
+  }
   const std::string bytes((std::istreambuf_iterator<char>(file)), {});
   size_t at = 0;
   const auto take = [&](void* to, size_t count) {
@@ -154,6 +173,10 @@ Profile load_profile(const std::string& path) {
     if (count != 0) take(to.data(), count * sizeof to[0]);
   };
   take_all(profile.stacks, profile.table.stack_count);
+  if (!std::all_of(profile.stacks.begin(), profile.stacks.end(),
+                   [](const SampledStack& stack) { return is_plausible(stack); })) {
+    throw host::Error(fmt::format("'{}' is damaged", path));
+  }
   take_all(profile.frames, profile.table.frame_count);
   take_all(profile.blocks, profile.table.block_slots);
   std::vector<layout::SampledPages> pages;

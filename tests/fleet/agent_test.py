@@ -145,6 +145,8 @@ class BadUsage(FleetTest):
                 (("--listen", "127.0.0.1"), USAGE, ("HOST:PORT",)),
                 (("--textfile", "/nowhere"), USAGE, ("/nowhere",)),
                 (("--every", "0s"), USAGE, ("--every", "0s")),
+                (("--for", "soon"), USAGE, ("--for", "soon")),
+                (("--once", "--listen", "0.0.0.0:9464"), USAGE, ("--listen-anywhere",)),
                 (("--db", "mysql://x/y"), USAGE, ("mysql://x/y",)),
                 (("--db", "clickhouse://u:hush@127.0.0.1/d"), USAGE, ("TIDE_FLEET_PASSWORD",)),
                 (("--db", "clickhouse://u@db.example/d"), USAGE, ("db.example", "--plain")),

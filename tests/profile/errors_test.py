@@ -83,12 +83,18 @@ class Errors(TideTest):
             self.assert_refused(profile(b""), 1, str(path), "no profile")
             self.assert_refused(profile(b"hello, world" * 100), 1, str(path), "no profile")
             self.assert_refused(profile(b"\x7fELF" + bytes(500)), 1, str(path))
+            self.assert_refused(tide("profile", folder), 1, folder, "is a folder")
             table = 48  # the file's header
             for cut in [10, table + 8, table + 200, len(whole) // 3, len(whole) // 2]:
                 self.assert_refused(profile(whole[:cut]), 1, str(path), "cut off")
             version = bytearray(whole)
             version[8] = 99
             self.assert_refused(profile(bytes(version)), 1, str(path), "version 99")
+            # More samples of the first stack than there can be.
+            stack = 40 + int.from_bytes(whole[12:16], "little")
+            damaged = bytearray(whole)
+            damaged[stack + 168:stack + 176] = b"\xff" * 8
+            self.assert_refused(profile(bytes(damaged)), 1, str(path), "damaged")
             # Of the version before pages were noted.
             version[8] = 1
             self.assertEqual(profile(bytes(version)).returncode, 0)
