@@ -18,19 +18,40 @@ void for_each_page(uint64_t begin, uint64_t end, Visit visit) {
   }
 }
 
+bool is_set(std::span<const uint64_t> bits, uint64_t at) {
+  return (bits[at / 64] >> at % 64 & 1) != 0;
+}
+
+// Of [first, last).
+uint64_t count_bits(std::span<const uint64_t> bits, uint64_t first, uint64_t last) {
+  uint64_t count = 0;
+  for (uint64_t at = first; at < last; at = (at | 63) + 1) {
+    uint64_t word = bits[at / 64] & UINT64_MAX << at % 64;
+    if ((at | 63) >= last) word &= ~(UINT64_MAX << last % 64);
+    count += static_cast<uint64_t>(std::popcount(word));
+  }
+  return count;
+}
+
 }  // namespace
 
+// Of small blocks a page has many: those that lie on it whole are counted by the word.
 void PagePins::count_live(const walk::Span& span, size_t pages) {
   const uint64_t bytes = pages * kPage;
+  const uint64_t blocks = span.live.size() * 64;
   live_.assign(pages, 0);
-  for (size_t w = 0; w < span.live.size(); ++w) {
-    for (uint64_t bits = span.live[w]; bits != 0; bits &= bits - 1) {
-      const uint64_t block = w * 64 + static_cast<uint64_t>(std::countr_zero(bits));
-      const uint64_t begin = block * span.block_bytes;
-      for_each_page(
-          begin, std::min(begin + span.block_bytes, bytes),
-          [&](uint64_t page, uint64_t part) { live_[page] += static_cast<uint32_t>(part); });
-    }
+  for (uint64_t page = 0; page < pages; ++page) {
+    const uint64_t begin = page * kPage;
+    const uint64_t end = std::min(begin + kPage, bytes);
+    const uint64_t first = begin / span.block_bytes;
+    const uint64_t last = std::min((end - 1) / span.block_bytes + 1, blocks);
+    if (first >= last) break;
+    uint64_t live = count_bits(span.live, first, last) * span.block_bytes;
+    // What the first and the last have on other pages.
+    if (is_set(span.live, first)) live -= begin - first * span.block_bytes;
+    const uint64_t last_end = last * span.block_bytes;
+    if (last_end > end && is_set(span.live, last - 1)) live -= last_end - end;
+    live_[page] = static_cast<uint32_t>(live);
   }
 }
 

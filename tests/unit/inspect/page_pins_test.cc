@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 
 namespace tide::inspect {
 namespace {
@@ -87,6 +88,28 @@ TEST_F(PagePinsTest, WhatIsNotLiveOrElsewherePinsNothing) {
   own.live_blocks = 1;
   pins.add(own);
   EXPECT_EQ(pins.pins().size(), 1u);
+}
+
+// The total against each byte looked at by itself.
+TEST_F(PagePinsTest, BlocksOverPageBordersCountWhereTheyLie) {
+  constexpr uint64_t kSeed = 9;
+  std::mt19937_64 random(kSeed);
+  for (const uint64_t bytes : {16, 48, 112, 320, 1280, 3072, 5120, 7168}) {
+    for (const uint64_t one_in : {1, 2, 30}) {
+      std::vector<uint32_t> live;
+      std::vector<uint64_t> on_page(4);
+      for (uint32_t block = 0; block < 4 * kPage / bytes; ++block) {
+        if (random() % one_in != 0) continue;
+        live.push_back(block);
+        for (uint64_t at = block * bytes; at < (block + 1) * bytes; ++at) ++on_page[at / kPage];
+      }
+      uint64_t expected = 0;
+      for (const uint64_t there : on_page) expected += there == 0 ? 0 : kPage - there;
+      PagePins pins({});
+      pins.add(slab(bytes, live));
+      EXPECT_EQ(pins.total_bytes(), expected) << bytes << " bytes, one in " << one_in;
+    }
+  }
 }
 
 }  // namespace
