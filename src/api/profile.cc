@@ -27,10 +27,7 @@ using layout::SampleMarks;
 
 bool starts(heap::ThreadCache& cache) {
   if (!g_engine.start_sampling(cache, g_samples.gap_bytes())) return false;
-  const sys::StackBounds bounds =
-      sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
-  cache.marks->stack_low = bounds.low;
-  cache.marks->stack_high = bounds.high;
+  cache.marks->stack_low = cache.marks->stack_high = 0;
   cache.marks->window_ns = sys::monotonic_ns();
   return true;
 }
@@ -49,6 +46,13 @@ void keep_rate(heap::ThreadCache& cache) {
 TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance) {
   SampleMarks& marks = *cache.marks;
   marks.is_busy = true;  // what follows may call malloc
+  // Not before there is a sample: to learn it a thread reads /proc/self/maps, and many end sooner.
+  if (marks.stack_high == 0) {
+    const sys::StackBounds bounds =
+        sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+    marks.stack_low = bounds.low;
+    marks.stack_high = bounds.high;
+  }
   uintptr_t frames[probe::SampleTable::kMostFrames];
   const size_t count = sys::capture_known_stack({marks.stack_low, marks.stack_high}, frames,
                                                 probe::SampleTable::kMostFrames);
