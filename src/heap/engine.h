@@ -307,7 +307,7 @@ class Engine {
   void heap_give_back(PrivateHeap<Vm>* heap) TIDE_REQUIRES(purge_lock_);
   void heap_try_give_back(PrivateHeap<Vm>* heap);
   void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed);
-  void* allocate_dirty(size_t bytes, uint16_t owner);
+  void* allocate_dirty(size_t bytes, uint16_t owner, bool grows);
   // See engine_resize.h.
   static constexpr size_t kLeastGrowthToCopy = 3;  // one part of so many
   void* resize_big(ThreadCache* cache, void* p, size_t usable, size_t bytes, uint16_t owner);

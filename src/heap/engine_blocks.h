@@ -82,7 +82,7 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
     void* block = nullptr;
     if (!is_kept && alignment <= layout::kSpanPageBytes && huge_.kept_bytes() >= bytes) {
       zeroed = false;
-      block = allocate_dirty(bytes, owner);
+      block = allocate_dirty(bytes, owner, false);
     }
     if (block == nullptr) {
       block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes, alignment,
@@ -100,10 +100,10 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
 
 // Of memory that may be resident, if there is a piece in one of the reserves.
 template <sys::VmSource Vm>
-void* Engine<Vm>::allocate_dirty(size_t bytes, uint16_t owner) {
+void* Engine<Vm>::allocate_dirty(size_t bytes, uint16_t owner, bool grows) {
   void* block = nullptr;
   if (bytes <= config_.huge_threshold_bytes) block = large_.allocate_dirty(bytes, owner);
-  return block != nullptr ? block : huge_.allocate_kept(space_.vm, metadata_, bytes, owner);
+  return block != nullptr ? block : huge_.allocate_kept(space_.vm, metadata_, bytes, owner, grows);
 }
 
 // From the class, or where its zone can't grow, from the large zone and the kernel; once more after

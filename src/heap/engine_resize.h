@@ -89,7 +89,7 @@ void* Engine<Vm>::move_to_dirty(ThreadCache* cache, void* p, size_t usable, size
     }
     bytes = SpanCache<Vm>::rounded(bytes);
   }
-  if (block == nullptr) block = allocate_dirty(bytes, owner);
+  if (block == nullptr) block = allocate_dirty(bytes, owner, true);
   if (block == nullptr) return nullptr;
   large_.bring_back(space_.vm);
   memcpy(block, p, usable);

@@ -46,7 +46,7 @@ class HugeBlocks {
     if (!reserve_entry(vm, metadata)) return nullptr;
     zeroed = false;
     Piece found{};
-    if (alignment <= page) found = kept_.take(rounded);
+    if (alignment <= page) found = kept_.take(rounded, false);
     if (found.bytes == 0) {
       zeroed = true;
       while (!limits_->admit(rounded)) {
@@ -61,11 +61,12 @@ class HugeBlocks {
     return reinterpret_cast<void*>(found.address);
   }
 
-  // The same of what is kept only, so that no page is new.
-  void* allocate_kept(Vm& vm, Metadata<Vm>& metadata, size_t bytes, uint16_t owner) {
+  // The same of what is kept only, so that no page is new. If it `grows`, with room behind it where
+  // there is some.
+  void* allocate_kept(Vm& vm, Metadata<Vm>& metadata, size_t bytes, uint16_t owner, bool grows) {
     const ds::LockGuard guard(lock_);
     if (kept_.bytes() < bytes || !reserve_entry(vm, metadata)) return nullptr;
-    const Piece found = kept_.take(base::align_up(bytes, vm.page_size()));
+    const Piece found = kept_.take(base::align_up(bytes, vm.page_size()), grows);
     if (found.bytes == 0) return nullptr;
     insert({found.address, found.bytes, owner});
     return reinterpret_cast<void*>(found.address);

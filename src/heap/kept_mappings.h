@@ -48,15 +48,21 @@ class KeptMappings {
   }
 
   // `bytes` of the smallest piece that has them, and what is too little to be kept by itself: at
-  // most an eighth. {0, 0, false}: there is none.
-  Piece take(size_t bytes) {
+  // most an eighth. {0, 0, false}: there is none. Of a longer piece the end: were it the front, the
+  // address of a block that was freed would be another's at once, and freeing it twice a good free.
+  // But a block that `grows` gets the front, and finds room behind it.
+  Piece take(size_t bytes, bool grows) {
     Piece* best = nullptr;
     for (Piece& piece : pieces_) {
       if (piece.address == 0 || piece.going || piece.bytes < bytes) continue;
       if (best == nullptr || piece.bytes < best->bytes) best = &piece;
     }
     if (best == nullptr) return {0, 0, false};
-    return take_front(*best, best->bytes - bytes > bytes / 8 ? bytes : best->bytes);
+    if (best->bytes - bytes <= bytes / 8) return take_whole(*best);
+    if (grows) return take_front(*best, bytes);
+    base::racy_store(best->bytes, best->bytes - bytes);
+    leave(bytes);
+    return {best->address + best->bytes, bytes, false};
   }
 
   // The first `bytes` of the piece that begins at `address`. False: it has not so many.

@@ -121,10 +121,9 @@ void TideCheck::check_large() {
   uint64_t most = 0;
   const layout::LargeAt& at = heap_.root().root.large;
   const Unknown unknown = heap_.for_each_large([&](const TideHeap::Large& span) {
-    most = std::max(most, span.bytes / at.page_bytes);
-    if (span.state == at.live || span.state == at.cached) {
-      pages += span.bytes / at.page_bytes;
-    }
+    const uint64_t its_pages = (span.bytes + span.spare_bytes) / at.page_bytes;
+    most = std::max(most, its_pages);
+    if (span.state == at.live || span.state == at.cached) pages += its_pages;
     return true;
   });
   if (unknown.parts != 0) {

@@ -144,8 +144,9 @@ Unknown TideHeap::for_each_large(const std::function<bool(const Large&)>& visit)
       break;
     }
     span.address = large_.base + page * at.page_bytes;
-    span.bytes =
-        uint64_t{pages - (span.state == at.live && spare < pages ? spare : 0)} * at.page_bytes;
+    const uint32_t unused = span.state == at.live && spare < pages ? spare : 0;
+    span.spare_bytes = uint64_t{unused} * at.page_bytes;
+    span.bytes = uint64_t{pages} * at.page_bytes - span.spare_bytes;
     if (!visit(span)) break;
     page += pages;
   }

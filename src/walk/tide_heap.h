@@ -46,7 +46,8 @@ class TideHeap : public Heap {
     uint64_t address;
     uint64_t bytes;
     uint32_t owner;
-    uint8_t state;  // layout::LargeAt
+    uint8_t state;             // layout::LargeAt
+    uint64_t spare_bytes = 0;  // behind it: pages of its span that a live block does not use
   };
   // Guarded blocks; Place has all that is known.
   struct Guarded {

@@ -212,8 +212,6 @@ int main(int argc, char** argv) {
       .unneeded = {{"huge_blocks.h: release in insert_into",
                     "for readers from outside; in the process the lock orders"},
                    {"kept_mappings.h: release in put",
-                    "for readers from outside; in the process the lock orders"},
-                   {"kept_mappings.h: release in take_front",
                     "for readers from outside; in the process the lock orders"}},
   };
   return checker::run_suite(suite, argc, argv);

@@ -89,14 +89,15 @@ TEST_F(HugeBlocksTest, ABlockTakesAPieceOfWhatIsKept) {
   config.huge_cache_bytes = 10 * kMiB;
   auto* const whole = static_cast<char*>(allocate(8 * kMiB));
   ASSERT_TRUE(release(whole));
-  EXPECT_EQ(allocate(2 * kMiB), whole);
-  EXPECT_EQ(allocate(kMiB), whole + 2 * kMiB);
+  EXPECT_EQ(allocate(2 * kMiB), whole + 6 * kMiB) << "a block at `whole` would hide a double free";
+  EXPECT_EQ(allocate(kMiB), whole + 5 * kMiB);
   EXPECT_EQ(huge.kept_bytes(), 5 * kMiB);
-  EXPECT_NE(allocate(6 * kMiB), whole + 3 * kMiB);
-  ASSERT_TRUE(release(whole));
-  ASSERT_TRUE(release(whole + 2 * kMiB));
-  EXPECT_EQ(huge.allocate_kept(vm, metadata, 8 * kMiB, 0), whole) << "its pieces are one again";
-  EXPECT_EQ(huge.allocate_kept(vm, metadata, kMiB, 0), nullptr);
+  EXPECT_NE(allocate(6 * kMiB), whole);
+  ASSERT_TRUE(release(whole + 6 * kMiB));
+  ASSERT_TRUE(release(whole + 5 * kMiB));
+  EXPECT_EQ(huge.allocate_kept(vm, metadata, 8 * kMiB, 0, false), whole)
+      << "its pieces are one again";
+  EXPECT_EQ(huge.allocate_kept(vm, metadata, kMiB, 0, false), nullptr);
 }
 
 TEST_F(HugeBlocksTest, WhatABlockLeavesBehindItTakesAgain) {
