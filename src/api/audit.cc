@@ -83,7 +83,7 @@ void check_all() {
   g_engine.visit_blocks(check_one, nullptr);
   g_engine.for_each_cache(
       [](heap::ThreadCache& cache, void*) {
-        heap::for_each_waiting(cache.waiting, check_free);
+        check_waiting(cache, nullptr);
         heap::for_each_cached_block(cache, check_free);
       },
       nullptr);

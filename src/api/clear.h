@@ -45,10 +45,8 @@ TIDE_INLINE void clear_short_block(void* p, size_t room) {
   if (TIDE_UNLIKELY(room < kPieceBytes)) {
     const uint64_t none = 0;
     memcpy(first, &none, sizeof none);
-  } else if (TIDE_LIKELY(room <= kFewLines * kLineBytes)) {
-    visit_few_lines(first, room, clear_piece);
   } else {
-    visit_lines(first, room, clear_piece);
+    visit_pieces(first, room, clear_piece);
   }
 }
 

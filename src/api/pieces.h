@@ -54,4 +54,14 @@ TIDE_INLINE void visit_lines(Byte* p, size_t bytes, Visit visit) {
   visit_line(last_line);
 }
 
+// Either of them: at least kPieceBytes.
+template <class Byte, class Visit>
+TIDE_INLINE void visit_pieces(Byte* p, size_t bytes, Visit visit) {
+  if (TIDE_LIKELY(bytes <= kFewLines * kLineBytes)) {
+    visit_few_lines(p, bytes, visit);
+  } else {
+    visit_lines(p, bytes, visit);
+  }
+}
+
 }  // namespace tide::api

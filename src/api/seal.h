@@ -107,11 +107,7 @@ TIDE_INLINE bool are_slack(const unsigned char* p, size_t bytes) {
   const auto look = [&](const unsigned char* at) {
     other |= *reinterpret_cast<const SlackBytes*>(at) ^ all_slack();
   };
-  if (TIDE_LIKELY(bytes <= kFewLines * kLineBytes)) {
-    visit_few_lines(p, bytes, look);
-  } else {
-    visit_lines(p, bytes, look);
-  }
+  visit_pieces(p, bytes, look);
   return is_none(other);
 }
 // Whether `slack` bytes before the seal are as they were.
@@ -159,10 +155,8 @@ TIDE_INLINE bool all_zero(const void* p, size_t bytes) {
   const auto look = [&](const unsigned char* at) { found |= *reinterpret_cast<const Piece*>(at); };
   if (TIDE_UNLIKELY(bytes < kPieceBytes)) {
     memcpy(&found, first, sizeof(uint64_t));
-  } else if (TIDE_LIKELY(bytes <= kFewLines * kLineBytes)) {
-    visit_few_lines(first, bytes, look);
   } else {
-    visit_lines(first, bytes, look);
+    visit_pieces(first, bytes, look);
   }
   return (found[0] | found[1]) == 0;
 }
