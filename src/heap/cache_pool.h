@@ -325,8 +325,9 @@ class CachePool {
     if (ThreadCache* const cache = shelf_.take()) return cache;
     if (!shelf_.make_room(space.vm, space.limits, metadata)) return nullptr;
     const size_t page = space.vm.page_size();
-    return static_cast<ThreadCache*>(
-        metadata.allocate(space.vm, space.limits, base::align_up(sizeof(ThreadCache), page), page));
+    return static_cast<ThreadCache*>(metadata.allocate(space.vm, space.limits,
+                                                       base::align_up(sizeof(ThreadCache), page),
+                                                       page, layout::kUsualCacheBytes));
   }
 
   void register_locked(ThreadCache& cache) TIDE_REQUIRES(lock_) {
@@ -424,14 +425,16 @@ class CachePool {
 
   // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in
   // bytes allow. Beyond the usual only if it has run full since it grew, and now is empty: its
-  // thread frees as many blocks at once and takes as many.
+  // thread frees as many blocks at once and takes as many. The slots for that count nowhere, so
+  // not where there is a hard limit.
   void grow(const Config& config, ThreadCache& cache, uint32_t c) {
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const uint32_t stack = layout::own_stack(cache, c);
     const uint32_t capacity = layout::stack_capacity(cache, stack);
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
     const layout::ClassInfo& info = layout::kClassInfo[c];
-    const uint32_t most = capacity < info.usual_slots || !cache.has_spilled[stack]
+    const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
+    const uint32_t most = capacity < info.usual_slots || !cache.has_spilled[stack] || is_limited
                               ? info.usual_slots
                               : info.cache_slots;
     if (wanted > most) wanted = most;

@@ -146,7 +146,7 @@ void Engine<Vm>::heap_give_back(PrivateHeap<Vm>* heap) {
 // The footprint as the records have it; nobody else may be in the engine.
 template <sys::VmSource Vm>
 size_t Engine<Vm>::count_footprint() {
-  size_t total = metadata_.mapped_bytes() + large_.metadata_bytes() + large_.live_bytes() +
+  size_t total = metadata_.counted_bytes() + large_.metadata_bytes() + large_.live_bytes() +
                  large_.dirty_bytes() + huge_.live_bytes() + huge_.kept_bytes();
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     for (uint32_t index = 0; index < zone->slabs_seen(); ++index) {

@@ -93,7 +93,7 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.live_bytes += stats.large_live_bytes + stats.huge_live_bytes;
   stats.live_blocks += stats.large_live_blocks + stats.huge_live_blocks;
   stats.free_dirty_bytes += large_.dirty_bytes() + stats.huge_cached_bytes;
-  stats.metadata_bytes += large_.metadata_bytes() + metadata_.mapped_bytes();
+  stats.metadata_bytes += large_.metadata_bytes() + metadata_.counted_bytes();
   stats.mapped_bytes += large_.mapped_bytes() + large_.metadata_bytes() + metadata_.mapped_bytes() +
                         metadata_.guard_bytes() + stats.huge_live_bytes + stats.huge_cached_bytes +
                         huge_.unwanted_bytes();

@@ -22,8 +22,9 @@ class Metadata {
   void guard() { guarded_ = true; }
 
   // Zeroed, aligned to a cache line or more, at most a page; null when there is no memory, or the
-  // hard limit forbids it.
-  void* allocate(Vm& vm, Limits& limits, size_t bytes, size_t alignment = 64) {
+  // hard limit forbids it. Of a record as long as a chunk no more than `most_counted` counts there.
+  void* allocate(Vm& vm, Limits& limits, size_t bytes, size_t alignment = 64,
+                 size_t most_counted = SIZE_MAX) {
     const size_t rounded = base::align_up(bytes, 64);
     const ds::LockGuard guard(lock_);
     const size_t passed =
@@ -34,11 +35,12 @@ class Metadata {
     } else {
       const size_t chunk =
           base::align_up(rounded > kChunkBytes ? rounded : kChunkBytes, vm.page_size());
-      if (!limits.admit(chunk)) return nullptr;
+      const size_t counted = chunk < most_counted ? chunk : most_counted;
+      if (!limits.admit(counted)) return nullptr;
       const size_t guard_bytes = guarded_ ? vm.page_size() : 0;
       void* const memory = vm.map(chunk + 2 * guard_bytes);
       if (memory == nullptr) {
-        limits.dismiss(chunk);
+        limits.dismiss(counted);
         return nullptr;
       }
       next_ = static_cast<char*>(memory) + guard_bytes;
@@ -49,6 +51,7 @@ class Metadata {
       }
       left_ = chunk;
       base::racy_store(mapped_, mapped_ + chunk);
+      base::racy_store(counted_, counted_ + counted);
     }
     void* const result = next_;
     next_ += rounded;
@@ -59,6 +62,7 @@ class Metadata {
   // Of the guard pages around them, which are never resident.
   size_t guard_bytes() const { return base::racy_load(guard_bytes_); }
   size_t mapped_bytes() const { return base::racy_load(mapped_); }
+  size_t counted_bytes() const { return base::racy_load(counted_); }
   ds::Lock<ds::Rank::kMetadata>& lock() { return lock_; }
 
  private:
@@ -70,6 +74,7 @@ class Metadata {
   char* next_ TIDE_GUARDED_BY(lock_) = nullptr;
   size_t left_ TIDE_GUARDED_BY(lock_) = 0;
   size_t mapped_ = 0;
+  size_t counted_ = 0;
   size_t guard_bytes_ = 0;
   bool guarded_ = false;
 };

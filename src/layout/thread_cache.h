@@ -176,8 +176,13 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
-static_assert(sizeof(ThreadCache) <= size_t{512} << 10,
-              "a chunk of records; touched as it is used");
+static_assert(sizeof(ThreadCache) <= size_t{5} << 18, "addresses; touched as they are used");
+// What a cache needs whose stacks are no deeper than usual.
+inline constexpr size_t kUsualCacheBytes = [] {
+  size_t deep = 0;
+  for (uint32_t c = 1; c < kClassCount; ++c) deep += cache_slots(c) - usual_slots(c);
+  return sizeof(ThreadCache) - deep * sizeof(uintptr_t);
+}();
 
 // Where among its slots a stack lies: its null slot.
 constexpr size_t short_place(uint32_t c) { return size_t{c} * (kShortSlots + 1); }

@@ -67,8 +67,8 @@ TEST(CachePool, StacksGetDeepOnlyForThreadsThatTakeAndFreeByTheThousand) {
   const layout::ClassInfo& info = layout::kClassInfo[layout::class_of(64)];
   ASSERT_GT(info.cache_slots, info.usual_slots);
   StartedBox box;
-  std::vector<void*> blocks(3'000);
-  for (int round = 0; round < 6; ++round) {
+  std::vector<void*> blocks(20'000);
+  for (int round = 0; round < 9; ++round) {
     for (void*& block : blocks) block = box.client.allocate(64);
     if (round == 0) EXPECT_EQ(capacity_of_64(box.client), info.usual_slots) << "it only takes";
     for (void* block : blocks) box.client.release(block);
@@ -82,6 +82,20 @@ TEST(CachePool, StacksGetDeepOnlyForThreadsThatTakeAndFreeByTheThousand) {
     for (void* block : blocks) other.release(block);
   }
   EXPECT_LE(capacity_of_64(other), info.usual_slots);
+  box.engine->verify();
+}
+
+// Their slots are not counted.
+TEST(CachePool, StacksAreNoDeeperThanUsualWhereThereIsAHardLimit) {
+  heap::Config config = heap::Config::defaults();
+  config.limit_hard_bytes = size_t{1} << 30;
+  StartedBox box({}, config);
+  std::vector<void*> blocks(3'000);
+  for (int round = 0; round < 6; ++round) {
+    for (void*& block : blocks) block = box.client.allocate(64);
+    for (void* block : blocks) box.client.release(block);
+  }
+  EXPECT_EQ(capacity_of_64(box.client), layout::kClassInfo[layout::class_of(64)].usual_slots);
   box.engine->verify();
 }
 
