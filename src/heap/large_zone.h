@@ -406,26 +406,44 @@ class LargeZone {
   bool grow_by(Vm& vm, uint32_t pages) TIDE_REQUIRES(lock_) {
     const size_t system_page = vm.page_size() >> layout::kSpanPageShift;
     if (system_page > 1) pages = static_cast<uint32_t>(base::align_up(pages, system_page));
-    constexpr unsigned kMostDetours = 4096;
-    for (unsigned detour = 0; detour < kMostDetours; ++detour) {
-      const uint32_t first = page_count();
-      const size_t count = size_t{first} + pages;
-      if (count >= layout::kNoPage) return false;
-      if (!entries_window_.cover_records(vm, *limits_, count * sizeof(Entry))) return false;
-      const auto result = zone_.cover(vm, count << layout::kSpanPageShift);
-      if (result == sys::MapResult::kNoMemory) return false;
-      const bool taken = result == sys::MapResult::kTaken;
-      if (taken && !zone_.skip(size_t{pages} << layout::kSpanPageShift)) return false;
-      entries_[first].pages = pages;
-      entries_[first].owner = 0;
-      entries_[first].state = taken ? State::kUnusable : State::kClean;
-      base::published_store(page_count_, static_cast<uint32_t>(count));
-      if (!taken) {
-        insert_free(first, State::kClean);
-        return true;
-      }
+    const size_t bytes = bytes_of(pages);
+    typename Window<Vm>::Piece piece{offset_of(page_count()), bytes};
+    if (!cover_entries(vm, piece.end())) return false;
+    const auto result = zone_.cover(vm, piece.end());
+    if (result == sys::MapResult::kNoMemory) return false;
+    if (result == sys::MapResult::kOk) {
+      append(piece);
+      return true;
     }
-    return false;
+    piece = zone_.take_beyond(vm, piece.begin, bytes);
+    if (piece.bytes == 0) return false;
+    // Only now: entries count, and a place that is refused must leave none behind.
+    if (!cover_entries(vm, piece.end())) {
+      zone_.keep(piece);
+      return false;
+    }
+    append(piece);
+    zone_.end_with(piece);
+    return piece.bytes >= bytes || grow_by(vm, pages);  // else it was kept from another time
+  }
+
+  bool cover_entries(Vm& vm, size_t end) TIDE_REQUIRES(lock_) {
+    const size_t count = end >> layout::kSpanPageShift;
+    return count < layout::kNoPage &&
+           entries_window_.cover_records(vm, *limits_, count * sizeof(Entry));
+  }
+
+  // The zone ends with a clean span, `piece`; what is before it is somebody else's.
+  void append(const typename Window<Vm>::Piece& piece) TIDE_REQUIRES(lock_) {
+    const uint32_t first = page_count();
+    const auto page = static_cast<uint32_t>(piece.begin >> layout::kSpanPageShift);
+    if (page != first) entries_[first] = {page - first, 0, 0, State::kUnusable, 0, 0};
+    entries_[page].pages = static_cast<uint32_t>(piece.bytes >> layout::kSpanPageShift);
+    entries_[page].owner = 0;
+    entries_[page].state = State::kClean;
+    base::published_store(page_count_,
+                          static_cast<uint32_t>(piece.end() >> layout::kSpanPageShift));
+    insert_free(page, State::kClean);
   }
 
   Limits* limits_ = nullptr;

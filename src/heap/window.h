@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/align.h"
 #include "base/racy.h"
@@ -24,6 +25,7 @@ class Window {
     base_ = base;
     capacity_ = capacity;
     end_ = mapped_ = coming_ = 0;
+    kept_ = {};
     return true;
   }
 
@@ -63,19 +65,46 @@ class Window {
     return false;
   }
 
-  // Leaves `bytes` at the growing end to whoever has mapped them.
-  bool skip(size_t bytes) {
-    if (capacity_ - end_ < bytes) return false;
-    end_ += bytes;
-    return true;
+  // A mapped piece of the window, as offsets from its base; no bytes: none.
+  struct Piece {
+    size_t begin;
+    size_t bytes;
+    size_t end() const { return begin + bytes; }
+  };
+
+  // Where cover() said that the place is taken: maps `bytes` from `begin` on or at ever larger
+  // distances, as far as that may take it, so that whatever is in the way loses at most as many
+  // addresses again. Or the piece, of whatever length, that keep() got.
+  Piece take_beyond(Vm& vm, size_t begin, size_t bytes) {
+    if (kept_.bytes != 0) return std::exchange(kept_, {});
+    size_t distance = bytes;
+    for (unsigned place = 0; place < kMostPlaces; ++place) {
+      if (begin > capacity_ || bytes > capacity_ - begin) break;
+      const sys::MapResult result = vm.map_at(base_ + begin, bytes);
+      if (result == sys::MapResult::kOk) {
+        base::racy_store(mapped_, mapped_ + bytes);
+        return {begin, bytes};
+      }
+      if (result == sys::MapResult::kNoMemory) break;
+      begin += distance;
+      distance *= 2;
+    }
+    return {};
   }
+  // The piece can't be used now; the next time.
+  void keep(const Piece& piece) { kept_ = piece; }
+  // The window ends with a piece from take_beyond(); what is below and not ours is left to whoever
+  // has mapped it. Once records say so: a child that is forked before goes round the piece.
+  void end_with(const Piece& piece) { end_ = piece.end(); }
 
   uintptr_t base() const { return base_; }
-  size_t end() const { return end_; }  // from the base, what was skipped included
+  size_t end() const { return end_; }  // from the base, what others have mapped included
   size_t mapped() const { return base::racy_load(mapped_); }  // bytes that are ours
 
  private:
   friend struct EngineMap;
+
+  static constexpr unsigned kMostPlaces = 16;
 
   void grow_to(size_t end) {
     base::racy_store(mapped_, mapped_ + (end - end_));
@@ -87,6 +116,7 @@ class Window {
   size_t end_ = 0;
   size_t mapped_ = 0;
   size_t coming_ = 0;  // the end to be, while it is being mapped
+  Piece kept_{};       // mapped, above end_
 };
 
 }  // namespace tide::heap

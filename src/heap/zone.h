@@ -406,6 +406,9 @@ class Zone {
 
   // What others have mapped is passed over, but at the start: better to plan another place.
   bool grow(Vm& vm, uint32_t slabs, bool is_start = false) TIDE_REQUIRES(lock_);
+  bool grow_beyond(Vm& vm) TIDE_REQUIRES(lock_);
+  bool cover_records(Vm& vm, size_t slabs) TIDE_REQUIRES(lock_);
+  void publish_end(size_t slabs) TIDE_REQUIRES(lock_);
 
   uintptr_t base_ = 0;
   size_t limit_ = 0;  // granules

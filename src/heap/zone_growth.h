@@ -71,36 +71,49 @@ bool Zone<Vm>::map_again(Vm& vm) {
 }
 
 template <sys::VmSource Vm>
+bool Zone<Vm>::cover_records(Vm& vm, size_t slabs) {
+  return classes_window_.cover_records(vm, *limits_, slabs) &&
+         states_window_.cover_records(vm, *limits_, slabs * layout::kGranulesPerSlab) &&
+         slabs_window_.cover_records(vm, *limits_, slabs * sizeof(layout::Slab)) &&
+         bitmaps_window_.cover_records(vm, *limits_, slabs * sizeof(Bitmap));
+}
+
+template <sys::VmSource Vm>
+void Zone<Vm>::publish_end(size_t slabs) {
+  base::published_store(limit_, slabs * layout::kGranulesPerSlab);
+  if (!slow_frees_) base::published_store(fast_limit_, slabs * layout::kGranulesPerSlab);
+}
+
+template <sys::VmSource Vm>
 bool Zone<Vm>::grow(Vm& vm, uint32_t slabs, bool is_start) {
-  constexpr unsigned kMostDetours = 4096;
-  for (unsigned detour = 0; detour < kMostDetours; ++detour) {
-    const uint32_t first = slab_count();
-    const size_t count = size_t{first} + slabs;
-    if (!classes_window_.cover_records(vm, *limits_, count) ||
-        !states_window_.cover_records(vm, *limits_, count * layout::kGranulesPerSlab) ||
-        !slabs_window_.cover_records(vm, *limits_, count * sizeof(layout::Slab)) ||
-        !bitmaps_window_.cover_records(vm, *limits_, count * sizeof(Bitmap))) {
-      return false;
-    }
-    const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
-    if (result == sys::MapResult::kNoMemory) return false;
-    const bool taken = result == sys::MapResult::kTaken;
-    if (taken && is_start) return false;
-    if (taken && !zone_.skip(slabs * slab_bytes())) return false;
-    if (taken) {
-      // New records are all zero: mapped and clean. Those before the hole must not be stranded.
-      push_untouched();
-      for (uint32_t index = first; index < count; ++index) {
-        slabs_[index].slot = layout::Slot::kTaken;
-      }
-      untouched_ = static_cast<uint32_t>(count);
-    }
-    base::published_store(limit_, count * layout::kGranulesPerSlab);
-    if (!slow_frees_) base::published_store(fast_limit_, count * layout::kGranulesPerSlab);
-    if (!taken) return true;
-    slabs = 1;
+  const size_t count = size_t{slab_count()} + slabs;
+  if (!cover_records(vm, count)) return false;
+  const sys::MapResult result = zone_.cover(vm, count * slab_bytes());
+  if (result == sys::MapResult::kOk) publish_end(count);
+  return result == sys::MapResult::kOk ||
+         (result == sys::MapResult::kTaken && !is_start && grow_beyond(vm));
+}
+
+template <sys::VmSource Vm>
+bool Zone<Vm>::grow_beyond(Vm& vm) {
+  const uint32_t first = slab_count();
+  const auto piece = zone_.take_beyond(vm, offset_of(first), slab_bytes());
+  if (piece.bytes == 0) return false;
+  // Only now: records count, and a place that is refused must leave none behind.
+  const auto count = static_cast<uint32_t>(piece.end() >> slab_shift());
+  if (!cover_records(vm, count)) {
+    zone_.keep(piece);
+    return false;
   }
-  return false;
+  // New records are all zero: mapped and clean. Those before the hole must not be stranded.
+  push_untouched();
+  untouched_ = count - 1;
+  for (uint32_t index = first; index < untouched_; ++index) {
+    slabs_[index].slot = layout::Slot::kTaken;
+  }
+  publish_end(count);
+  zone_.end_with(piece);
+  return true;
 }
 
 }  // namespace tide::heap

@@ -72,7 +72,6 @@ Outcome* g_outcome = nullptr;
 
 constexpr int kErrors[] = {ENOMEM, EAGAIN, EINVAL, EEXIST, kElsewhere};
 constexpr uint32_t kErrorCount = 5;
-constexpr uint32_t kQuickErrors = 3;  // without those for places that are taken
 
 void check_recovered() {
   take_heart();
@@ -244,9 +243,7 @@ class Sweep {
     if (seen.run_count == 0) return;
     Run run = runs_[seen.runs[turn % seen.run_count]];
     uint64_t* const sites = run.plan.sites;
-    // Where every place is taken the zones look for another thousands of times.
-    const uint32_t errors = options_.quick ? kQuickErrors : kErrorCount;
-    if (sites[0] == 0) run.plan.site_error = kErrors[turn % errors];
+    if (sites[0] == 0) run.plan.site_error = kErrors[turn % kErrorCount];
     sites[sites[0] == 0 ? 0 : 1] = seen.key;
     one_run(run);
   }

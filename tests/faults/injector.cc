@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 
 extern "C" const char __executable_start;
 extern "C" const char etext;
@@ -53,9 +52,11 @@ std::atomic<bool> g_armed{false};
 std::atomic<uint64_t> g_calls{0};
 std::atomic<uint64_t> g_faults{0};
 std::atomic<size_t> g_mapped{0};
-// Addresses that nobody wanted to use, the last ones: nothing but they is lost when that mapping
-// can't go.
-std::atomic<void*> g_unwanted[64];
+// Mappings that nobody wanted to use, a few to each bucket: nothing but their addresses is lost
+// when they can't go. Not just the last ones: between a thread's mmap and its munmap the others may
+// make any number of calls.
+constexpr size_t kUnwantedBuckets = 4096;
+std::atomic<void*> g_unwanted[kUnwantedBuckets][16];
 
 bool is_under_test(uintptr_t address) { return address >= g_begin && address < g_end; }
 
@@ -139,13 +140,22 @@ void count_mapped(void* return_address, ptrdiff_t bytes) {
   }
 }
 
-void note_unwanted(void* address) {
-  static std::atomic<uint32_t> turn{0};
-  g_unwanted[turn.fetch_add(1) % std::size(g_unwanted)].store(address);
+auto& unwanted_like(void* address) {
+  const uint64_t page = reinterpret_cast<uintptr_t>(address) >> 12;
+  return g_unwanted[((page * 0x9e3779b97f4a7c15) >> 40) % kUnwantedBuckets];
 }
 
+void note_unwanted(void* address) {
+  for (auto& slot : unwanted_like(address)) {
+    void* expected = nullptr;
+    if (slot.compare_exchange_strong(expected, address)) return;
+  }
+  abort();
+}
+
+// It is none from now on.
 bool was_unwanted(void* address) {
-  for (auto& slot : g_unwanted) {
+  for (auto& slot : unwanted_like(address)) {
     void* expected = address;
     if (slot.compare_exchange_strong(expected, nullptr)) return true;
   }
@@ -256,7 +266,9 @@ void* mmap(void* address, size_t bytes, int protection, int flags, int file, off
                            : reinterpret_cast<void*>(syscall(SYS_mmap, address, bytes, protection,
                                                              flags, file, offset));
   if (result != MAP_FAILED) tide::faults::count_mapped(from, static_cast<ptrdiff_t>(bytes));
-  if (protection == PROT_NONE || is_elsewhere) tide::faults::note_unwanted(result);
+  if (result != MAP_FAILED && (protection == PROT_NONE || is_elsewhere)) {
+    tide::faults::note_unwanted(result);
+  }
   return result;
 }
 
@@ -265,8 +277,10 @@ void* mmap64(void* address, size_t bytes, int protection, int flags, int file, o
 
 int munmap(void* address, size_t bytes) {
   void* const from = __builtin_return_address(0);
+  // Before it is gone: its addresses may be another's at once.
+  const bool was_unwanted = tide::faults::was_unwanted(address);
   if (const int error = tide::faults::fault_for(Call::kMunmap, from)) {
-    if (tide::faults::was_unwanted(address)) {
+    if (was_unwanted) {
       tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
     }
     errno = error;
@@ -276,10 +290,7 @@ int munmap(void* address, size_t bytes) {
   const int result = next.function != nullptr
                          ? next.function(address, bytes)
                          : static_cast<int>(syscall(SYS_munmap, address, bytes));
-  if (result == 0) {
-    tide::faults::was_unwanted(address);
-    tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
-  }
+  if (result == 0) tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(bytes));
   return result;
 }
 

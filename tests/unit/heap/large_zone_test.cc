@@ -294,6 +294,39 @@ TEST_F(LargeZoneTest, GoesRoundForeignMappings) {
   EXPECT_TRUE(release(first));
 }
 
+TEST_F(LargeZoneTest, PlacesThatAreRefusedLeaveNothingBehind) {
+  ASSERT_NE(allocate(kPage), nullptr);
+  os.take_calls(os.calls(VmCall::kMapAt) + 1, UINT64_MAX / 2);
+  ASSERT_EQ(allocate(size_t{8} << 20), nullptr);  // its entries are there from now on
+  const uint32_t pages = zone.page_count();
+  const size_t counted = limits.footprint();
+  const uint64_t calls = os.calls();
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(allocate(size_t{8} << 20), nullptr);
+  EXPECT_EQ(limits.footprint(), counted);
+  EXPECT_EQ(zone.page_count(), pages);
+  EXPECT_LE(os.calls(), calls + 50 * 40) << "it does not give up";
+  os.heal();
+  ASSERT_NE(allocate(size_t{8} << 20), nullptr);
+  check_chain();
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+}
+
+// A shorter piece than what is wanted next was mapped when the limit forbade its entries.
+TEST_F(LargeZoneTest, APlaceBeyondWaitsForItsEntries) {
+  ASSERT_NE(allocate(kPage), nullptr);
+  const size_t end = size_t{zone.page_count()} << layout::kSpanPageShift;
+  os.take_place(address + end, size_t{20} << 20);
+  limits.set(0, limits.footprint() + 4 * kPage);
+  ASSERT_EQ(allocate(size_t{4} << 20), nullptr);
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+  limits.set(0, 0);
+  void* const block = allocate(size_t{16} << 20);
+  ASSERT_NE(block, nullptr);
+  memset(block, 1, size_t{16} << 20);
+  check_chain();
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+}
+
 TEST_F(LargeZoneTest, NullWhenTheWindowIsFull) {
   size_t total = 0;
   std::vector<void*> blocks;

@@ -37,7 +37,7 @@ TEST_F(WindowTest, EndsAtItsCapacity) {
   EXPECT_EQ(window.cover(vm, kCapacity + 1), MapResult::kNoMemory);
   EXPECT_EQ(os.calls(VmCall::kMapAt), 0u);
   EXPECT_EQ(window.cover(vm, kCapacity), MapResult::kOk);
-  EXPECT_FALSE(window.skip(1));
+  EXPECT_EQ(window.take_beyond(vm, kCapacity, 4096).bytes, 0u);
 }
 
 TEST_F(WindowTest, RefusalChangesNothing) {
@@ -54,10 +54,35 @@ TEST_F(WindowTest, GoesRoundWhatOthersHaveMapped) {
   os.take_place(base + 8192, 4096);
   EXPECT_EQ(window.cover(vm, 12288), MapResult::kTaken);
   EXPECT_EQ(window.end(), 4096u);
-  ASSERT_TRUE(window.skip(8192));
-  EXPECT_EQ(window.cover(vm, 16384), MapResult::kOk);
-  EXPECT_EQ(window.end(), 16384u);
-  EXPECT_EQ(window.mapped(), 8192u) << "what was skipped is not ours";
+  const auto piece = window.take_beyond(vm, 4096, 8192);
+  EXPECT_EQ(piece.begin, 12288u);
+  EXPECT_EQ(piece.bytes, 8192u);
+  window.end_with(piece);
+  EXPECT_EQ(window.cover(vm, 24576), MapResult::kOk);
+  EXPECT_EQ(window.end(), 24576u);
+  EXPECT_EQ(window.mapped(), 16384u) << "what others have mapped is not ours";
+}
+
+TEST_F(WindowTest, APieceThatCantBeUsedIsKept) {
+  ASSERT_EQ(window.cover(vm, 4096), MapResult::kOk);
+  os.take_place(base + 4096, 4096);
+  const auto piece = window.take_beyond(vm, 4096, 4096);
+  ASSERT_EQ(piece.begin, 8192u);
+  window.keep(piece);
+  const uint64_t calls = os.calls();
+  EXPECT_EQ(window.take_beyond(vm, 4096, 8192).begin, piece.begin);
+  EXPECT_EQ(os.calls(), calls);
+  EXPECT_EQ(window.mapped(), os.mapped_bytes());
+}
+
+TEST_F(WindowTest, GivesUpSoonWhereEverythingIsTaken) {
+  ASSERT_EQ(window.cover(vm, 4096), MapResult::kOk);
+  os.take_place(base + 4096, kCapacity - 4096);
+  const uint64_t calls = os.calls();
+  EXPECT_EQ(window.take_beyond(vm, 4096, 4096).bytes, 0u);
+  EXPECT_LE(os.calls(), calls + 16);
+  EXPECT_EQ(window.end(), 4096u);
+  EXPECT_EQ(window.mapped(), 4096u);
 }
 
 TEST_F(WindowTest, AnotherPlaceStartsAfresh) {

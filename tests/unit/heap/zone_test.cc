@@ -146,6 +146,44 @@ TEST_P(ZoneTest, GoesRoundForeignMappings) {
   EXPECT_EQ(zone.state_of_any(at(slab)), layout::kNotLive) << "no block starts there";
 }
 
+TEST_P(ZoneTest, PlacesThatAreRefusedLeaveNothingBehind) {
+  ASSERT_TRUE(zone.start(vm));
+  while (os.calls(VmCall::kMapAt) < 20) ASSERT_NE(zone.acquire(vm), kNoSlab);
+  os.take_calls(os.calls(VmCall::kMapAt) + 1, UINT64_MAX / 2);
+  // Slabs that there are, and the records for the next ones, which are made before a place is
+  // looked for.
+  while (zone.acquire(vm) != kNoSlab) {
+  }
+  const size_t counted = limits.footprint();
+  const uint32_t slabs = zone.slab_count();
+  const uint64_t calls = os.calls();
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(zone.acquire(vm), kNoSlab);
+  EXPECT_EQ(limits.footprint(), counted);
+  EXPECT_EQ(zone.slab_count(), slabs);
+  EXPECT_LE(os.calls(), calls + 50 * 40) << "it does not give up";
+  os.heal();
+  for (uint32_t i = 0; i < 20; ++i) ASSERT_EQ(zone.acquire(vm), slabs + i) << "no place is lost";
+}
+
+// The place is there, but not what its records need.
+TEST_P(ZoneTest, APlaceBeyondWaitsForItsRecords) {
+  ASSERT_TRUE(zone.start(vm));
+  ASSERT_EQ(zone.acquire(vm), 0u);
+  const uint32_t first = zone.slab_count();
+  const uint32_t taken = shift == layout::kSmallGranuleShift ? 100 : 20;
+  os.take_place(address + first * zone.slab_bytes(), taken * zone.slab_bytes());
+  limits.set(0, limits.footprint() + (size_t{100} << 10));
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(zone.acquire(vm), kNoSlab);
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+  EXPECT_EQ(zone.slab_count(), first);
+  limits.set(0, 0);
+  const uint32_t index = zone.acquire(vm);
+  ASSERT_NE(index, kNoSlab);
+  EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+  EXPECT_EQ(zone.slab(index).slot, layout::Slot::kMapped);
+  memset(reinterpret_cast<void*>(zone.slab_address(index)), 1, zone.slab_bytes());
+}
+
 TEST_P(ZoneTest, StartSaysWhenThePlaceIsTaken) {
   os.take_place(address, 4096);
   EXPECT_FALSE(zone.start(vm));
