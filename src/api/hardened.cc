@@ -4,6 +4,7 @@
 
 #include "api/audit.h"
 #include "api/c_family.h"
+#include "api/closed_pages.h"
 #include "api/guarded.h"
 #include "api/hardened_fast.h"
 #include "api/seal.h"
@@ -12,7 +13,6 @@
 #include "heap/block_bytes.h"
 #include "sys/cpu.h"
 #include "sys/fault.h"
-#include "sys/protection.h"
 #include "sys/report.h"
 #include "sys/thread.h"
 #include "sys/zero_pieces.h"
@@ -33,37 +33,16 @@ constexpr size_t kPurgeToClear = size_t{2} << 20;
 constexpr uint32_t kMostKept = 32;
 constexpr size_t kMostKeptBytes = size_t{16} << 20;
 constexpr size_t kMostLargeBytes = size_t{256} << 20;  // of addresses
-// Each is a mapping or two, of which a process may have some 65,000 (vm.max_map_count).
-constexpr int32_t kMostGuards = 16'000;
 
-std::atomic<int32_t> g_guards{0};
+constinit ClosedPages g_closed;
 
 bool is_of_class(const void* p) { return g_engine.space().zone_of(p) != nullptr; }
-
-// Asked several times a call; the system's answer takes a search.
-size_t g_page_bytes = 4096;
-size_t page_bytes() { return g_page_bytes; }
+size_t page_bytes() { return g_closed.page_bytes(); }
 
 // Whether the last page of a large block is set apart, to be a guard page if there may be more.
 bool has_guard(const void* p) {
   return g_harden >= kGuardLevel && !is_of_class(p) &&
          base::is_aligned(base::address_of(p), page_bytes());
-}
-
-// The guard page, or the whole freed block.
-bool reopen(const void* p, size_t usable) { return sys::allow_access(base::address_of(p), usable); }
-
-bool close_guard(const void* p, size_t usable) {
-  if (g_guards.load(std::memory_order_relaxed) >= kMostGuards) return false;
-  if (!sys::deny_access(base::address_of(p) + usable - page_bytes(), page_bytes())) return false;
-  g_guards.fetch_add(1, std::memory_order_relaxed);
-  return true;
-}
-
-bool open_guard(const void* p, size_t usable) {
-  if (!reopen(static_cast<const char*>(p) + usable - page_bytes(), page_bytes())) return false;
-  g_guards.fetch_sub(1, std::memory_order_relaxed);
-  return true;
 }
 
 Seal read_intact(const char* call, const void* p, size_t usable, size_t room) {
@@ -126,7 +105,7 @@ void clear(void* p, size_t usable) {
 // What counts may be limited (RLIMIT_DATA), and closed pages don't count: where they can't be
 // opened again they are unmapped, and their place is taken again when there is room.
 bool reopen_entry(Quarantine::Entry& entry) {
-  if (reopen(entry.block, entry.bytes)) return true;
+  if (g_closed.open_block(entry.block, entry.bytes)) return true;
   entry.gone = g_engine.unmap_closed(entry.block);
   return entry.gone;
 }
@@ -141,13 +120,13 @@ void leave_quarantine(heap::ThreadCache* cache, const Quarantine::Entry& entry) 
 // use for good: a closed page must never be in a free block.
 void enter_large(heap::ThreadCache* cache, const Quarantine::Entry& entry, bool open) {
   const auto close_entry = [](const Quarantine::Entry& e) {
-    sys::deny_access(base::address_of(e.block), e.bytes);  // a refusal costs the detection
+    g_closed.close_block(e.block, e.bytes);  // a refusal costs the detection
   };
   const Quarantine::Entry out = g_quarantine.exchange(entry, g_secret, reopen_entry, close_entry);
   if (out.block != nullptr) {
     if (out.block != entry.block) {
       leave_quarantine(cache, out);
-    } else if (open || reopen(entry.block, entry.bytes)) {
+    } else if (open || g_closed.open_block(entry.block, entry.bytes)) {
       g_engine.release_slow(cache, entry.block);
     } else {
       // To audits a live block as any other.
@@ -227,6 +206,7 @@ void inspect_block(void* block, size_t bytes) { check_untouched(block, bytes); }
 
 void harden(heap::Config& config) {
   config.hardened = g_harden != 0;
+  config.leaves_moved = g_harden >= kGuardLevel;
   config.tail_bytes = config.hardened ? kSealBytes : 0;
   config.prepare = g_has_standing_seals ? prepare_block : config.hardened ? touch_block : nullptr;
   config.inspect = inspect_block;
@@ -256,7 +236,7 @@ void start_hardening(uint32_t level) {
   if (level == 0) return;
   sys::LinuxVm vm;
   g_secret = vm.random_seed() * 0xd6e8feb86659fd93;
-  g_page_bytes = vm.page_size();
+  g_closed.start(vm.page_size());
   sys::choose_vectors();
   g_harden = level;
   g_has_standing_seals = level < kExactLevel;
@@ -293,7 +273,7 @@ void* hardened_allocate(heap::ThreadCache* cache, const Request& request) {
     check_untouched(block, usable);
   } else if (has_guard(block)) {
     // Nobody could wait for a page that the system refuses to open when the heap is destroyed.
-    guarded = request.heap == nullptr && close_guard(block, usable);
+    guarded = request.heap == nullptr && g_closed.close_guard(block, usable);
   }
   put_seal(g_secret, block, room_of(block, usable), bytes, guarded, request.origin);
   return block;
@@ -331,7 +311,7 @@ void release_other(heap::ThreadCache* cache, void* p, size_t usable, Origin orig
       clear_written(p, room_of(p, usable) + kSealBytes);
     }
     // Its guard page is closed with it.
-    if (seal.guarded) g_guards.fetch_sub(1, std::memory_order_relaxed);
+    if (seal.guarded) g_closed.forget_guard();
     return enter_large(cache, {p, usable, keeps}, !seal.guarded);
   } else {
     clear(p, usable);
@@ -393,17 +373,21 @@ void* hardened_resize(void* p, size_t usable, size_t bytes) {
   }
   if (is_of_class(p) || bytes < room || bytes > SIZE_MAX / 2) return nullptr;
   // Pages move only as long as they have one kind of access.
-  if (seal.guarded && !open_guard(p, usable)) return nullptr;
+  if (seal.guarded && !g_closed.open_guard(p, usable)) return nullptr;
   const size_t page = page_bytes();
   const size_t wanted =
       has_guard(p) ? base::align_up(bytes + kSealBytes, page) + page : bytes + kSealBytes;
+  const bool leaves =
+      g_engine.config().leaves_moved && bytes > room && g_engine.heap_of(p) == nullptr;
   void* const moved = g_engine.resize(p, usable, wanted);
   void* const block = moved == nullptr ? p : moved;
   const size_t now = g_engine.usable_bytes(block);
-  const bool guarded = seal.guarded && close_guard(block, now);
+  const bool guarded = seal.guarded && g_closed.close_guard(block, now);
   if (moved != nullptr) memset(static_cast<char*>(moved) + room, 0, kSealBytes);
   put_seal(g_secret, block, room_of(block, now), moved == nullptr ? room - seal.slack : bytes,
            guarded, seal.origin);
+  // What is left of it is closed as any freed block.
+  if (leaves && moved != nullptr && moved != p) enter_large(cache_or_null(), {p, usable}, true);
   return moved;
 }
 

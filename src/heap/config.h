@@ -29,6 +29,9 @@ struct Config {  // all zero until defaults() or the options are assigned
   // Threads get their free blocks in random order, records lie between guard pages, and every free
   // takes the slow path.
   bool hardened;
+  // A block whose pages realloc has moved stays live where it was, without them: the caller frees
+  // it. Not one of a first-class heap.
+  bool leaves_moved;
   // So many bytes at the end of each block are not for whom malloc serves from the thread's cache.
   uint32_t tail_bytes;
   // For each block of a size class that leaves its slab, before anyone has it. Null: nothing.
@@ -56,6 +59,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             .purge_least_bytes = size_t{4} << 10,
             .keep_huge_pages = false,
             .hardened = false,
+            .leaves_moved = false,
             .tail_bytes = 0,
             .prepare = nullptr,
             .inspect = nullptr,

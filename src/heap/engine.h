@@ -120,7 +120,7 @@ class Engine {
     return large_.holds(p) ? large_.whole_bytes(p) : usable;
   }
   // Makes the live block at `p`, of `usable` bytes, hold `bytes` where that costs less than a new
-  // block and a copy. Null: it does not, nothing has changed.
+  // block and a copy. Null: it does not, nothing has changed. See also Config::leaves_moved.
   void* resize(void* p, size_t usable, size_t bytes, ThreadCache* cache = nullptr);
   // The first-class heap that the live block at `p` belongs to, or null.
   PrivateHeap<Vm>* heap_of(const void* p);
@@ -217,7 +217,7 @@ class Engine {
   bool make_room_in_stack(ThreadCache& cache, uint32_t stack);
   void* allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, size_t alignment, bool& zeroed);
   Released release_special(Zone<Vm>& zone, void* p);
-  void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner);
+  void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner, bool leaves);
   void trade(ThreadCache& cache);
   void pay(ThreadCache& cache, size_t debt) TIDE_REQUIRES(purge_lock_);
   void lower_trade_mark(bool at_once) TIDE_REQUIRES(purge_lock_);

@@ -60,8 +60,9 @@ void* Engine<Vm>::resize_big(ThreadCache* cache, void* p, size_t usable, size_t 
   if (bytes > usable && bytes - usable >= usable / kLeastGrowthToCopy) {
     if (void* const moved = move_to_dirty(cache, p, usable, bytes, owner)) return moved;
   }
-  return is_span ? grow_by_moving_pages(p, usable, bytes, owner)
-                 : huge_.resize(space_.vm, metadata_, p, bytes);
+  const bool leaves = config_.leaves_moved && owner == 0 && bytes > usable;
+  return is_span || leaves ? grow_by_moving_pages(p, usable, bytes, owner, leaves)
+                           : huge_.resize(space_.vm, metadata_, p, bytes);
 }
 
 // Whether a huge block that shrinks to `bytes` is cut, not copied. Many small ones would need a
@@ -105,13 +106,16 @@ void* Engine<Vm>::move_to_dirty(ThreadCache* cache, void* p, size_t usable, size
 }
 
 // A span that outgrows its neighbourhood becomes a huge block: its pages move to a mapping of their
-// own, nothing is copied, and from there on the kernel grows it.
+// own, nothing is copied, and from there on the kernel grows it. `leaves`: see Config; then huge
+// blocks as well.
 template <sys::VmSource Vm>
-void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner) {
+void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner,
+                                       bool leaves) {
   const size_t page = space_.vm.page_size();
-  if (large_.whole_bytes(p) != usable && !large_.resize(p, usable)) return nullptr;
+  if (whole_bytes(p, usable) != usable && !large_.resize(p, usable)) return nullptr;
   if (bytes > static_cast<size_t>(PTRDIFF_MAX) || usable % page != 0 ||
-      !base::is_aligned(base::address_of(p), page) || !space_.limits.has_room(bytes - usable)) {
+      !base::is_aligned(base::address_of(p), page) ||
+      !space_.limits.has_room(leaves ? bytes : bytes - usable)) {
     return nullptr;
   }
   void* const detached = space_.vm.detach_pages(p, usable);
@@ -125,7 +129,11 @@ void* Engine<Vm>::grow_by_moving_pages(void* p, size_t usable, size_t bytes, uin
     huge_.discard(space_.vm, detached, usable);
     return nullptr;
   }
-  large_.release(p, owner, true);
+  if (leaves) {
+    space_.limits.admit_always(usable);  // as every live block, for the pages that went along
+  } else {
+    large_.release(p, owner, true);
+  }
   return grown;
 }
 

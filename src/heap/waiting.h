@@ -18,9 +18,10 @@ namespace tide::heap {
 
 using layout::WaitingBlocks;
 
-// Most bytes that wait in one cache, and of one block: larger ones are not worth the memory.
+// Most bytes that wait in one cache, and of one block, for 16 KiB and a seal: larger ones are not
+// worth the memory.
 inline constexpr size_t kMostWaitingBytes = size_t{128} << 10;
-inline constexpr size_t kLargestWaiting = size_t{16} << 10;
+inline constexpr size_t kLargestWaiting = size_t{18} << 10;
 
 // The block that has waited longest; 0 when the queue is empty.
 inline uintptr_t take_waiting(WaitingBlocks& waiting) {

@@ -86,9 +86,15 @@ def make_cases():
         for size in LARGE, 300_000:
             hardened("wait_is_bounded", size, "", EXIT_0)
         hardened("pages_stay_closed", LARGE, "", EXIT_0)
-        for size in SMALL, PAGE:
+        for size in SMALL, PAGE, 16_384:
             for misuse in "write_after_free", "write_last_after_free", "write_after_free_at_end":
                 hardened(misuse, size, rf"write after free to byte \d+ of {BLOCK}")
+        for size in 5_000_000, HUGE:
+            hardened("write_after_move", size,
+                     rf"use after free: access to {A} in the freed block at {BLOCK}", FAULT)
+            hardened("free_after_move", size, f"double free of {BLOCK}")
+        hardened("write_before_large", 1_000_000,
+                 rf"overflow: access to {A}, past the end of the block at {BLOCK}", FAULT)
         hardened("write_below_first", SMALL,
                  rf"underflow: access to {A}, 8 bytes before the block at {BLOCK}", FAULT)
         for size in LARGE, HUGE:
