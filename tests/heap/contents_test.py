@@ -173,6 +173,8 @@ def gdb_core(process, folder):
 def start(program, folder):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDE_")}
     environment["LD_PRELOAD"] = f"{BUILD}/lib/libtide.so"
+    # A guarded block has the size that was asked for, which is none of malloc's.
+    environment["TIDE_GUARD_RATE"] = "0"
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     process = subprocess.Popen([str(program), "known"], cwd=folder, stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, env=environment,
