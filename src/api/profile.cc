@@ -14,6 +14,7 @@
 #include "sys/process.h"
 #include "sys/report.h"
 #include "sys/stack.h"
+#include "sys/thread.h"
 #include "sys/unwind_cache.h"
 
 namespace tide::api {
@@ -28,6 +29,7 @@ using layout::SampleMarks;
 bool starts(heap::ThreadCache& cache) {
   if (!g_engine.start_sampling(cache, g_samples.gap_bytes())) return false;
   cache.marks->stack_low = cache.marks->stack_high = 0;
+  cache.marks->has_read_stack = false;
   cache.marks->window_ns = sys::monotonic_ns();
   return true;
 }
@@ -43,20 +45,32 @@ void keep_rate(heap::ThreadCache& cache) {
   }
 }
 
+// To read it from the list of mappings is as dear as a hundred samples: seldom needed, and done
+// once.
+sys::StackBounds bounds_of_stack(const heap::ThreadCache& cache) {
+  SampleMarks& marks = *cache.marks;
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (here < marks.stack_low || here >= marks.stack_high) {
+    sys::StackBounds bounds = sys::near_stack_bounds(here, sys::is_main_thread(cache.owner));
+    if (bounds.high == 0 && !marks.has_read_stack) {
+      bounds = sys::stack_bounds(here);
+      marks.has_read_stack = true;
+    }
+    if (bounds.high != 0) {
+      marks.stack_low = bounds.low;
+      marks.stack_high = bounds.high;
+    }
+  }
+  return {marks.stack_low, marks.stack_high};
+}
+
 TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance) {
   SampleMarks& marks = *cache.marks;
   marks.is_busy = true;  // what follows may call malloc
-  // Not before there is a sample: to learn it a thread reads /proc/self/maps, and many end sooner.
-  if (marks.stack_high == 0) {
-    const sys::StackBounds bounds =
-        sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
-    marks.stack_low = bounds.low;
-    marks.stack_high = bounds.high;
-  }
   uintptr_t frames[probe::SampleTable::kMostFrames];
-  const size_t count = sys::capture_known_stack({marks.stack_low, marks.stack_high}, frames,
-                                                probe::SampleTable::kMostFrames);
-  g_samples.add({block, bytes, chance, frames, count});
+  const size_t count =
+      sys::capture_known_stack(bounds_of_stack(cache), frames, probe::SampleTable::kMostFrames);
+  g_samples.add({block, bytes, chance, frames, count, cache.owner});
   g_engine.mark_sampled(block);
   if (cache.marks == nullptr) return;
   marks.is_busy = false;

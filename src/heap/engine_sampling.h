@@ -41,9 +41,9 @@ template <sys::VmSource Vm>
 bool Engine<Vm>::start_sampling(ThreadCache& cache, int64_t gap_bytes) {
   const CacheUse use(&cache);
   if (!caches_.enter_marks(space_, metadata_, cache)) return false;
-  SamplePoints points(cache);
-  points.start(gap_bytes, space_.vm.random_seed() ^ base::address_of(&cache));
-  points.close_all();
+  // Caches and marks go from one short thread to the next, and each of them needs other samples.
+  const uint64_t seed = space_.vm.random_seed() ^ base::address_of(&cache);
+  SamplePoints(cache).start(gap_bytes, base::mix(cache.marks->random + seed));
   return true;
 }
 

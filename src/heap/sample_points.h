@@ -137,14 +137,15 @@ class SamplePoints {
     open(c);
     const uint32_t number = layout::own_stack(cache_, c);
     uintptr_t* const limit = cache_.limit[number];
-    uintptr_t* const bottom = layout::stack_bottom(cache_, number);
     StackMarks& stack = marks_.stacks[c];
-    if (stack.is_stale || stack.drawn != limit) draw(c, bottom, limit);
-    if (stack.is_bare) return;
+    if (stack.is_stale || stack.drawn != limit) draw(c, limit);
+    if (TIDE_LIKELY(stack.is_bare)) return;
+    uintptr_t* const bottom = bottom_of(c, limit);
     uintptr_t* const top = cache_.top[number];
     const size_t below = MarkRange(marks_, index(bottom + 1), index(top)).highest();
     if (top != bottom && below != MarkRange::kNone) {
       // A fork between these finds the block in its slot, or held.
+      marks_.has_closed = true;
       stack.held = *slot(below);
       std::atomic_signal_fence(std::memory_order_release);
       stack.fence = slot(below);
@@ -155,6 +156,7 @@ class SamplePoints {
     if (top == limit) return;
     const size_t above = MarkRange(marks_, index(top + 1), index(limit)).lowest();
     if (above != MarkRange::kNone) {
+      marks_.has_closed = true;
       stack.limit = limit;
       std::atomic_signal_fence(std::memory_order_release);
       base::racy_store(cache_.limit[number], slot(above) - 1);
@@ -174,7 +176,7 @@ class SamplePoints {
       marks_.until_mark = next_gap();
     } else {
       if (stack.is_stale || stack.drawn != cache_.limit[number]) {
-        draw(c, layout::stack_bottom(cache_, number), cache_.limit[number]);
+        draw(c, cache_.limit[number]);
       }
       if (stack.is_bare || !MarkRange(marks_, 0, 0).test(index(taken)) ||
           !survives(c, index(taken))) {
@@ -197,8 +199,24 @@ class SamplePoints {
     marks_.window_ns = 0;
     marks_.window_samples = 0;
     set_gap(gap_bytes);
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) marks_.stacks[c] = {};
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) renew(c);
+    for (StackMarks& stack : marks_.stacks) stack = {};
+    // Most stacks get no mark, which shows before anything is written. They are drawn again at
+    // their first slow path, as if they had been filled there.
+    const int64_t least = gap_bytes / kMostSlotsPerMark;
+    int64_t until = marks_.until_mark;
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      const uintptr_t* const limit = cache_.limit[layout::own_stack(cache_, c)];
+      const auto block = static_cast<int64_t>(layout::kClassInfo[c].bytes);
+      const int64_t bytes = (limit - bottom_of(c, limit)) * (block < least ? least : block);
+      if (TIDE_LIKELY(until > bytes)) {
+        until -= bytes;
+        continue;
+      }
+      marks_.until_mark = until;
+      close(c);
+      until = marks_.until_mark;
+    }
+    marks_.until_mark = until;
   }
 
   // For marks that are drawn from now on.
@@ -209,14 +227,22 @@ class SamplePoints {
   }
 
   void open_all() {
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) open(c);
-  }
-  void close_all() {
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) close(c);
+    if (!marks_.has_closed) return;
+    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
+      const StackMarks& stack = marks_.stacks[c];
+      if (TIDE_UNLIKELY(stack.limit != nullptr || stack.fence != nullptr)) open(c);
+    }
+    marks_.has_closed = false;
   }
 
  private:
-  int64_t next_gap() { return base::exponential_bytes(next_random(marks_), marks_.gap_bytes); }
+  // Of the class's own stack.
+  uintptr_t* bottom_of(uint32_t c, const uintptr_t* limit) {
+    return limit < cache_.slots ? layout::short_bottom(cache_, c) : layout::long_bottom(cache_, c);
+  }
+  TIDE_NOINLINE int64_t next_gap() {
+    return base::exponential_bytes(next_random(marks_), marks_.gap_bytes);
+  }
   // The long places follow the short ones.
   uintptr_t first_slot() const { return reinterpret_cast<uintptr_t>(cache_.short_slots); }
   size_t index(const uintptr_t* at) const {
@@ -226,8 +252,9 @@ class SamplePoints {
     return reinterpret_cast<uintptr_t*>(first_slot() + number * sizeof(uintptr_t));
   }
 
-  void draw(uint32_t c, uintptr_t* bottom, uintptr_t* limit) {
+  void draw(uint32_t c, uintptr_t* limit) {
     StackMarks& stack = marks_.stacks[c];
+    const uintptr_t* const bottom = bottom_of(c, limit);
     stack.is_stale = false;
     stack.drawn = limit;
     stack.gap_bytes = marks_.gap_bytes;
@@ -235,12 +262,15 @@ class SamplePoints {
     stack.halvings = 0;
     stack.is_bare = true;
     const int64_t step = mark_bytes(marks_.gap_bytes, c);
+    int64_t left = limit - bottom;
+    if (TIDE_LIKELY(marks_.until_mark > left * step)) {
+      marks_.until_mark -= left * step;
+      return;
+    }
     MarkRange range(marks_, index(bottom + 1), index(limit));
     size_t at = index(bottom + 1);
-    int64_t left = limit - bottom;
-    for (;;) {
+    while (marks_.until_mark <= left * step) {
       const int64_t skipped = (marks_.until_mark - 1) / step;
-      if (skipped >= left) break;
       if (stack.is_bare) range.clear();
       stack.is_bare = false;
       at += static_cast<size_t>(skipped);

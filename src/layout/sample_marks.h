@@ -48,7 +48,9 @@ struct SampleMarks {
   uint32_t window_samples;
   uintptr_t stack_low;  // its thread's stack, as far as it is known
   uintptr_t stack_high;
-  bool is_busy;  // its thread is making a sample
+  bool has_closed;      // some stack has a fence or a limit of its own
+  bool has_read_stack;  // in the list of mappings
+  bool is_busy;         // its thread is making a sample
   SampleDrawn drawn;
   SampleMarks* next;  // among those that no cache has
 };

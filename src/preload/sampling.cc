@@ -10,6 +10,7 @@
 #include "sys/clock.h"
 #include "sys/frames.h"
 #include "sys/process.h"
+#include "sys/thread.h"
 #include "sys/unwind_cache.h"
 #include "sys/vm.h"
 
@@ -35,15 +36,30 @@ struct ThreadSamples {
   uint64_t window_ns;
   float rate;  // that was asked for when it was drawn, nearly; 0: it was not
   uint16_t window_samples;
-  uint16_t stretch;  // as a power of two: how much further apart they are
+  bool has_read_stack;  // in the list of mappings
+  uint16_t stretch;     // as a power of two: how much further apart they are
 
   int64_t gap() const { return static_cast<int64_t>(rate) << stretch; }
 };
 constinit thread_local ThreadSamples t_samples{};
 
+// To read it from the list of mappings is dear, and seldom needed.
+sys::StackBounds bounds_of_stack(ThreadSamples& thread) {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (here < thread.stack.low || here >= thread.stack.high) {
+    sys::StackBounds bounds =
+        sys::near_stack_bounds(here, sys::is_main_thread(sys::thread_number()));
+    if (bounds.high == 0 && !thread.has_read_stack) {
+      bounds = sys::stack_bounds(here);
+      thread.has_read_stack = true;
+    }
+    if (bounds.high != 0) thread.stack = bounds;
+  }
+  return thread.stack;
+}
+
 void begin(ThreadSamples& thread, float rate) {
   if (thread.window_ns == 0) {
-    thread.stack = sys::stack_bounds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
     thread.window_ns = sys::monotonic_ns();
   }
   thread.rate = rate;
@@ -75,10 +91,10 @@ TIDE_NOINLINE void look(ThreadSamples& thread, void* block, size_t bytes) {
   }
   uintptr_t frames[probe::SampleTable::kMostFrames];
   const size_t count =
-      sys::capture_known_stack(thread.stack, frames, probe::SampleTable::kMostFrames);
-  const double gap = static_cast<double>(thread.gap());
-  g_samples.add(
-      {block, bytes, base::chance_within(static_cast<double>(bytes) / gap), frames, count});
+      sys::capture_known_stack(bounds_of_stack(thread), frames, probe::SampleTable::kMostFrames);
+  const double chance =
+      base::chance_within(static_cast<double>(bytes) / static_cast<double>(thread.gap()));
+  g_samples.add({block, bytes, chance, frames, count, sys::thread_number()});
   keep_pace(thread);
   draw(thread);
 }

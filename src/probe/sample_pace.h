@@ -14,7 +14,7 @@ enum class Pace : uint8_t { kSame, kApart, kCloser };
 template <class Count>
 inline Pace pace_after(uint64_t& window_ns, Count& samples) {
   constexpr Count kMostSamples = 32;
-  constexpr uint64_t kWindowNs = 2'000'000;
+  constexpr uint64_t kWindowNs = 4'000'000;
   if (++samples < kMostSamples) return Pace::kSame;
   const uint64_t now = sys::monotonic_ns();
   const uint64_t passed = now - window_ns;

@@ -6,7 +6,6 @@
 #include "base/racy.h"
 #include "sys/clock.h"
 #include "sys/frames.h"
-#include "sys/thread.h"
 #include "sys/vm.h"
 
 namespace tide::probe {
@@ -17,9 +16,9 @@ using layout::SampledBlock;
 using layout::SampledStack;
 using layout::SampledSum;
 
-constexpr uint32_t kFirstSlots = 256;
-constexpr uint32_t kFirstStacks = 64;
-constexpr uint32_t kFirstFrames = 1024;
+constexpr uint32_t kFirstSlots = 64;  // a page
+constexpr uint32_t kFirstStacks = 16;
+constexpr uint32_t kFirstFrames = 512;
 // The peak is noted when the whole has grown by so much.
 constexpr double kNewPeak = 1.05;
 
@@ -209,7 +208,7 @@ void SampleTable::add(const Sample& sample) {
   block.time_ns = now;
   block.weight = weight;
   block.stack = number;
-  block.thread = sys::thread_number();
+  block.thread = sample.thread;
   base::published_store(block.address, address);
   live_count_.store(live_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   table_.live_count = live_count_.load(std::memory_order_relaxed);

@@ -21,6 +21,7 @@ struct Sample {
   double chance;  // with which it was taken
   const uintptr_t* frames;
   size_t frame_count;
+  int32_t thread;
 };
 
 class SampleTable {

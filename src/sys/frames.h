@@ -18,6 +18,12 @@ struct StackBounds {
 // Reads the list of mappings: slow, but without allocation and locks. `inside` lies on the stack.
 StackBounds stack_bounds(uintptr_t inside);
 
+// The same as far as it can be told without that list: of the stack that the process began with,
+// and of the upper part of one that the C library gave a thread, which lies right below the
+// thread's own memory. What is above any frame between them may be read. {0, 0}: another one, or
+// not known.
+StackBounds near_stack_bounds(uintptr_t inside, bool is_main_thread);
+
 // Told apart by the hash of their frames.
 struct FrameChain {
   size_t count;

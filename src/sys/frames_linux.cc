@@ -4,6 +4,10 @@
 
 #include "sys/line_reader.h"
 #include "sys/mapping_line.h"
+#include "sys/thread_pointer.h"
+
+// Of the C library's loader: the stack pointer that the process began with.
+extern "C" void* __libc_stack_end __attribute__((weak));
 
 namespace tide::sys {
 
@@ -11,6 +15,8 @@ namespace {
 
 // The main thread's stack grows when it is touched; nothing else is put that close below it.
 constexpr uintptr_t kMainStackBytes = uintptr_t{128} << 20;
+// A thread's stack is hardly ever smaller, so nothing else lies between.
+constexpr uintptr_t kThreadStackBytes = uintptr_t{64} << 10;
 
 }  // namespace
 
@@ -32,6 +38,17 @@ StackBounds stack_bounds(uintptr_t inside) {
     return found;
   }
   return {0, 0};
+}
+
+StackBounds near_stack_bounds(uintptr_t inside, bool is_main_thread) {
+  const StackBounds none{0, 0};
+  if (&__libc_stack_end == nullptr) return none;
+  const auto end = reinterpret_cast<uintptr_t>(__libc_stack_end);
+  if (inside < end && end - inside < kMainStackBytes) return {end - kMainStackBytes, end};
+  const auto own = reinterpret_cast<uintptr_t>(thread_pointer());
+  if (inside >= own || own - inside >= kThreadStackBytes) return none;
+  // The main thread's own memory is among libraries, and below that may be any stack.
+  return is_main_thread ? none : StackBounds{own - kThreadStackBytes, own};
 }
 
 }  // namespace tide::sys

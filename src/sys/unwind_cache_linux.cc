@@ -25,7 +25,8 @@ namespace {
 constexpr int kFramePointer = 6;  // rbp, as debug information counts
 constexpr size_t kWord = sizeof(uintptr_t);
 constexpr size_t kMostLearned = 96;
-constexpr unsigned kSetBits = 12;
+constexpr size_t kFirstSets = 64;  // a page
+constexpr size_t kMostSets = 4096;
 // From then on the unwinder is asked without learning from it.
 constexpr uint16_t kMostFailures = 64;
 constexpr size_t kInSet = 4;  // a cache line of them
@@ -48,11 +49,17 @@ struct alignas(kInSet * sizeof(Entry)) Set {
   Entry entries[kInSet];
 };
 
-Set g_sets[size_t{1} << kSetBits];
+alignas(kFirstSets * sizeof(Set)) Set g_sets[kMostSets];
+// How many of them are in use: a power of two. What was in a set stays there when it grows, and
+// half of that is found there still; the rest is learned again.
+std::atomic<size_t> g_set_count{kFirstSets};
 std::atomic<bool> g_is_learning{false};
 std::atomic<uint32_t> g_forgotten{0};  // how often
 
-Set& set_of(uintptr_t address) { return g_sets[address * base::kGoldenGamma >> (64 - kSetBits)]; }
+Set& set_of(uintptr_t address) {
+  const size_t hash = static_cast<size_t>(address * base::kGoldenGamma >> 32);
+  return g_sets[hash & (g_set_count.load(std::memory_order_relaxed) - 1)];
+}
 
 TIDE_INLINE bool find(uintptr_t address, Rule& rule) {
   for (const Entry& entry : set_of(address).entries) {
@@ -63,17 +70,22 @@ TIDE_INLINE bool find(uintptr_t address, Rule& rule) {
   return false;
 }
 
-// The address's own entry, else an empty one, else any.
+// The address's own entry, else an empty one, of more sets if need be, else any.
 Entry& entry_for(uintptr_t address) {
   static size_t turn = 0;
-  Set& set = set_of(address);
-  Entry* found = &set.entries[turn++ % kInSet];
-  for (Entry& entry : set.entries) {
-    const uintptr_t there = base::racy_load(entry.address);
-    if (there == address) return entry;
-    if (there == 0) found = &entry;
+  for (;;) {
+    Set& set = set_of(address);
+    Entry* found = nullptr;
+    for (Entry& entry : set.entries) {
+      const uintptr_t there = base::racy_load(entry.address);
+      if (there == address) return entry;
+      if (there == 0) found = &entry;
+    }
+    if (found != nullptr) return *found;
+    const size_t sets = g_set_count.load(std::memory_order_relaxed);
+    if (sets == kMostSets) return set.entries[turn++ % kInSet];
+    g_set_count.store(2 * sets, std::memory_order_relaxed);
   }
-  return *found;
 }
 
 // By one thread at a time. Whoever reads the new rule sees afterwards that the old address has

@@ -10,6 +10,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -79,7 +81,6 @@ class ProfileStatistics : public testing::Test {
     heap::SamplePoints points(cache());
     points.open_all();
     points.start(static_cast<int64_t>(gap_bytes), base::mix(seed));
-    points.close_all();
     api::profile_reset();
   }
 
@@ -260,6 +261,22 @@ TEST_F(ProfileStatistics, AsOftenOffAsTheErrorSays) {
            share(within_one), share(within_two), live.deviation / truth,
            std::sqrt(predicted) / truth);
   }
+}
+
+// A cache goes from each to the next: were its marks the same, what one thread's samples miss all
+// would miss.
+TEST_F(ProfileStatistics, ShortThreadsHaveMarksOfTheirOwn) {
+  ASSERT_EQ(api::profile_start(size_t{64} << 10), 0);
+  std::set<uint64_t> drawn;
+  constexpr size_t kThreads = 16;
+  for (size_t i = 0; i < kThreads; ++i) {
+    std::thread([&] {
+      api::release(api::allocate(size_t{1} << 20));
+      if (cache().marks != nullptr) drawn.insert(cache().marks->random);
+    }).join();
+  }
+  EXPECT_EQ(drawn.size(), kThreads);
+  api::profile_reset();
 }
 
 // As of 1 GiB at the usual rate: the same number of samples.

@@ -1,6 +1,7 @@
 // Call stacks: found by frame pointers without leaving the stack, numbered once each.
 #include <map>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include "base/mix.h"
 #include "probe/stack_numbers.h"
 #include "sys/frames.h"
+#include "sys/thread.h"
 #include "tests/unit/probe/test_arena.h"
 
 namespace tide::probe::test {
@@ -82,6 +84,28 @@ TEST(Frames, KnowsTheThreadsOwnStack) {
   EXPECT_GT(bounds.high, inside);
   const sys::StackBounds none = sys::stack_bounds(16);
   EXPECT_EQ(none.low, none.high);
+}
+
+// What is told without the list of mappings is a part of what the list says.
+TEST(Frames, KnowsTheStacksUpperPartWithoutAList) {
+  const auto look = [] {
+    char here;
+    const auto inside = reinterpret_cast<uintptr_t>(&here);
+    const sys::StackBounds all = sys::stack_bounds(inside);
+    const sys::StackBounds near =
+        sys::near_stack_bounds(inside, sys::is_main_thread(sys::thread_number()));
+    if (near.high == 0) return;
+    EXPECT_LT(near.low, inside);
+    EXPECT_GT(near.high, inside);
+    EXPECT_LE(near.high, all.high);
+  };
+  look();
+  std::thread(look).join();
+  // Memory that is no stack.
+  static char elsewhere[256];
+  std::vector<char> heap(256);
+  EXPECT_EQ(0u, sys::near_stack_bounds(reinterpret_cast<uintptr_t>(elsewhere + 128), true).high);
+  EXPECT_EQ(0u, sys::near_stack_bounds(reinterpret_cast<uintptr_t>(heap.data() + 128), true).high);
 }
 
 std::vector<uintptr_t> any_stack(std::mt19937_64& random) {
