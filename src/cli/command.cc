@@ -61,6 +61,13 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Of digits, no more than any count needs.
+bool is_count(std::string_view text) {
+  constexpr size_t kMostDigits = 18;
+  return !text.empty() && text.size() <= kMostDigits &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 }  // namespace
 
 VerbParser::VerbParser(const Command& command, const HelpText& help)
@@ -98,8 +105,25 @@ bool VerbParser::accept(const Arguments& arguments) {
     if (colon == std::string::npos || equals == std::string::npos || equals < colon) fail(text);
     fail(fmt::format("{}: '{}' is no number that it can take",
                      text.substr(colon + 2, equals - colon - 2), text.substr(equals + 3)));
+  } catch (const CLI::RequiredError& error) {
+    // Without a group, as what is not among the options has none, its name is not in the text.
+    for (const CLI::Option* option : get_options()) {
+      if (option->get_required() && option->count() == 0) {
+        fail(fmt::format("{} is required", option->get_single_name()));
+      }
+    }
+    fail(error.what());
   } catch (const CLI::ParseError& error) {
     fail(error.what());
+  }
+  // The parser takes -1 for the largest number there is, and what is larger, too.
+  for (const CLI::Option* option : get_options()) {
+    if (option->get_type_name() != "N") continue;
+    for (const std::string& value : option->results()) {
+      if (!is_count(value)) {
+        fail(fmt::format("{}: '{}' is no number that it can take", option->get_name(), value));
+      }
+    }
   }
   return true;
 }

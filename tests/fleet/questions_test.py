@@ -224,6 +224,7 @@ class OnSqlite(FleetTest):
     def test_bad_usage(self):
         for arguments, words in ((("top", "--by", "color"), ("color", "service")),
                                  (("top", "--from", "yesterday"), ("yesterday",)),
+                                 (("top", "--top", "-1"), ("--top", "'-1'")),
                                  (("top", "--from", "1h", "--to", "2h"), ("--from", "--to")),
                                  (("diff",), ("--versions", "--before")),
                                  (("expire",), ("--older-than",)),

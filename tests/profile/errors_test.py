@@ -26,9 +26,12 @@ class Errors(TideTest):
                     (("--rate", "1"), ("--rate",)),
                     (("--folded", "--json"), ("--folded", "--json")),
                     (("--bad",), ("--bad",)),
-                    (("--top", "many"), ("--top",))]:
+                    (("--top", "many"), ("--top", "'many'")),
+                    (("--top", "-1"), ("--top", "'-1'")),
+                    (("--top", "99999999999999999999"), ("--top",)),
+                    (("--top", "1.5"), ("--top", "'1.5'"))]:
                 self.assert_refused(tide("profile", pid, *options), 2, *words)
-        self.assert_refused(tide("profile"), 2)
+        self.assert_refused(tide("profile"), 2, "PID|FILE|CORE is required")
 
     def test_file_has_no_time(self):
         with tempfile.TemporaryDirectory() as folder:
