@@ -64,13 +64,14 @@ sys::StackBounds bounds_of_stack(const heap::ThreadCache& cache) {
   return {marks.stack_low, marks.stack_high};
 }
 
-TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance) {
+TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance,
+                               double same) {
   SampleMarks& marks = *cache.marks;
   marks.is_busy = true;  // what follows may call malloc
   uintptr_t frames[probe::SampleTable::kMostFrames];
   const size_t count =
       sys::capture_known_stack(bounds_of_stack(cache), frames, probe::SampleTable::kMostFrames);
-  g_samples.add({block, bytes, chance, frames, count, cache.owner});
+  g_samples.add({block, bytes, chance, frames, count, cache.owner, same});
   g_engine.mark_sampled(block);
   if (cache.marks == nullptr) return;
   marks.is_busy = false;
@@ -98,8 +99,10 @@ TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes,
   if (marks.is_busy) return;
   if (bytes == 0) bytes = 1;
   double chance = 0;
+  double same = 0;
   if (drawn.is_sample) {
     chance = heap::sample_chance(drawn.size_class, drawn.gap_bytes, drawn.halvings);
+    same = drawn.earlier / heap::sample_chance(drawn.size_class, drawn.gap_bytes, 0);
   } else if (is_large(bytes, alignment)) {
     const int64_t gap = marks.gap_bytes;
     const auto counted = static_cast<int64_t>(bytes < PTRDIFF_MAX / 2 ? bytes : PTRDIFF_MAX / 2);
@@ -108,7 +111,7 @@ TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes,
     marks.until_large = base::exponential_bytes(heap::next_random(marks), gap);
     chance = base::chance_within(static_cast<double>(counted) / static_cast<double>(gap));
   }
-  if (chance > 0) take_sample(*cache, block, bytes, chance);
+  if (chance > 0) take_sample(*cache, block, bytes, chance, same);
 }
 
 }  // namespace

@@ -91,6 +91,16 @@ bool says_something(const Cost& cost) {
   return std::llround(cost.bytes) != 0 || std::llround(cost.swapped + cost.absent) != 0;
 }
 
+// Sampling by places of caches does not see what comes and goes at one place that has no mark.
+std::string note_on(const Profile& profile, Kind kind) {
+  if (kind != Kind::kAllocated && kind != Kind::kLifetime) return "";
+  for (const host::Mapping& mapping : profile.maps) {
+    if (mapping.name.find("/libtide-trace.so") != std::string::npos) return "";
+  }
+  return "blocks that a thread frees and takes again at once are hardly among them; with "
+         "tide run --keep-malloc --profile they are\n";
+}
+
 }  // namespace
 
 std::string profile_text(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
@@ -103,7 +113,8 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
   if (total.samples == 0) {
     return text +
            "no allocation was a sample; all that is there, sampled "
-           "or not: tide heap PID types\n";
+           "or not: tide heap PID types\n" +
+           note_on(profile, kind);
   }
   host::TextTable table = empty_table(kind);
   constexpr size_t kShownFrames = 6;
@@ -126,7 +137,7 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
     cells.push_back({callers_text(profile, profile.stacks[i], names, kShownFrames), {}});
     table.add_row(std::move(cells));
   }
-  return text + table.render(host::Terminal(STDOUT_FILENO));
+  return text + table.render(host::Terminal(STDOUT_FILENO)) + note_on(profile, kind);
 }
 
 std::string profile_json(const Profile& profile, profile::Names& names, Kind kind, size_t top) {

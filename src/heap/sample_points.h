@@ -168,7 +168,8 @@ class SamplePoints {
     StackMarks& stack = marks_.stacks[c];
     const uint32_t number = layout::own_stack(cache_, c);
     uintptr_t* const taken = cache_.top[number] + 1;
-    if (taken > cache_.limit[number]) {  // a stack without room
+    const bool has_mark = taken <= cache_.limit[number];
+    if (!has_mark) {  // a stack without room
       stack.gap_bytes = marks_.gap_bytes;
       stack.halvings = 0;
       marks_.until_mark -= mark_bytes(marks_.gap_bytes, c);
@@ -186,7 +187,12 @@ class SamplePoints {
     const auto bytes = static_cast<uint64_t>(layout::kClassInfo[c].bytes);
     if (next_random(marks_) % static_cast<uint64_t>(mark_bytes(stack.gap_bytes, c)) >= bytes)
       return;
-    marks_.drawn = {true, static_cast<uint8_t>(c), stack.halvings, stack.gap_bytes};
+    float earlier = 0;
+    if (has_mark) {
+      earlier = stack.taken / static_cast<float>(stack.marks);
+      stack.taken += static_cast<float>(uint64_t{1} << stack.halvings);
+    }
+    marks_.drawn = {true, static_cast<uint8_t>(c), stack.halvings, earlier, stack.gap_bytes};
   }
 
   // Blocks came or left by the batch.
@@ -259,6 +265,8 @@ class SamplePoints {
     stack.drawn = limit;
     stack.gap_bytes = marks_.gap_bytes;
     stack.hits = 0;
+    stack.marks = 0;
+    stack.taken = 0;
     stack.halvings = 0;
     stack.is_bare = true;
     const int64_t step = mark_bytes(marks_.gap_bytes, c);
@@ -275,6 +283,7 @@ class SamplePoints {
       stack.is_bare = false;
       at += static_cast<size_t>(skipped);
       range.set(at++);
+      ++stack.marks;
       left -= skipped + 1;
       marks_.until_mark = next_gap();
     }

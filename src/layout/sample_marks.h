@@ -24,6 +24,8 @@ struct StackMarks {
   uintptr_t* drawn;   // up to which slot marks were drawn
   int64_t gap_bytes;  // mean distance of samples that they were drawn for
   uint32_t hits;      // since they were drawn
+  uint32_t marks;     // that were drawn
+  float taken;        // what samples of them counted for, in those of before the first halving
   uint8_t halvings;   // of the chance that they are still there
   bool is_stale;      // to be drawn anew: blocks came or left by the batch
   bool is_bare;       // it has no marks, whatever the bits of its slots are
@@ -34,6 +36,7 @@ struct SampleDrawn {
   bool is_sample;
   uint8_t size_class;
   uint8_t halvings;
+  float earlier;  // StackMarks::taken of the same mark, before it
   int64_t gap_bytes;
 };
 

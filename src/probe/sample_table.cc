@@ -194,6 +194,9 @@ void SampleTable::add(const Sample& sample) {
   const auto bytes = static_cast<double>(sample.bytes);
   SampledStack& stack = stacks()[number];
   add_to(stack.allocated, weight, bytes);
+  // Samples of one draw are right or wrong together.
+  stack.allocated.count_variance += 2 * weight * sample.same;
+  stack.allocated.bytes_variance += 2 * weight * sample.same * bytes * bytes;
   add_to(stack.live, weight, bytes);
   add_to(table_.live, weight, bytes);
   ++stack.samples;

@@ -22,6 +22,8 @@ struct Sample {
   const uintptr_t* frames;
   size_t frame_count;
   int32_t thread;
+  double same =
+      0;  // allocations that earlier samples stand for which this one had to be one of, too
 };
 
 class SampleTable {

@@ -77,6 +77,7 @@ class AnyMalloc(TideTest):
             self.assertGreater(bytes_of(self.ask(pid, "--kind", "residency"), "reserve_table"), TABLE / 5)
             self.assert_refused(tide("profile", pid, "--kind", "fragmentation"), 1, f"process {pid}",
                                 "another malloc")
+            self.assertNotIn("--keep-malloc", tide("profile", pid, "--kind", "allocated").stdout)
             self.ask(pid, "--stop")
             first = self.ask_when_off(pid)
             self.assertEqual(self.ask_when_off(pid), first)

@@ -78,6 +78,10 @@ class Kinds(TideTest):
             self.assertEqual(bytes_of(lifetime, "leak_requests"), 0)
             self.assertGreater(bytes_of(lifetime, "parse_requests"), 0)
             self.assertTrue(all(s["mean_lifetime_ns"] > 0 for s in lifetime["stacks"]))
+            # Said where it holds, and nowhere else.
+            for kind, is_noted in ("allocated", True), ("lifetime", True), ("inuse", False):
+                text = tide("profile", pid, "--kind", kind).stdout
+                self.assertEqual("--keep-malloc" in text, is_noted, text)
             peak = self.ask(pid, "peak")
             self.assertGreaterEqual(peak["total"]["bytes"], in_use["total"]["bytes"])
 
