@@ -3,6 +3,7 @@
 #include "api/options.h"
 #include "api/prometheus.h"
 #include "api/report.h"
+#include "base/compiler.h"
 #include "sys/process.h"
 #include "sys/report.h"
 
@@ -16,7 +17,7 @@ constexpr int kStandardError = 2;
 // file. Static, because exit may run on a thread with a tiny stack; costs no memory until it is
 // used.
 constexpr size_t kReportBytes = 32 * 1024;
-constinit char g_report[kReportBytes] = {};
+TIDE_LARGE constinit char g_report[kReportBytes] = {};
 
 // Standard error as it was at the start; -1 and 0 when it is not needed.
 constinit int g_kept_descriptor = -1;

@@ -3,6 +3,7 @@
 #include "api/allocate.h"
 #include "api/options.h"
 #include "api/pace.h"
+#include "base/compiler.h"
 #include "sys/clock.h"
 
 namespace tide::api {
@@ -10,7 +11,7 @@ namespace tide::api {
 namespace {
 
 constinit Pace g_pace{250 * kMillisecond};
-sys::GroupRoom g_room;  // for who g_pace lets in
+TIDE_LARGE sys::GroupRoom g_room;  // for who g_pace lets in
 
 bool refresh_if_due() {
   const uint64_t now = sys::monotonic_ns();

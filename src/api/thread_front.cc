@@ -17,10 +17,11 @@ namespace tide::api {
 namespace {
 
 // Many threads may have moved a top of the shared fronts for a moment, so there are null slots
-// below for each of them.
-uintptr_t g_null_slots[size_t{64} << 10];
+// below for each of them. Only the last is touched: it lies with the small variables behind it.
+__attribute__((section(".bss.before"))) uintptr_t g_null_slots[size_t{64} << 10];
 uintptr_t* const kNullSlot = g_null_slots + std::size(g_null_slots) - 1;
 std::atomic<bool> g_fork_watched{false};
+constinit thread_local bool t_has_ended __attribute__((tls_model("initial-exec"))) = false;
 
 // Two threads that put a top back may leave it lower than it was.
 void right(heap::CacheFront& closed) {
@@ -43,7 +44,8 @@ heap::CacheFront* front_of(heap::ThreadCache& cache) {
 // for a thread that is as good as gone.
 void thread_ended(void*) {
   heap::ThreadCache* const cache = cache_or_null();
-  t_front = &g_ended;
+  t_has_ended = true;
+  t_front = &g_no_cache;
   if (cache != nullptr) g_engine.park_cache(*cache);
 }
 
@@ -72,14 +74,12 @@ bool can_register() {
 
 constinit heap::CacheFront g_no_cache =
     layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
-constinit heap::CacheFront g_ended =
-    layout::closed_front(g_null_slots + std::size(g_null_slots) - 1);
 constinit thread_local heap::CacheFront* t_front = &g_no_cache;
 bool g_sees_every_call = false;
 
 heap::ThreadCache* make_cache() {
   right(*t_front);
-  if (t_front == &g_ended || !engine().started()) return nullptr;
+  if (t_has_ended || !engine().started()) return nullptr;
   heap::ThreadCache* const cache = g_engine.acquire_cache();
   if (cache == nullptr) return nullptr;
   // From here on malloc works in this thread, which the registrations below may call.

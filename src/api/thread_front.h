@@ -19,7 +19,6 @@ extern constinit thread_local heap::CacheFront* t_front
 
 // What stands in before a thread's first malloc, and after its end.
 extern constinit heap::CacheFront g_no_cache __attribute__((visibility("hidden")));
-extern constinit heap::CacheFront g_ended __attribute__((visibility("hidden")));
 
 // Whether all threads' fronts are closed.
 extern bool g_sees_every_call __attribute__((visibility("hidden")));
@@ -29,7 +28,7 @@ inline void see_every_call() { g_sees_every_call = true; }
 // The calling thread's cache; null when it has none.
 TIDE_INLINE heap::ThreadCache* cache_or_null() {
   heap::CacheFront* const front = t_front;
-  if (front == &g_no_cache || front == &g_ended) return nullptr;
+  if (front == &g_no_cache) return nullptr;
   if (TIDE_UNLIKELY(g_sees_every_call)) return static_cast<layout::ClosedFront*>(front)->cache;
   return static_cast<heap::ThreadCache*>(front);
 }

@@ -12,6 +12,9 @@
 #define TIDE_NOINLINE __attribute__((noinline))
 #define TIDE_COLD __attribute__((noinline, cold))
 
+// For large arrays that are all zero and little used: apart from the small variables, which then
+// share a page (cmake/TideOrder.cmake).
+#define TIDE_LARGE __attribute__((section(".bss.large")))
 // Reads what lies on a stack, whosever it is.
 #define TIDE_READS_ANY_STACK __attribute__((no_sanitize("address")))
 

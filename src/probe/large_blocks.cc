@@ -1,5 +1,6 @@
 #include "probe/large_blocks.h"
 
+#include "base/compiler.h"
 #include "base/mix.h"
 #include "format/workload.h"
 #include "probe/recorder.h"
@@ -9,7 +10,7 @@ namespace tide::probe {
 
 static_assert(kLargeBlock == format::kTouchedFrom);
 
-constinit std::atomic<uint8_t> detail::g_granules[kGranules]{};
+TIDE_LARGE constinit std::atomic<uint8_t> detail::g_granules[kGranules]{};
 
 namespace {
 
@@ -21,7 +22,7 @@ struct Entry {
 constexpr size_t kEntries = 1 << 16;
 // Where an entry may be, from where the address's hash says.
 constexpr size_t kWindow = 16;
-constinit Entry g_entries[kEntries]{};
+TIDE_LARGE constinit Entry g_entries[kEntries]{};
 constinit std::atomic<size_t> g_live{0};
 
 Entry& entry_of(uint64_t block, size_t step) {

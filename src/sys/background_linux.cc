@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/align.h"
+#include "base/compiler.h"
 #include "base/racy.h"
 #include "sys/background.h"
 #include "sys/errno_keeper.h"
@@ -28,9 +29,9 @@ namespace {
 // Static, so that starting it maps nothing; not resident until used.
 constexpr size_t kStackBytes = size_t{64} << 10;
 constexpr size_t kThreadLocalBytes = size_t{64} << 10;
-alignas(64) char g_stack[kStackBytes];
+TIDE_LARGE alignas(64) char g_stack[kStackBytes];
 // The C library reaches errno from the thread pointer, which lies in the middle.
-alignas(64) char g_thread_local[2 * kThreadLocalBytes];
+TIDE_LARGE alignas(64) char g_thread_local[2 * kThreadLocalBytes];
 
 // The kernel sets it when the thread begins and clears it when its stack is free again.
 std::atomic<int32_t> g_thread{0};

@@ -49,7 +49,7 @@ struct alignas(kInSet * sizeof(Entry)) Set {
   Entry entries[kInSet];
 };
 
-alignas(kFirstSets * sizeof(Set)) Set g_sets[kMostSets];
+alignas(kFirstSets * sizeof(Set)) TIDE_LARGE Set g_sets[kMostSets];
 // How many of them are in use: a power of two. What was in a set stays there when it grows, and
 // half of that is found there still; the rest is learned again.
 std::atomic<size_t> g_set_count{kFirstSets};
