@@ -96,7 +96,8 @@ class CachePool {
       return block;
     }
     uint32_t wanted = (capacity + 1) / 2;
-    const uint32_t most = is_deep(capacity, c) ? 2 * layout::kMaxBatch : layout::kMaxBatch;
+    const uint32_t most =
+        is_deep(capacity, c) ? 2 * layout::kMaxBatch : layout::kClassInfo[c].batch;
     if (wanted > most) wanted = most;
     // They come into the stack's slots right away, the lowest address last, so that it comes out
     // first: fresh pages are touched in order.
@@ -288,7 +289,7 @@ class CachePool {
   static constexpr uint32_t kFewBlocks = 4;
   static constexpr uint32_t kFirstBlocks = 8;
   static constexpr uint32_t kMostForQuarter = 1024 + 2 * layout::kMaxBatch;
-  static constexpr size_t kOneWayBytes = size_t{32} << 10;
+  static constexpr size_t kOneWayBytes = layout::kBatchBytes / 2;
   static constexpr uint32_t kFirstSearch = 16;
   // Most that parked caches may keep, all together.
   static constexpr size_t kMostParkedBytes = size_t{2} << 20;

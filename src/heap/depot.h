@@ -30,11 +30,17 @@ class Depot {
     uint32_t count = 0;
     void* blocks[layout::kMaxBatch] = {};
   };
+  // Slots of the depots of some classes: the first ones of all lie together, since mostly no other
+  // is used.
+  static constexpr uint32_t kColumns = layout::kClassCount - layout::kSmallClasses - 1;
+  static_assert(kColumns > layout::kSmallClasses);
   struct alignas(64) Batches {
-    Batch slots[kSlots];
+    Batch slots[kSlots][kColumns];
   };
 
-  Depot(Word& word, Batches& batches) : word_(word), batches_(batches.slots) {}
+  // The depot of the class that `column` of the batches is for.
+  Depot(Word& word, Batches& batches, uint32_t column = 0)
+      : word_(word), batches_(&batches.slots[0][column]) {}
 
   // What bounds a depot in bytes: it uses the first `slots` slots only, and batches do not join to
   // more than `blocks`.
@@ -55,7 +61,7 @@ class Depot {
                                        std::memory_order_relaxed)) {
         continue;
       }
-      Batch& batch = batches_[slot];
+      Batch& batch = in(slot);
       const uint32_t before = joins ? batch.count : 0;
       const bool fits =
           before == 0 || before + count <= bound.blocks;  // unless others were quicker
@@ -85,7 +91,7 @@ class Depot {
       slot = static_cast<uint32_t>(std::countr_zero(full));
     } while (!word_.compare_exchange_weak(word, claimed(word, slot), std::memory_order_acquire,
                                           std::memory_order_relaxed));
-    Batch& batch = batches_[slot];
+    Batch& batch = in(slot);
     const uint32_t all = batch.count;
     const uint32_t count = all < most ? all : most;
     memcpy(out, batch.blocks + (all - count), count * sizeof *out);
@@ -104,7 +110,7 @@ class Depot {
     uint32_t total = 0;
     const uint32_t full = full_bits(word_.load(std::memory_order_relaxed));
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
-      if ((full >> slot) & 1) total += __atomic_load_n(&batches_[slot].count, __ATOMIC_RELAXED);
+      if ((full >> slot) & 1) total += __atomic_load_n(&in(slot).count, __ATOMIC_RELAXED);
     }
     return total;
   }
@@ -116,6 +122,8 @@ class Depot {
   }
 
  private:
+  Batch& in(uint32_t slot) const { return batches_[slot * kColumns]; }
+
   static constexpr uint32_t full_bits(uint32_t word) { return word & 0xff; }
   static constexpr uint32_t claimed_bits(uint32_t word) { return (word >> 8) & 0xff; }
   // The slot where `count` blocks would go: that of a batch that they can join, else a vacant one,
@@ -125,7 +133,7 @@ class Depot {
       for (uint32_t full = full_bits(word); full != 0; full &= full - 1) {
         const auto slot = static_cast<uint32_t>(std::countr_zero(full));
         if (slot >= bound.slots) break;
-        const uint32_t there = __atomic_load_n(&batches_[slot].count, __ATOMIC_RELAXED);
+        const uint32_t there = __atomic_load_n(&in(slot).count, __ATOMIC_RELAXED);
         if (there + count <= bound.blocks) return slot;
       }
     }

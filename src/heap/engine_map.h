@@ -44,8 +44,8 @@ struct EngineMap {
     root.records = offsetof(Engine<Vm>, metadata_.mapped_);
     root.counters = {offsetof(ClassSlabs<Vm>, used_), offsetof(ClassSlabs<Vm>, capacity_),
                      offsetof(ClassSlabs<Vm>, slab_count_)};
-    root.batches = {Depot::kSlots, sizeof(Depot::Batch), offsetof(Depot::Batch, count),
-                    offsetof(Depot::Batch, blocks)};
+    root.batches = {Depot::kSlots, Depot::kColumns * sizeof(Depot::Batch),
+                    offsetof(Depot::Batch, count), offsetof(Depot::Batch, blocks)};
     root.caches = caches<Vm>();
     root.zones[0] = zone<Vm>(offsetof(Engine<Vm>, space_.small), layout::kSmallGranuleShift);
     root.zones[1] = zone<Vm>(offsetof(Engine<Vm>, space_.mid), layout::kMidGranuleShift);
@@ -117,7 +117,7 @@ struct EngineMap {
     constexpr uint32_t kProcess = offsetof(Engine<Vm>, process_);
     constexpr uint32_t kWord = sizeof(Depot::Word);
     constexpr uint32_t kSlabs = sizeof(ClassSlabs<Vm>);
-    constexpr uint32_t kBatches = sizeof(Depot::Batches);
+    constexpr uint32_t kBatch = sizeof(Depot::Batch);
     layout::ClassRow row{};
     row.block_bytes = layout::kClassInfo[c].bytes;
     row.heap_counters = offsetof(PrivateHeap<Vm>, slabs) + c * kSlabs;
@@ -128,14 +128,14 @@ struct EngineMap {
       row.depot = kProcess + offsetof(Process, small_depots_) +
                   offsetof(typename Process::HomeWords, words) + c * kWord;
       row.depot_step = sizeof(typename Process::HomeWords);
-      row.batches = kProcess + offsetof(Process, small_batches_) + c * kBatches;
-      row.batches_step = (layout::kSmallClasses + 1) * kBatches;
+      row.batches = kProcess + offsetof(Process, small_batches_) + c * kBatch;
+      row.batches_step = sizeof(Depot::Batches);
     } else {
       const uint32_t index = Process::mid_index(c);
       row.homes = 1;
       row.counters = kProcess + offsetof(Process, mid_slabs_) + index * kSlabs;
       row.depot = kProcess + offsetof(Process, mid_depots_) + index * kWord;
-      row.batches = kProcess + offsetof(Process, mid_batches_) + index * kBatches;
+      row.batches = kProcess + offsetof(Process, mid_batches_) + index * kBatch;
     }
     return row;
   }

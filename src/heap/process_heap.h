@@ -87,7 +87,8 @@ class ProcessHeap {
     while (count != 0) {
       BlockSlot others[layout::kMaxBatch];
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
-      const uint32_t some = count < layout::kMaxBatch ? count : layout::kMaxBatch;
+      const uint32_t batch = layout::kClassInfo[c].batch;
+      const uint32_t some = count < batch ? count : batch;
       if (!depot(c, home).has_room(some, depot_bound(c))) {
         return give_to_slabs(space, c, blocks, count);
       }
@@ -161,8 +162,8 @@ class ProcessHeap {
     return layout::is_small_class(c) ? small_slabs_[home][c] : mid_slabs_[mid_index(c)];
   }
   Depot depot(uint32_t c, uint32_t home) {
-    if (layout::is_small_class(c)) return {small_depots_[home].words[c], small_batches_[home][c]};
-    return {mid_depots_[mid_index(c)], mid_batches_[mid_index(c)]};
+    if (layout::is_small_class(c)) return {small_depots_[home].words[c], small_batches_[home], c};
+    return {mid_depots_[mid_index(c)], mid_batches_, mid_index(c)};
   }
 
  private:
@@ -276,8 +277,8 @@ class ProcessHeap {
   };
   HomeWords small_depots_[layout::kHomes];
   Depot::Word mid_depots_[kMidClasses];
-  Depot::Batches small_batches_[layout::kHomes][layout::kSmallClasses + 1];
-  Depot::Batches mid_batches_[kMidClasses];
+  Depot::Batches small_batches_[layout::kHomes];
+  Depot::Batches mid_batches_;
 };
 
 }  // namespace tide::heap

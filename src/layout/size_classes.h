@@ -113,13 +113,18 @@ constexpr uint32_t cache_slots(uint32_t c) {
   return most > usual_slots(c) ? most : usual_slots(c);
 }
 
-// Most blocks that move between a thread cache and the rest at once.
+// Most blocks that move between a thread cache and the rest at once. Of longer ones, of which each
+// is touched for longer, fewer do: what is on its way between threads is nobody's.
 inline constexpr uint32_t kMaxBatch = 64;
+inline constexpr uint32_t kMaxLongBatch = 16;
+inline constexpr size_t kBatchBytes = size_t{16} << 10;
 // A place for a block's address: in a batch a pointer, in a thread cache's stack an integer.
 using BlockSlot __attribute__((may_alias)) = void*;
 constexpr uint32_t batch_blocks(uint32_t c) {
   const uint32_t half = usual_slots(c) / 2;
-  return half > kMaxBatch ? kMaxBatch : half;
+  const auto fit = static_cast<uint32_t>(kBatchBytes / class_bytes(c));
+  const uint32_t most = fit > kMaxBatch ? kMaxBatch : fit < kMaxLongBatch ? kMaxLongBatch : fit;
+  return half > most ? most : half;
 }
 
 // Index: bytes.
