@@ -337,7 +337,7 @@ class Engine {
   static constexpr size_t kWorthALook = size_t{2} << 20;
 
   // calloc of fewer bytes always writes them.
-  static constexpr size_t kPurgeToZeroBytes = size_t{128} << 10;
+  static constexpr size_t kPurgeToZeroBytes = size_t{512} << 10;
 
   // What every process touches comes first and lies together; the large tables follow.
   Space<Vm> space_;

@@ -223,15 +223,15 @@ TEST(SpanCache, ZeroedWhateverIsInIt) {
       box.client.release(block);
       const uint64_t purges = box.os.calls(VmCall::kPurge);
       block = box.client.allocate_zeroed(bytes);
-      EXPECT_EQ(box.os.calls(VmCall::kPurge) - purges, sparse && bytes > 128 * kKiB ? 1u : 0u);
+      EXPECT_EQ(box.os.calls(VmCall::kPurge) - purges, sparse && bytes > 512 * kKiB ? 1u : 0u);
       for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(static_cast<char*>(block)[i], 0) << i;
       box.client.release(block);
     }
     box.os.fail_kind(VmCall::kPurge);
-    void* block = box.client.allocate(300 * kKiB);
-    memset(block, 0x5a, 300 * kKiB);
+    void* block = box.client.allocate(700 * kKiB);
+    memset(block, 0x5a, 700 * kKiB);
     box.client.release(block);
-    block = box.client.allocate_zeroed(300 * kKiB);
+    block = box.client.allocate_zeroed(700 * kKiB);
     EXPECT_EQ(static_cast<char*>(block)[200 * kKiB], 0) << "the system may refuse";
   }
 }
