@@ -52,7 +52,7 @@ struct Config {  // all zero until defaults() or the options are assigned
     return {.thread_cache_bytes = size_t{8} << 20,
             .huge_threshold_bytes = size_t{32} << 20,
             .huge_cache_bytes = size_t{128} << 20,
-            .remap_threshold_bytes = size_t{1} << 20,
+            .remap_threshold_bytes = size_t{4} << 20,
             .huge_growth_bytes = size_t{512} << 20,
             .purge = true,
             .purge_lazily = false,

@@ -95,7 +95,7 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
     }
   }
   base::racy_store(has_grown_, true);
-  return huge_.allocate(space_.vm, metadata_, bytes, alignment, owner, zeroed);
+  return huge_.allocate(space_.vm, metadata_, config_, bytes, alignment, owner, zeroed);
 }
 
 // Of memory that may be resident, if there is a piece in one of the reserves.

@@ -54,6 +54,12 @@ void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
     const size_t excess = dirty - kept;
     total += large_.purge(purger, excess < debt - total ? excess : debt - total, least_span());
   }
+  const size_t kept_huge = huge_.kept_bytes();
+  const size_t most_huge = kKeptSpanBytes + huge_.live_bytes() / 2;
+  if (total < debt && kept_huge > most_huge) {
+    const size_t excess = kept_huge - most_huge;
+    total += huge_.purge(purger, kept_huge - (excess < debt - total ? excess : debt - total));
+  }
   if (total < debt) sweep(cache, debt, total);
 }
 

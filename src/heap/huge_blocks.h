@@ -37,8 +37,8 @@ class HugeBlocks {
   void start(Limits& limits) { limits_ = &limits; }
 
   // `bytes` > 0, `alignment` a power of two. Null: no memory, or the hard limit forbids it.
-  void* allocate(Vm& vm, Metadata<Vm>& metadata, size_t bytes, size_t alignment, uint16_t owner,
-                 bool& zeroed) {
+  void* allocate(Vm& vm, Metadata<Vm>& metadata, const Config& config, size_t bytes,
+                 size_t alignment, uint16_t owner, bool& zeroed) {
     const size_t page = vm.page_size();
     const size_t rounded = base::align_up(bytes, page);
     if (rounded < bytes) return nullptr;
@@ -46,9 +46,13 @@ class HugeBlocks {
     if (!reserve_entry(vm, metadata)) return nullptr;
     zeroed = false;
     Piece found{};
-    if (alignment <= page) found = kept_.take(rounded, false);
+    if (alignment <= page) {
+      found = kept_.take(rounded, false);
+      if (found.bytes == 0) found = lengthen_kept(vm, rounded);
+    }
     if (found.bytes == 0) {
       zeroed = true;
+      drop_beyond(vm, config, rounded);
       while (!limits_->admit(rounded)) {
         if (!drop_kept(vm)) return nullptr;
       }
@@ -75,6 +79,7 @@ class HugeBlocks {
   // False when no huge block starts at `p`.
   bool release(Vm& vm, const Config& config, const void* p) {
     Piece freed{};
+    bool is_looked_at = false;  // at its pages, without the lock
     {
       const ds::LockGuard guard(lock_);
       Entry* entry = find(base::address_of(p));
@@ -82,7 +87,16 @@ class HugeBlocks {
       freed = {entry->address, entry->bytes, false};
       erase(*entry);
       freed_[freed_next_++ % kRemembered] = freed;
-      if (keep(config, freed.address, freed.bytes)) return true;
+      is_looked_at = is_due_for_a_look(config, freed.bytes);
+      const size_t most = most_kept(config, live_bytes_);
+      if (!is_looked_at && keep(freed.address, freed.bytes, most)) return true;
+    }
+    if (is_looked_at) {
+      void* const pages = reinterpret_cast<void*>(freed.address);
+      if (vm.is_sparse(pages, freed.bytes)) vm.purge(pages, freed.bytes);
+      const ds::LockGuard guard(lock_);
+      const size_t most = most_kept(config, live_bytes_);
+      if (keep(freed.address, freed.bytes, most)) return true;
     }
     unmap_or_keep(vm, freed);
     return true;
@@ -131,7 +145,8 @@ class HugeBlocks {
   }
 
   // Makes the block at `p` hold `bytes` without a call to the system: takes kept pages behind it,
-  // or leaves its own there to be kept. False: not possible, nothing has changed.
+  // or leaves its own there to be kept: no more than usual, a block that shrinks may live for long.
+  // False: not possible, nothing has changed.
   bool resize_in_place(Vm& vm, const Config& config, const void* p, size_t bytes) {
     const size_t rounded = base::align_up(bytes, vm.page_size());
     const ds::LockGuard guard(lock_);
@@ -146,7 +161,7 @@ class HugeBlocks {
     }
     if (before - rounded < kLeastPieceBytes) return false;
     set_bytes(*entry, rounded);
-    if (keep(config, entry->address + rounded, before - rounded)) return true;
+    if (keep(entry->address + rounded, before - rounded, config.huge_cache_bytes)) return true;
     set_bytes(*entry, before);
     return false;
   }
@@ -306,6 +321,8 @@ class HugeBlocks {
   // Less is not worth a slot.
   static constexpr size_t kLeastPieceBytes = size_t{64} << 10;
   static constexpr uint32_t kRemembered = 64;
+  static constexpr uint32_t kFreesPerLook = 32;
+  static constexpr size_t kMostOverUsual = 4;
 
   static size_t hash(uintptr_t address) {
     return static_cast<size_t>(((address >> 12) * 0x9e3779b97f4a7c15) >> 20);
@@ -355,32 +372,14 @@ class HugeBlocks {
     return true;
   }
 
-  // A block that grows by the kernel takes fresh pages, never kept ones: as many of these go, or
-  // programs whose blocks all grow would pile them up.
-  void pay_for_growth(Vm& vm, size_t bytes) TIDE_REQUIRES(lock_) {
-    grown_bytes_ += bytes;
-    const Piece* next = kept_.any();
-    for (; next != nullptr && next->bytes <= grown_bytes_; next = kept_.any()) {
-      grown_bytes_ -= next->bytes;
-      drop_kept(vm);
-    }
-    if (next == nullptr) grown_bytes_ = 0;
-  }
-
-  bool keep(const Config& config, uintptr_t address, size_t bytes) TIDE_REQUIRES(lock_) {
-    return !limits_->is_tight() && bytes <= config.huge_cache_bytes &&
-           kept_.bytes() <= config.huge_cache_bytes - bytes && kept_.put(address, bytes);
-  }
-
-  // What the kernel refuses to unmap serves again, if there is a place for it.
-  void unmap_or_keep(Vm& vm, const Piece& freed) {
-    void* const mapping = reinterpret_cast<void*>(freed.address);
-    if (vm.unmap(mapping, freed.bytes)) return limits_->dismiss(freed.bytes);
-    const ds::LockGuard guard(lock_);
-    if (!kept_.put(freed.address, freed.bytes)) {
-      unwanted_.keep(vm, *limits_, mapping, freed.bytes, freed.bytes);
-    }
-  }
+  // What is kept, and how much: huge_blocks_keep.h.
+  Piece lengthen_kept(Vm& vm, size_t bytes) TIDE_REQUIRES(lock_);
+  void drop_beyond(Vm& vm, const Config& config, size_t bytes) TIDE_REQUIRES(lock_);
+  void pay_for_growth(Vm& vm, size_t bytes) TIDE_REQUIRES(lock_);
+  size_t most_kept(const Config& config, size_t live) const;
+  bool is_due_for_a_look(const Config& config, size_t bytes) TIDE_REQUIRES(lock_);
+  bool keep(uintptr_t address, size_t bytes, size_t most) TIDE_REQUIRES(lock_);
+  void unmap_or_keep(Vm& vm, const Piece& freed);
 
   size_t retry_unwanted(Vm& vm) {
     if (unwanted_.bytes() == 0) return 0;
@@ -473,9 +472,12 @@ class HugeBlocks {
   size_t peak_blocks_ = 0;
   KeptMappings kept_;
   size_t grown_bytes_ TIDE_GUARDED_BY(lock_) = 0;  // not paid for yet
+  uint32_t frees_of_much_ TIDE_GUARDED_BY(lock_) = 0;
   Unwanted<Vm> unwanted_;
   Piece freed_[kRemembered] TIDE_GUARDED_BY(lock_) = {};
   uint32_t freed_next_ TIDE_GUARDED_BY(lock_) = 0;
 };
 
 }  // namespace tide::heap
+
+#include "heap/huge_blocks_keep.h"

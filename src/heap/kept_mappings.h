@@ -102,6 +102,16 @@ class KeptMappings {
     return nullptr;
   }
 
+  // The longest that nobody is giving back, or null.
+  Piece* longest() {
+    Piece* best = nullptr;
+    for (Piece& piece : pieces_) {
+      if (piece.address == 0 || piece.going) continue;
+      if (best == nullptr || piece.bytes > best->bytes) best = &piece;
+    }
+    return best;
+  }
+
   bool holds(uintptr_t address) const {
     for (const Piece& piece : pieces_) {
       if (piece.address != 0 && address - piece.address < piece.bytes) return true;

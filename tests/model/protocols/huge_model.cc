@@ -129,7 +129,7 @@ struct HugeModel : checker::Model {
 
   void* allocate(size_t pages) {
     bool zeroed = false;
-    void* const p = blocks.allocate(kernel, metadata, pages * kPage, 0, 0, zeroed);
+    void* const p = blocks.allocate(kernel, metadata, config, pages * kPage, 0, 0, zeroed);
     checker::require(blocks.usable_bytes(p) == pages * kPage, "a new block is not known");
     return p;
   }

@@ -22,6 +22,18 @@ TEST(EngineTrade, AnotherZonesGrowthGivesEmptySlabsBack) {
   box.engine->verify();
 }
 
+TEST(EngineTrade, GrowthGivesKeptMappingsBack) {
+  StartedBox box;
+  release_all(box.client, fill(box.client, 40 * kMiB, 80 * kMiB));
+  EXPECT_EQ(stats_of(*box.engine).purged_bytes, 0u);
+  const auto blocks = fill(box.client, 4000, 60 * kMiB);
+  const heap::Stats stats = stats_of(*box.engine);
+  EXPECT_GE(stats.purged_bytes, 50 * kMiB);
+  EXPECT_LE(stats.purged_bytes, 75 * kMiB) << "a little stays for the next";
+  release_all(box.client, blocks);
+  box.engine->verify();
+}
+
 TEST(EngineTrade, PagesInTheMiddleOfSparseSlabsGo) {
   StartedBox box;
   const auto blocks = fill(box.client, 200, 40 * kMiB);

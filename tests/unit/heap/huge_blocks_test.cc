@@ -13,10 +13,12 @@ namespace {
 
 class HugeBlocksTest : public OsFixture {
  protected:
+  HugeBlocksTest() = default;
+  explicit HugeBlocksTest(const FakeOs::Options& options) : OsFixture(options) {}
   void SetUp() override { huge.start(limits); }
 
   void* allocate(size_t bytes, size_t alignment = 0) {
-    return huge.allocate(vm, metadata, bytes, alignment, 0, zeroed);
+    return huge.allocate(vm, metadata, config, bytes, alignment, 0, zeroed);
   }
   bool release(const void* p) { return huge.release(vm, config, p); }
   bool is_known(const void* p) {
@@ -92,7 +94,6 @@ TEST_F(HugeBlocksTest, ABlockTakesAPieceOfWhatIsKept) {
   EXPECT_EQ(allocate(2 * kMiB), whole + 6 * kMiB) << "a block at `whole` would hide a double free";
   EXPECT_EQ(allocate(kMiB), whole + 5 * kMiB);
   EXPECT_EQ(huge.kept_bytes(), 5 * kMiB);
-  EXPECT_NE(allocate(6 * kMiB), whole);
   ASSERT_TRUE(release(whole + 6 * kMiB));
   ASSERT_TRUE(release(whole + 5 * kMiB));
   EXPECT_EQ(huge.allocate_kept(vm, metadata, 8 * kMiB, 0, false), whole)
@@ -142,6 +143,72 @@ TEST_F(HugeBlocksTest, KeepsNoMoreThanTheLimit) {
   EXPECT_EQ(huge.kept_bytes(), 9 * kMiB);
 }
 
+// Then the process is not larger than it was, and the background gives back what nobody needs.
+TEST_F(HugeBlocksTest, KeepsMoreBelowWhatWasInUseAtATime) {
+  config.huge_cache_bytes = 10 * kMiB;
+  config.purge = true;
+  void* const blocks[] = {allocate(20 * kMiB), allocate(25 * kMiB)};
+  for (void* const block : blocks) ASSERT_TRUE(release(block));
+  EXPECT_EQ(huge.kept_bytes(), 20 * kMiB) << "four times the option at most";
+  ASSERT_NE(allocate(41 * kMiB), nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 0u) << "together they would be more than were in use";
+}
+
+TEST_F(HugeBlocksTest, WhatABlockLeavesIsKeptAsFarAsUsual) {
+  config.huge_cache_bytes = 10 * kMiB;
+  config.purge = true;
+  void* const block = allocate(30 * kMiB);
+  EXPECT_FALSE(huge.resize_in_place(vm, config, block, 15 * kMiB));
+  ASSERT_TRUE(huge.resize_in_place(vm, config, block, 25 * kMiB));
+  EXPECT_EQ(huge.kept_bytes(), 5 * kMiB);
+}
+
+TEST_F(HugeBlocksTest, AKeptMappingBecomesALongerOne) {
+  config.huge_cache_bytes = 10 * kMiB;
+  auto* const kept = static_cast<char*>(allocate(6 * kMiB));
+  kept[6 * kMiB - 1] = 7;
+  ASSERT_TRUE(release(kept));
+  const size_t footprint = limits.footprint();
+  os.fail_kind(VmCall::kRemap);
+  void* const other = allocate(9 * kMiB);
+  ASSERT_NE(other, nullptr);
+  EXPECT_TRUE(zeroed);
+  EXPECT_EQ(huge.kept_bytes(), 6 * kMiB) << "a refusal changes nothing";
+  EXPECT_EQ(limits.footprint(), footprint + 9 * kMiB);
+  os.heal();
+  auto* const block = static_cast<char*>(allocate(9 * kMiB));
+  ASSERT_NE(block, nullptr);
+  EXPECT_FALSE(zeroed);
+  EXPECT_EQ(block[6 * kMiB - 1], 7) << "its pages are those that were kept";
+  EXPECT_EQ(huge.usable_bytes(block), 9 * kMiB);
+  EXPECT_EQ(huge.kept_bytes(), 0u);
+  EXPECT_EQ(limits.footprint(), footprint + 12 * kMiB);
+  ASSERT_TRUE(release(block));
+  ASSERT_NE(allocate(19 * kMiB), nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 9 * kMiB) << "less than half is not worth it";
+}
+
+class SparseHugeBlocksTest : public HugeBlocksTest {
+ protected:
+  SparseHugeBlocksTest() : HugeBlocksTest({.sparse = true}) {}
+};
+
+TEST_F(SparseHugeBlocksTest, NowAndThenOneIsKeptWithoutItsPages) {
+  config.huge_cache_bytes = 10 * kMiB;
+  config.purge = true;
+  auto* block = static_cast<char*>(allocate(12 * kMiB));
+  int frees = 0;
+  for (; frees < 100; ++frees) {
+    *block = 1;
+    ASSERT_TRUE(release(block));
+    ASSERT_EQ(huge.kept_bytes(), 12 * kMiB);
+    block = static_cast<char*>(allocate(12 * kMiB));
+    if (*block == 0) break;
+  }
+  EXPECT_GT(frees, 1);
+  EXPECT_LT(frees, 100);
+}
+
 TEST_F(HugeBlocksTest, KeptMappingsGoWhenMemoryIsShort) {
   config.huge_cache_bytes = 100 * kMiB;
   ASSERT_TRUE(release(allocate(4 * kMiB)));
@@ -185,13 +252,18 @@ TEST_F(HugeBlocksTest, AdoptsAMapping) {
 // What grows takes fresh pages: if kept ones did not go for it, blocks that grew would pile up.
 TEST_F(HugeBlocksTest, GrowthMakesKeptMappingsGo) {
   config.huge_cache_bytes = 10 * kMiB;
-  void* const kept = allocate(4 * kMiB);
+  auto* const kept = static_cast<char*>(allocate(6 * kMiB));
   void* const block = allocate(2 * kMiB);
   ASSERT_TRUE(release(kept));
-  void* const grown = huge.resize(vm, metadata, block, 5 * kMiB);
+  void* grown = huge.resize(vm, metadata, block, 5 * kMiB);
   ASSERT_NE(grown, nullptr);
-  EXPECT_EQ(huge.kept_bytes(), 4 * kMiB) << "it has grown by less";
-  ASSERT_NE(huge.resize(vm, metadata, grown, 6 * kMiB), nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 6 * kMiB) << "not for so little";
+  grown = huge.resize(vm, metadata, grown, 6 * kMiB);
+  ASSERT_NE(grown, nullptr);
+  EXPECT_EQ(huge.kept_bytes(), 2 * kMiB) << "as much as it has grown by";
+  EXPECT_TRUE(os.is_mapped(kept, 2 * kMiB));
+  EXPECT_FALSE(os.is_mapped(kept + 2 * kMiB, 4096));
+  ASSERT_NE(huge.resize(vm, metadata, grown, 10 * kMiB), nullptr);
   EXPECT_EQ(huge.kept_bytes(), 0u);
   EXPECT_FALSE(os.is_mapped(kept, 4096));
 }
