@@ -167,8 +167,7 @@ void Recording::wait() {
 std::string unrecorded_sentence(const std::vector<std::string>& programs) {
   constexpr size_t kMost = 3;
   const size_t shown = std::min(programs.size(), kMost);
-  std::string names =
-      fmt::format("{}", fmt::join(programs.begin(), programs.begin() + shown, ", "));
+  std::string names = fmt::format("{}", fmt::join(std::span(programs).first(shown), ", "));
   if (shown < programs.size()) names += fmt::format(" and {} more", programs.size() - shown);
   return fmt::format(
       "not recorded: {}: started without LD_PRELOAD, which has the recorder, or linked statically, "

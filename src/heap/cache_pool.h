@@ -435,14 +435,14 @@ class CachePool {
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
     const layout::ClassInfo& info = layout::kClassInfo[c];
     const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
-    const uint32_t most = capacity < info.usual_slots || !cache.has_spilled[stack] || is_limited
-                              ? info.usual_slots
-                              : info.cache_slots;
+    const bool may_be_deep = capacity >= info.usual_slots && cache.has_spilled[stack];
+    const uint32_t most = may_be_deep && !is_limited ? info.cache_slots : info.usual_slots;
     if (wanted > most) wanted = most;
     if (wanted <= capacity) return;
     cache.has_spilled[stack] = false;
     size_t more = (wanted - capacity) * block_bytes;
-    const size_t bound = share(config.thread_cache_bytes);
+    // Deep stacks leave half of it to the others.
+    const size_t bound = share(config.thread_cache_bytes) / (wanted > info.usual_slots ? 2 : 1);
     // Only a stack that has next to nothing takes from others: stacks that are all in use would
     // otherwise take from each other at every turn.
     if (cache.bound_bytes + more > bound && capacity < kFewBlocks) {
@@ -492,8 +492,7 @@ class CachePool {
   size_t parked_bytes_ TIDE_GUARDED_BY(lock_) = 0;
   MarksPool marks_ TIDE_GUARDED_BY(lock_);
   uint32_t count_ = 0;
-  uint32_t next_search_ TIDE_GUARDED_BY(lock_) =
-      0;  // number of caches at which orphans are looked for
+  uint32_t next_search_ TIDE_GUARDED_BY(lock_) = 0;  // caches at which orphans are looked for
   bool first_used_ TIDE_GUARDED_BY(lock_) = false;
   ThreadCache first_{};  // saves a single-threaded process a mapping
 };

@@ -87,7 +87,7 @@ TEST_F(EngineDecay, WhatIsUsedAgainAndAgainStays) {
     for (int i = 0; i < 10; ++i) blocks.push_back(box.client.allocate(300'000));
     for (void* block : blocks) box.client.release(block);
   };
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 20; ++i) {
     burst();
     EXPECT_TRUE(box.engine->look());
   }

@@ -15,7 +15,7 @@ class SampleTableTest : public testing::Test {
  protected:
   void add(uint64_t number, size_t bytes, double chance, uintptr_t caller = 0x1000) {
     const uintptr_t frames[] = {caller, 0x2000};
-    table_.add({block(number), bytes, chance, frames, 2});
+    table_.add({block(number), bytes, chance, frames, 2, 1});
   }
   const layout::SampledStack& stack(uint32_t i) const {
     return reinterpret_cast<const layout::SampledStack*>(table_.table()->stacks)[i];
