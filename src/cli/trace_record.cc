@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 
 #include "cli/command.h"
 #include "cli/trace_options.h"
