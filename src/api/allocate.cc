@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "api/background.h"
+#include "api/c_family.h"
 #include "api/guarded.h"
 #include "api/hardened.h"
 #include "api/hardened_fast.h"
@@ -235,6 +236,12 @@ TIDE_NOINLINE void release_slower(void* p, size_t bytes, Origin origin) {
   heap::ThreadCache* const cache = own_cache();
   if (TIDE_UNLIKELY(g_harden != 0) && hardened_release(cache, p, origin, bytes)) {
     return look_if_due(cache);
+  }
+  // A size of another class has failed on the fast path. One that is too small may be a base
+  // class's.
+  if (bytes != kUnknownBytes) {
+    const size_t usable = plain_bytes(p);
+    if (TIDE_UNLIKELY(usable != 0 && bytes > usable)) wrong_size(p, bytes);
   }
   switch (g_engine.release_slow(cache, p)) {
     case heap::Released::kDone:

@@ -434,8 +434,8 @@ class CachePool {
     const uint32_t capacity = layout::stack_capacity(cache, stack);
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
     const layout::ClassInfo& info = layout::kClassInfo[c];
-    const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
     const bool may_be_deep = capacity >= info.usual_slots && cache.has_spilled[stack];
+    const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
     const uint32_t most = may_be_deep && !is_limited ? info.cache_slots : info.usual_slots;
     if (wanted > most) wanted = most;
     if (wanted <= capacity) return;

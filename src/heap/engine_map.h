@@ -41,7 +41,7 @@ struct EngineMap {
     root.stacks = stacks.data();
     root.started = offsetof(Engine<Vm>, started_);
     root.homes = offsetof(Engine<Vm>, process_.homes_);
-    root.records = offsetof(Engine<Vm>, metadata_.counted_);
+    root.records = offsetof(Engine<Vm>, metadata_.mapped_);
     root.counters = {offsetof(ClassSlabs<Vm>, used_), offsetof(ClassSlabs<Vm>, capacity_),
                      offsetof(ClassSlabs<Vm>, slab_count_)};
     root.batches = {Depot::kSlots, Depot::kColumns * sizeof(Depot::Batch),

@@ -93,10 +93,10 @@ void Engine<Vm>::collect_stats(Stats& stats) {
   stats.live_bytes += stats.large_live_bytes + stats.huge_live_bytes;
   stats.live_blocks += stats.large_live_blocks + stats.huge_live_blocks;
   stats.free_dirty_bytes += large_.dirty_bytes() + stats.huge_cached_bytes;
-  stats.metadata_bytes += large_.metadata_bytes() + metadata_.counted_bytes();
-  stats.mapped_bytes += large_.mapped_bytes() + large_.metadata_bytes() +
-                        metadata_.counted_bytes() + metadata_.guard_bytes() +
-                        stats.huge_live_bytes + stats.huge_cached_bytes + huge_.unwanted_bytes();
+  stats.metadata_bytes += large_.metadata_bytes() + metadata_.mapped_bytes();
+  stats.mapped_bytes += large_.mapped_bytes() + large_.metadata_bytes() + metadata_.mapped_bytes() +
+                        metadata_.guard_bytes() + stats.huge_live_bytes + stats.huge_cached_bytes +
+                        huge_.unwanted_bytes();
   const uint64_t known =
       stats.live_bytes + stats.cached_bytes + stats.free_dirty_bytes + stats.metadata_bytes;
   stats.returned_bytes = stats.mapped_bytes > known ? stats.mapped_bytes - known : 0;

@@ -50,6 +50,7 @@ class Metadata {
         vm.deny(next_ + chunk, guard_bytes);
       }
       left_ = chunk;
+      base::racy_store(mapped_, mapped_ + chunk);
       base::racy_store(counted_, counted_ + counted);
     }
     void* const result = next_;
@@ -60,7 +61,8 @@ class Metadata {
 
   // Of the guard pages around them, which are never resident.
   size_t guard_bytes() const { return base::racy_load(guard_bytes_); }
-  // Mapped, as far as it counts.
+  size_t mapped_bytes() const { return base::racy_load(mapped_); }
+  // Of these, what counts in the footprint.
   size_t counted_bytes() const { return base::racy_load(counted_); }
   ds::Lock<ds::Rank::kMetadata>& lock() { return lock_; }
 
@@ -72,6 +74,7 @@ class Metadata {
   ds::Lock<ds::Rank::kMetadata> lock_;
   char* next_ TIDE_GUARDED_BY(lock_) = nullptr;
   size_t left_ TIDE_GUARDED_BY(lock_) = 0;
+  size_t mapped_ = 0;
   size_t counted_ = 0;
   size_t guard_bytes_ = 0;
   bool guarded_ = false;

@@ -106,7 +106,7 @@ constexpr uint32_t usual_slots(uint32_t c) {
 // Most that one may hold: of small blocks more, for threads that free and take them by the
 // thousand.
 constexpr uint32_t cache_slots(uint32_t c) {
-  constexpr size_t kBytes = size_t{512} << 10;
+  constexpr size_t kBytes = size_t{256} << 10;
   constexpr uint32_t kMost = 16384 + 2 * 64;  // and what comes and goes at once
   const auto fit = static_cast<uint32_t>(kBytes / class_bytes(c));
   const uint32_t most = fit < kMost ? fit : kMost;

@@ -176,8 +176,8 @@ inline void fill_tables(CacheFront& front, uint32_t home, size_t tail_bytes) {
 }
 
 static_assert(kSmallTableEntries <= sizeof(ThreadCache::small_stack));
-static_assert(sizeof(ThreadCache) <= size_t{5} << 18, "addresses; touched as they are used");
-// What a cache needs whose stacks are no deeper than usual.
+static_assert(sizeof(ThreadCache) <= size_t{3} << 18, "addresses; touched as they are used");
+// Of a cache whose stacks are no deeper than usual.
 inline constexpr size_t kUsualCacheBytes = [] {
   size_t deep = 0;
   for (uint32_t c = 1; c < kClassCount; ++c) deep += cache_slots(c) - usual_slots(c);

@@ -31,13 +31,13 @@ uint64_t g_random = 0;
 // Thread-local data of a library that may be loaded late is scarce.
 struct ThreadSamples {
   uintptr_t inside;  // the frame of the call that the thread is in; an exception may have ended it
-  int64_t until;     // bytes to the next sample
   sys::StackBounds stack;
+  int64_t until;  // bytes to the next sample
   uint64_t window_ns;
   float rate;  // that was asked for when it was drawn, nearly; 0: it was not
   uint16_t window_samples;
+  uint8_t stretch;      // as a power of two: how much further apart they are
   bool has_read_stack;  // in the list of mappings
-  uint16_t stretch;     // as a power of two: how much further apart they are
 
   int64_t gap() const { return static_cast<int64_t>(rate) << stretch; }
 };

@@ -29,9 +29,9 @@ namespace {
 // Static, so that starting it maps nothing; not resident until used.
 constexpr size_t kStackBytes = size_t{64} << 10;
 constexpr size_t kThreadLocalBytes = size_t{64} << 10;
-TIDE_LARGE alignas(64) char g_stack[kStackBytes];
+alignas(64) TIDE_LARGE char g_stack[kStackBytes];
 // The C library reaches errno from the thread pointer, which lies in the middle.
-TIDE_LARGE alignas(64) char g_thread_local[2 * kThreadLocalBytes];
+alignas(64) TIDE_LARGE char g_thread_local[2 * kThreadLocalBytes];
 
 // The kernel sets it when the thread begins and clears it when its stack is free again.
 std::atomic<int32_t> g_thread{0};

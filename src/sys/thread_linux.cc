@@ -8,6 +8,7 @@
 #include "base/racy.h"
 #include "sys/errno_keeper.h"
 #include "sys/thread.h"
+#include "sys/thread_pointer.h"
 
 // What C++ thread_local destructors use; libc's own since glibc 2.18. The last argument keeps the
 // library that holds the callback from being unloaded: our own is linked with -z nodelete.
@@ -21,9 +22,6 @@ namespace tide::sys {
 
 namespace {
 
-// Only its address is of interest. Initial-exec: one byte of static TLS.
-thread_local char t_marker;
-
 void (*g_in_child)() = nullptr;
 
 // In a page that the kernel clears in a forked child (MADV_WIPEONFORK, Linux 4.14), but not in one
@@ -32,7 +30,10 @@ std::atomic<std::atomic<bool>*> g_not_forked{nullptr};
 
 }  // namespace
 
-uintptr_t thread_token() { return reinterpret_cast<uintptr_t>(&t_marker); }
+uintptr_t thread_token() {
+  return reinterpret_cast<uintptr_t>(kKnowsThreadPointer ? thread_pointer()
+                                                         : reinterpret_cast<char*>(&errno));
+}
 
 int32_t thread_number() { return static_cast<int32_t>(syscall(SYS_gettid)); }
 

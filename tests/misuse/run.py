@@ -103,6 +103,9 @@ def add_unusual(add):
     for misuse, call in ("heap_destroyed_twice", "destroy"), ("malloc_in_destroyed_heap", "malloc"):
         add(misuse, "free", "small",
             f"tide_heap_{call} of the heap at {ADDRESS}, which was destroyed already")
+    for misuse in "sized_too_large", "sized_far_too_large":
+        add(misuse, "free", "small",
+            rf"sized free of {ADDRESS} with \d+ bytes, but the block has \d+")
     for misuse in "hostile_alignment", "overflowing_arrays":
         add(misuse, "free", "small", None)
 

@@ -298,6 +298,22 @@ static void malloc_in_destroyed_heap(void) {
 }
 static void heap_itself(void) { g_call(opaque(heap_with_blocks())); }
 
+// ---- a size that the block can't have had
+
+static void sized_too_large(void) {
+  void (*free_sized_call)(void*, size_t);
+  *(void**)&free_sized_call = dlsym(RTLD_DEFAULT, "free_sized");
+  if (free_sized_call == NULL) exit(77);
+  // None of the three is likely to be guarded, all of them are not.
+  for (int i = 0; i < 3; ++i) free_sized_call(opaque(malloc(50)), 700);
+}
+static void sized_far_too_large(void) {
+  void (*free_sized_call)(void*, size_t);
+  *(void**)&free_sized_call = dlsym(RTLD_DEFAULT, "free_sized");
+  if (free_sized_call == NULL) exit(77);
+  for (int i = 0; i < 3; ++i) free_sized_call(opaque(malloc(900)), 1800);
+}
+
 // ---- in order: refused, and nothing has changed
 
 static void hostile_alignment(void) {
@@ -367,6 +383,8 @@ static const struct Case kCases[] = {
     CASE(heap_destroyed_twice),
     CASE(malloc_in_destroyed_heap),
     CASE(heap_itself),
+    CASE(sized_too_large),
+    CASE(sized_far_too_large),
     CASE(hostile_alignment),
     CASE(overflowing_arrays),
 };

@@ -58,7 +58,7 @@ TEST_F(HugeBlocksTest, EveryAlignmentLeavesNothingElseMapped) {
     void* const block = allocate(kMiB, alignment);
     ASSERT_NE(block, nullptr);
     EXPECT_EQ(base::address_of(block) % alignment, 0u);
-    EXPECT_EQ(os.mapped_bytes() - before, metadata.counted_bytes() + kMiB);
+    EXPECT_EQ(os.mapped_bytes() - before, metadata.mapped_bytes() + kMiB);
     ASSERT_TRUE(release(block));
   }
 }
@@ -285,12 +285,12 @@ TEST_F(HugeBlocksTest, WhatTheSystemRefusesToUnmapGoesLater) {
   for (void* block : blocks) ASSERT_TRUE(release(block));
   EXPECT_GT(huge.unwanted_bytes(), 40 * 8 * kMiB) << "around the blocks, and more than are kept";
   EXPECT_EQ(os.mapped_bytes() - before,
-            metadata.counted_bytes() + huge.unwanted_bytes() + huge.kept_bytes());
+            metadata.mapped_bytes() + huge.unwanted_bytes() + huge.kept_bytes());
   os.heal();
   huge.purge(purger, 0);
   EXPECT_EQ(huge.unwanted_bytes(), 0u);
-  EXPECT_EQ(os.mapped_bytes() - before, metadata.counted_bytes());
-  EXPECT_EQ(limits.footprint() - footprint, metadata.counted_bytes());
+  EXPECT_EQ(os.mapped_bytes() - before, metadata.mapped_bytes());
+  EXPECT_EQ(limits.footprint() - footprint, metadata.mapped_bytes());
 }
 
 TEST_F(HugeBlocksTest, RegistryBehavesLikeAMap) {

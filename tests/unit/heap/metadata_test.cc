@@ -24,7 +24,7 @@ TEST_F(MetadataTest, ZeroedAlignedAndApart) {
     for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(memory[i], 0);
     memset(memory, 0xff, bytes);
   }
-  EXPECT_EQ(metadata.counted_bytes(), os.mapped_bytes());
+  EXPECT_EQ(metadata.mapped_bytes(), os.mapped_bytes());
 }
 
 TEST_F(MetadataTest, LargerThanAChunk) {
@@ -36,7 +36,7 @@ TEST_F(MetadataTest, LargerThanAChunk) {
 TEST_F(MetadataTest, NullWithoutMemoryAndWorksAgainAfterwards) {
   os.fail_kind(VmCall::kMap);
   EXPECT_EQ(metadata.allocate(vm, limits, 64), nullptr);
-  EXPECT_EQ(metadata.counted_bytes(), 0u);
+  EXPECT_EQ(metadata.mapped_bytes(), 0u);
   os.heal();
   EXPECT_NE(metadata.allocate(vm, limits, 64), nullptr);
 }
