@@ -371,9 +371,7 @@ class CachePool {
   }
 
   static void prepare(ThreadCache& cache, uint32_t tail_bytes) {
-    for (uintptr_t*& top : cache.top) top = &cache.null_slot;
-    for (uintptr_t*& limit : cache.limit) limit = &cache.null_slot;
-    layout::for_each_stack([&](uint32_t stack, uint32_t) { take_room(cache, stack); });
+    lay_out_stacks(cache);
     layout::fill_tables(cache, cache.home, tail_bytes);
   }
 

@@ -12,6 +12,20 @@ namespace tide::heap {
 
 using layout::ThreadCache;
 
+// The stacks of a cache that is all zero: none has room. Does not look at their slots: that would
+// map the page under each.
+inline void lay_out_stacks(ThreadCache& cache) {
+  for (uint32_t stack = 0; stack < layout::kCacheStacks; ++stack) {
+    cache.top[stack] = cache.limit[stack] = &cache.null_slot;
+  }
+  layout::for_each_stack([&](uint32_t stack, uint32_t c) {
+    uintptr_t* const bottom = layout::is_foreign(cache, stack)
+                                  ? layout::foreign_bottom(cache, stack)
+                                  : layout::short_bottom(cache, c);
+    cache.top[stack] = cache.limit[stack] = bottom;
+  });
+}
+
 // Makes an empty stack one without room.
 inline void take_room(ThreadCache& cache, uint32_t stack) {
   uintptr_t* const bottom = layout::is_foreign(cache, stack)

@@ -127,21 +127,9 @@ constexpr uint32_t batch_blocks(uint32_t c) {
   return half > most ? most : half;
 }
 
-// Index: bytes.
+// Entries of malloc's tables, see CacheFront: one per byte, and one per (bytes + 127) / 128.
 inline constexpr size_t kSmallTableEntries = kSmallMaxBytes + 1;
-inline constexpr auto kSmallClassTable = [] {
-  std::array<uint8_t, kSmallTableEntries> table{};
-  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i));
-  return table;
-}();
-
-// Index: (bytes + 127) / 128, for bytes above kSmallMaxBytes. 0: no class.
 inline constexpr size_t kMidTableEntries = kMidMaxBytes / 128 + 1;
-inline constexpr auto kMidClassTable = [] {
-  std::array<uint8_t, kMidTableEntries> table{};
-  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<uint8_t>(class_of(i * 128));
-  return table;
-}();
 
 struct ClassInfo {
   uint32_t bytes;

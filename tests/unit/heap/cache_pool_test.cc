@@ -1,5 +1,7 @@
 // Thread caches: bounded, handed on, and never a place where blocks are lost.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <algorithm>
 #include <deque>
 #include <set>
@@ -49,6 +51,29 @@ TEST(CachePool, ParkedCachesServeTheNextThread) {
   heap::Stats stats;
   box.engine->collect_stats(stats);
   EXPECT_EQ(stats.thread_caches, 2u);
+}
+
+// A thread touches the pages of the slots that it uses, and no others.
+TEST(CachePool, SlotsAreNotLookedAtBeforeUse) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t bytes = base::align_up(sizeof(layout::ThreadCache), page);
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  ASSERT_EQ(madvise(memory, bytes, MADV_NOHUGEPAGE), 0);
+  auto& cache = *static_cast<layout::ThreadCache*>(memory);
+  heap::lay_out_stacks(cache);
+  std::vector<unsigned char> is_present(bytes / page);
+  ASSERT_EQ(mincore(memory, bytes, is_present.data()), 0);
+  const auto place = [&](void* part) {
+    return base::align_up(base::address_of(part) - base::address_of(memory), page) / page;
+  };
+  const size_t first = place(cache.short_slots);
+  const size_t end = place(&cache.waiting) - 1;
+  ASSERT_LT(first, end);
+  for (size_t i = first; i < end; ++i) EXPECT_EQ(is_present[i] & 1, 0) << "page " << i;
+  check_cache(cache, 0);
+  munmap(memory, bytes);
 }
 
 // Leaves some hundred KiB in the cache.

@@ -35,6 +35,20 @@ TEST(Records, TopIsTheFirstThingInACache) {
   EXPECT_EQ(static_cast<void*>(cache->top), static_cast<void*>(cache.get()));
 }
 
+TEST(Records, TablesSayTheStackOfEverySize) {
+  auto cache = std::make_unique<ThreadCache>();
+  for (const uint32_t home : {0u, 5u, kHomes - 1}) {
+    fill_tables(*cache, home, 0);
+    for (size_t bytes = 0; bytes <= kSmallMaxBytes; ++bytes) {
+      ASSERT_EQ(cache->small_stack[bytes], stack_of(class_of(bytes), home)) << bytes;
+    }
+    for (size_t bytes = kSmallMaxBytes + 1; bytes <= kMidMaxBytes; ++bytes) {
+      const uint32_t c = class_of(bytes);
+      ASSERT_EQ(cache->mid_stack[(bytes + 127) / 128], c != 0 ? c : kClosedStack) << bytes;
+    }
+  }
+}
+
 TEST(Records, StacksDoNotOverlap) {
   auto cache = std::make_unique<ThreadCache>();
   for (uint32_t c = 1; c < kClassCount; ++c) {

@@ -21,7 +21,6 @@ inline constexpr unsigned kSmallGranuleShift = 4;
 inline constexpr unsigned kMidGranuleShift = 7;
 inline constexpr size_t kSmallMaxBytes = 1024;
 inline constexpr size_t kMidMaxBytes = 65536;
-inline constexpr uint8_t kMidClassTable[513] = {};
 inline constexpr uint8_t kNotLive = 0;
 inline constexpr bool kDetects = false;  // state bytes are the hand-over model's matter
 
