@@ -312,6 +312,7 @@ class Engine {
   static constexpr size_t kLeastGrowthToCopy = 3;  // one part of so many
   void* resize_big(ThreadCache* cache, void* p, size_t usable, size_t bytes, uint16_t owner);
   bool stays_huge(size_t usable, size_t bytes) const;
+  size_t least_to_remap(bool leaves) const;
   void* move_to_dirty(ThreadCache* cache, void* p, size_t usable, size_t bytes, uint16_t owner);
   uint32_t class_for(size_t bytes) const;
   uint32_t class_aligned(size_t alignment, size_t bytes) const;

@@ -46,23 +46,35 @@ template <sys::VmSource Vm>
 void* Engine<Vm>::resize_big(ThreadCache* cache, void* p, size_t usable, size_t bytes,
                              uint16_t owner) {
   const bool is_span = large_.holds(p);
+  const bool leaves = config_.leaves_moved && owner == 0 && bytes > usable;
   if (is_span) {
     if ((bytes > layout::kMidMaxBytes || bytes > usable / 2) && bytes <= layout::kLargeMaxBytes &&
         large_.resize(p, bytes)) {
       large_.bring_back(space_.vm);
       return p;
     }
-    if (bytes <= usable || usable < config_.remap_threshold_bytes) return nullptr;
+    if (bytes <= usable || usable < least_to_remap(leaves)) return nullptr;
   } else {
     if (!stays_huge(usable, bytes)) return nullptr;
-    if (huge_.resize_in_place(space_.vm, config_, p, bytes)) return p;
+    // A block of several mappings could not leave its place.
+    if (!leaves && huge_.resize_in_place(space_.vm, config_, p, bytes)) return p;
   }
   if (bytes > usable && bytes - usable >= usable / kLeastGrowthToCopy) {
     if (void* const moved = move_to_dirty(cache, p, usable, bytes, owner)) return moved;
   }
-  const bool leaves = config_.leaves_moved && owner == 0 && bytes > usable;
   return is_span || leaves ? grow_by_moving_pages(p, usable, bytes, owner, leaves)
                            : huge_.resize(space_.vm, metadata_, p, bytes);
+}
+
+// From what length on the pages of a span are moved. Where its place waits, closed and without
+// pages, a copy would have page faults for all of it; a few, since each becomes a mapping.
+template <sys::VmSource Vm>
+size_t Engine<Vm>::least_to_remap(bool leaves) const {
+  constexpr size_t kLeastLeaving = size_t{1} << 20;
+  constexpr size_t kMostMappings = 1024;
+  const size_t usual = config_.remap_threshold_bytes;
+  const bool sooner = leaves && usual > kLeastLeaving && huge_.live_blocks() < kMostMappings;
+  return sooner ? kLeastLeaving : usual;
 }
 
 // Whether a huge block that shrinks to `bytes` is cut, not copied. Many small ones would need a

@@ -271,6 +271,31 @@ TEST_P(EngineBlocks, AGrowingBlockIsCopiedIntoIdleMemory) {
   box.engine->verify();
 }
 
+// Where the old place is to wait as a freed block (hardened mode) pages move from 1 MiB on, also
+// where kept ones lie behind the block: they may be another mapping's, and the next move would
+// fail.
+TEST(EngineResize, WhatLeavesItsPlaceIsNotCopied) {
+  heap::Config config = heap::Config::defaults();
+  config.hardened = config.leaves_moved = true;
+  StartedBox box({}, config);
+  const auto moves = [&](void* block, size_t bytes) {
+    const uint64_t before = box.os.calls(VmCall::kDetach);
+    void* const moved = box.engine->resize(block, box.engine->usable_bytes(block), bytes);
+    EXPECT_NE(moved, block);
+    EXPECT_EQ(box.os.calls(VmCall::kDetach), before + 1);
+    if (moved != nullptr) box.client.release(moved);
+    return box.client.release(block) == Released::kDone && moved != nullptr;
+  };
+  void* const span = box.client.allocate(kMiB);
+  void* const fence = box.client.allocate(300'000);
+  EXPECT_TRUE(moves(span, 2 * kMiB));
+  void* const huge = box.client.allocate(40 * kMiB);
+  ASSERT_EQ(box.engine->resize(huge, 40 * kMiB, 36 * kMiB), huge) << "4 MiB are kept";
+  EXPECT_TRUE(moves(huge, 38 * kMiB));
+  EXPECT_EQ(box.client.release(fence), Released::kDone);
+  box.engine->verify();
+}
+
 TEST_P(EngineBlocks, FallsBackToSpansAndMappingsWhenAZoneCannotGrow) {
   EngineBox small({.largest_free_bytes = size_t{260} << 20});  // windows of 64 MiB
   ASSERT_TRUE(small.start());
