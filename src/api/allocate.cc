@@ -97,10 +97,14 @@ size_t bytes_elsewhere(const char* call, const void* p) {
   bad_pointer(call, p);
 }
 
-// Whether a seal can say to the byte where `bytes` end in what is given for `wanted`.
-bool is_exact_after_growth(size_t wanted, size_t bytes) {
-  const uint32_t c = layout::class_of(wanted + kSealBytes);
-  return c != 0 && layout::class_bytes(c) - kSealBytes - bytes < kMostSlack;
+// The most of `wanted` for which a seal can say to the byte where `bytes` end in what is given.
+size_t most_with_exact_seal(size_t wanted, size_t bytes) {
+  const size_t most = bytes + kSealBytes + kMostSlack - 1;
+  uint32_t c = layout::class_of(wanted + kSealBytes);
+  if (c == 0 || layout::class_bytes(c) > most) c = layout::class_of(most);
+  if (c != 0 && layout::class_bytes(c) > most) --c;
+  const size_t room = layout::class_bytes(c) - kSealBytes;
+  return c != 0 && room >= bytes ? room : bytes;
 }
 
 // For a block of a slab that has to move.
@@ -112,8 +116,8 @@ void* allocate_to_move(size_t usable, size_t bytes) {
   if (g_harden >= kGuardLevel && bytes <= kMostOfClass && wanted > kMostOfClass) {
     wanted = kMostOfClass;
   }
+  if (g_harden >= kExactLevel && wanted != bytes) wanted = most_with_exact_seal(wanted, bytes);
   if (wanted == bytes) return allocate(bytes);
-  if (g_harden >= kExactLevel && !is_exact_after_growth(wanted, bytes)) return allocate(bytes);
   const int saved = errno;
   if (void* const block = allocate(wanted)) return block;
   errno = saved;
