@@ -89,7 +89,7 @@ def make_cases():
         for size in SMALL, PAGE, 16_384:
             for misuse in "write_after_free", "write_last_after_free", "write_after_free_at_end":
                 hardened(misuse, size, rf"write after free to byte \d+ of {BLOCK}")
-        for size in 5_000_000, HUGE:
+        for size in 1_500_000, 5_000_000, HUGE:
             hardened("write_after_move", size,
                      rf"use after free: access to {A} in the freed block at {BLOCK}", FAULT)
             hardened("free_after_move", size, f"double free of {BLOCK}")
