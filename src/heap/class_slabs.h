@@ -199,6 +199,7 @@ class ClassSlabs {
     base::racy_store(slab.fill_at_sweep, uint8_t{UINT8_MAX});
     base::racy_store(slab.owner, owner);
     base::racy_store(slab.home, home);
+    zone.note_returned(slab);
     zone.set_class(index, c);
     add(zone, index);
   }

@@ -168,6 +168,7 @@ class Zone {
     const ds::LockGuard guard(lock_);
     if (!dirty_.is_empty()) {
       const uint32_t index = pop(dirty_);
+      count_pooled(-purged_bytes(slabs_[index]));
       if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
       low_water_.note(dirty_.count());
       return index;
@@ -234,12 +235,12 @@ class Zone {
   void release(uint32_t index, bool clean) {
     layout::Slab& slab = slabs_[index];
     clean = clean && !slab.resident;
-    // A dirty slab in the pool counts whole.
+    // A dirty slab in the pool counts whole, but for what was given back of it.
     const size_t counted = counted_bytes(slab);
     if (clean) {
       limits_->dismiss(counted);
     } else {
-      limits_->admit_always(slab_bytes() - counted);
+      limits_->admit_always(slab_bytes() - purged_bytes(slab) - counted);
     }
     // In this order, and with a class to the end: a child that is forked in between must find
     // counts that agree (I-SLAB-1).
@@ -248,12 +249,8 @@ class Zone {
     base::racy_store(slab.used, 0u);
     slab.used_before = !clean;
     slab.resident = false;
-    if ((slab.purged[0] | slab.purged[1]) != 0) {
-      const auto units =
-          static_cast<size_t>(std::popcount(slab.purged[0]) + std::popcount(slab.purged[1]));
-      returned_.fetch_sub(units * purge_unit_bytes(), std::memory_order_relaxed);
-      base::racy_store(slab.purged[0], uint64_t{0});
-      base::racy_store(slab.purged[1], uint64_t{0});
+    if (const size_t returned = purged_bytes(slab)) {
+      returned_.fetch_sub(returned, std::memory_order_relaxed);
     }
     slab.last_class = slab.size_class;
     set_class(index, 0);
@@ -282,6 +279,12 @@ class Zone {
     limits_->admit_always(bytes);
     returned_.fetch_sub(bytes, std::memory_order_relaxed);
   }
+  // A slab that comes out of the pool to a class: what was given back of it before still is.
+  void note_returned(const layout::Slab& slab) {
+    if (const size_t bytes = purged_bytes(slab)) {
+      returned_.fetch_add(bytes, std::memory_order_relaxed);
+    }
+  }
   // Bytes of free blocks in slabs that are given back now.
   size_t returned() const { return returned_.load(std::memory_order_relaxed); }
 
@@ -292,10 +295,14 @@ class Zone {
   // Whether all of the slab may be resident, carved or not.
   static bool is_whole(const layout::Slab& slab) { return slab.used_before || slab.resident; }
   size_t counted_bytes(const layout::Slab& slab) const {
-    const auto units =
-        static_cast<size_t>(std::popcount(slab.purged[0]) + std::popcount(slab.purged[1]));
     const size_t touched = is_whole(slab) ? slab_bytes() : pages_of_carved(slab, slab.carved);
-    return touched - units * purge_unit_bytes();
+    return touched - purged_bytes(slab);
+  }
+  // What of the slab is known to be given back.
+  size_t purged_bytes(const layout::Slab& slab) const {
+    if ((slab.purged[0] | slab.purged[1]) == 0) return 0;
+    const int units = std::popcount(slab.purged[0]) + std::popcount(slab.purged[1]);
+    return static_cast<size_t>(units) * purge_unit_bytes();
   }
   // What carving the slab up to `end` would add.
   size_t carving_bytes(const layout::Slab& slab, uint32_t end) const {
@@ -315,8 +322,8 @@ class Zone {
   LowWater& low_water() { return low_water_; }
 
   // Gives the memory of up to `most` pooled slabs back, those first that have been there longest.
-  // Returns bytes. One caller at a time.
-  size_t purge_pool(Purger<Vm>& purger, uint32_t most);
+  // Returns bytes, of which `known_gone` had gone before. One caller at a time.
+  size_t purge_pool(Purger<Vm>& purger, uint32_t most, size_t* known_gone = nullptr);
   // If it is `least_bytes` more than the last time, leaves what is free out of cores (zone_dump.h).
   // One caller at a time, that of purge_pool().
   void leave_out_free(Vm& vm, size_t least_bytes);
@@ -340,7 +347,7 @@ class Zone {
   size_t pool_bytes_now(bool dirty) const TIDE_NO_THREAD_SAFETY_ANALYSIS {
     if (slab_count() == 0) return 0;
     const uint32_t slabs = dirty ? dirty_.count() : slab_count() - untouched_ + clean_.count();
-    return slabs * slab_bytes();
+    return slabs * slab_bytes() - (dirty ? base::racy_load(pool_returned_) : 0);
   }
 
  private:
@@ -359,14 +366,27 @@ class Zone {
   void forget_pools() TIDE_REQUIRES(lock_) {
     dirty_.reset();
     clean_.reset();
+    base::racy_store(pool_returned_, size_t{0});
     ahead_ = 0;
     unmapped_ = layout::kNoSlab;
   }
 
   void push(uint32_t index, bool clean) TIDE_REQUIRES(lock_) {
     slabs_[index].pool = clean ? layout::Pool::kClean : layout::Pool::kDirty;
+    if (clean) {
+      forget_all_purged(slabs_[index]);
+    } else {
+      count_pooled(purged_bytes(slabs_[index]));
+    }
     if (clean && steps_.is_left_out(offset_of(index))) return clean_.push_oldest(slabs_, index);
     (clean ? clean_ : dirty_).push(slabs_, index);
+  }
+  static void forget_all_purged(layout::Slab& slab) {
+    for (uint64_t& units : slab.purged) base::racy_store(units, uint64_t{0});
+  }
+  // Of what was given back of dirty slabs `bytes` more, or less, are in the pool.
+  void count_pooled(size_t bytes) TIDE_REQUIRES(lock_) {
+    if (bytes != 0) base::racy_store(pool_returned_, pool_returned_ + bytes);
   }
   size_t offset_of(uint32_t index) const { return size_t{index} << slab_shift(); }
   bool is_free_step(uint32_t step) const TIDE_REQUIRES(lock_);
@@ -383,7 +403,12 @@ class Zone {
 
   uint32_t detach_oldest(uint32_t most) {
     const ds::LockGuard guard(lock_);
-    return dirty_.is_empty() ? layout::kNoSlab : dirty_.detach_oldest(slabs_, most);
+    if (dirty_.is_empty()) return layout::kNoSlab;
+    const uint32_t chain = dirty_.detach_oldest(slabs_, most);
+    for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
+      count_pooled(-purged_bytes(slabs_[i]));
+    }
+    return chain;
   }
 
   // Slabs behind the last one that was ever taken are in no list, and their records not touched.
@@ -423,6 +448,7 @@ class Zone {
   ds::Lock<ds::Rank::kZone> lock_;
   SlabPool dirty_;
   uint32_t ahead_ = 0;
+  size_t pool_returned_ = 0;
   LowWater low_water_;
   std::atomic<size_t> clean_taken_{0};
   std::atomic<size_t> returned_{0};

@@ -6,7 +6,7 @@
 namespace tide::heap {
 
 template <sys::VmSource Vm>
-size_t Zone<Vm>::purge_pool(Purger<Vm>& purger, uint32_t most) {
+size_t Zone<Vm>::purge_pool(Purger<Vm>& purger, uint32_t most, size_t* known_gone) {
   size_t total = 0;
   for (bool refused = false; most != 0 && !refused;) {
     // All of them come off the list at once; of some, no more than can be counted off quickly.
@@ -27,7 +27,9 @@ size_t Zone<Vm>::purge_pool(Purger<Vm>& purger, uint32_t most) {
       chain = slabs_[chain].next;
       const bool clean = batch.is_gone(slab_address(index + 1));
       refused = refused || !clean;
-      if (clean) limits_->dismiss(slab_bytes());
+      const size_t purged = purged_bytes(slabs_[index]);
+      if (clean) limits_->dismiss(slab_bytes() - purged);
+      if (clean && known_gone != nullptr) *known_gone += purged;
       slabs_[index].used_before = !clean || purger.lazily;
       const ds::LockGuard guard(lock_);
       if (slabs_[index].resident) base::racy_store(ahead_, ahead_ - 1);
@@ -44,6 +46,7 @@ size_t Zone<Vm>::unmap_pools(Vm& vm) {
   push_untouched();
   if (!bring_all_steps_back(vm, steps_, base_, zone_.end())) return 0;
   ahead_ = 0;
+  base::racy_store(pool_returned_, size_t{0});
   size_t total = 0;
   for (SlabPool* pool : {&dirty_, &clean_}) {
     const bool clean = pool == &clean_;
@@ -59,7 +62,8 @@ size_t Zone<Vm>::unmap_pools(Vm& vm) {
         slabs_[index].next = unmapped_;
         unmapped_ = index;
         base::racy_store(unmapped_bytes_, unmapped_bytes_ + slab_bytes());
-        if (!clean) limits_->dismiss(slab_bytes());
+        if (!clean) limits_->dismiss(slab_bytes() - purged_bytes(slabs_[index]));
+        forget_all_purged(slabs_[index]);
         total += slab_bytes();
       } else {
         slabs_[index].slot = layout::Slot::kMapped;

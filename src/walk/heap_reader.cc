@@ -124,9 +124,11 @@ std::pair<uint64_t, uint64_t> HeapReader::add_caches(std::vector<ClassNow>& clas
   return {spans, span_bytes};
 }
 
-// Adds what free blocks in slabs may have resident, per class.
-void HeapReader::add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
-                           std::vector<uint64_t>& dirty) const {
+// Adds what free blocks in slabs may have resident, per class. Returns how much of the slabs
+// without a class is known to be given back.
+uint64_t HeapReader::add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
+                               std::vector<uint64_t>& dirty) const {
+  uint64_t returned = 0;
   const layout::SlabAt& where = root_.slabs;
   constexpr uint32_t kAtOnce = 8192;
   std::vector<std::byte> heads(size_t{std::min(slabs, kAtOnce)} * where.head_bytes);
@@ -142,7 +144,7 @@ void HeapReader::add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_
     for (uint32_t i = 0; i < count; ++i) {
       const std::byte* const head = &heads[size_t{i} * where.head_bytes];
       const auto c = static_cast<uint8_t>(head[where.size_class]);
-      if (c == 0 || c >= classes_.size()) continue;
+      if (c >= classes_.size()) continue;
       uint16_t first = 0;
       uint32_t carved = 0;
       uint32_t used = 0;
@@ -155,10 +157,15 @@ void HeapReader::add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_
         std::memcpy(&bits, head + where.purged + word * sizeof bits, sizeof bits);
         units += static_cast<uint64_t>(std::popcount(bits));
       }
+      if (c == 0) {
+        returned += units * unit_bytes;
+        continue;
+      }
       const uint64_t free_blocks = less(carved, uint64_t{first} + used);
       dirty[c] += less(free_blocks * classes_[c].block_bytes, units * unit_bytes);
     }
   }
+  return returned;
 }
 
 void HeapReader::read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& dirty,
@@ -180,8 +187,8 @@ void HeapReader::read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& di
   for (uint32_t i = 0; i < 4; ++i) batch.add(at(zone.tables[i]), tables[i]);
   batch.run(memory_);
   const uint64_t slabs = std::min<uint64_t>(untouched, limit / root_.slabs.granules_per_slab);
-  add_dirty(zone, records, static_cast<uint32_t>(slabs), dirty);
-  totals.free_dirty_bytes += uint64_t{dirty_slabs} * zone.slab_bytes;
+  const uint64_t returned = add_dirty(zone, records, static_cast<uint32_t>(slabs), dirty);
+  totals.free_dirty_bytes += less(uint64_t{dirty_slabs} * zone.slab_bytes, returned);
   const uint64_t own = tables[0] + tables[1] + tables[2] + tables[3];
   totals.metadata_bytes += own;
   totals.mapped_bytes += mapped - unmapped + own;

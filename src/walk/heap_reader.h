@@ -61,8 +61,8 @@ class HeapReader {
                                            HeapFigures& figures) const;
   void read_zone(const layout::ZoneAt& zone, std::vector<uint64_t>& dirty,
                  tide_stats& totals) const;
-  void add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
-                 std::vector<uint64_t>& dirty) const;
+  uint64_t add_dirty(const layout::ZoneAt& zone, uint64_t records, uint32_t slabs,
+                     std::vector<uint64_t>& dirty) const;
   void read_big(std::pair<uint64_t, uint64_t> cached_spans, tide_stats& totals) const;
   void read_purges(tide_stats& totals) const;
 

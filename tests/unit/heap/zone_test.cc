@@ -114,6 +114,34 @@ TEST_P(ZoneTest, PurgedPoolReadsAsZero) {
   for (size_t i = 0; i < zone.slab_bytes(); i += 64) ASSERT_EQ(bytes[i], 0);
 }
 
+// What of a slab was given back while it had blocks counts once, and not as dirty afterwards.
+TEST_P(ZoneTest, WhatIsGivenBackStaysSoInThePool) {
+  ASSERT_TRUE(zone.start(vm));
+  const size_t footprint = limits.footprint();
+  const uint32_t index = zone.acquire(vm);
+  zone.release(index, false);
+  EXPECT_EQ(zone.acquire(vm), index);
+  constexpr size_t kGone = layout::kPurgeUnits / 4;
+  const size_t gone = kGone * zone.purge_unit_bytes();
+  limits.dismiss(zone.mark_purged(zone.slab(index), 3, 3 + kGone));
+  EXPECT_EQ(zone.returned(), gone);
+  zone.release(index, false);
+  EXPECT_EQ(zone.returned(), 0u);
+  EXPECT_EQ(zone.pool_bytes(true), zone.slab_bytes() - gone);
+  EXPECT_EQ(limits.footprint(), footprint + zone.slab_bytes() - gone);
+  EXPECT_EQ(zone.acquire(vm), index);
+  EXPECT_EQ(zone.pool_bytes(true), 0u);
+  EXPECT_TRUE(layout::all_purged(zone.slab(index), 3, 3 + kGone));
+  zone.release(index, false);
+  size_t known_gone = 0;
+  EXPECT_EQ(zone.purge_pool(purger, 9, &known_gone), zone.slab_bytes() + layout::kGranulesPerSlab);
+  EXPECT_EQ(known_gone, gone);
+  EXPECT_EQ(zone.pool_bytes(true), 0u);
+  EXPECT_EQ(limits.footprint(), footprint);
+  EXPECT_EQ(zone.acquire(vm), index);
+  EXPECT_FALSE(layout::all_purged(zone.slab(index), 3, 4)) << "all of it is clean";
+}
+
 TEST_P(ZoneTest, PoolThatCannotBePurgedStaysDirty) {
   ASSERT_TRUE(zone.start(vm));
   const uint32_t index = zone.acquire(vm);
