@@ -150,26 +150,14 @@ class CachePool {
     return true;
   }
 
-  // Gives half of the blocks in the next `stacks` stacks back.
-  void trim(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stacks) {
-    for (uint32_t i = 0; i < stacks; ++i) {
-      cache.trim_cursor = static_cast<uint8_t>(cache.trim_cursor % layout::kLastClass + 1);
-      const uint32_t stack = layout::own_stack(cache, cache.trim_cursor);
-      const uint32_t count = layout::stack_count(cache, stack);
-      if (count == 0) continue;
-      give_back(space, heap, cache, stack, (count + 1) / 2);
-      close_stack(cache, cache.trim_cursor);
-    }
-  }
+  // Gives back the blocks of stacks that the thread has not moved since the last time, and what is
+  // in the depots of their classes (cache_behind.h).
+  void leave_behind(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache);
 
   // Gives all blocks of the cache back.
   void drain(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache) {
-    layout::for_each_stack([&](uint32_t stack, uint32_t c) {
-      const uint32_t count = layout::stack_count(cache, stack);
-      if (count == 0) return;
-      give_back(space, heap, cache, stack, count);
-      if (!layout::is_foreign(cache, stack)) close_stack(cache, c);
-    });
+    layout::for_each_stack(
+        [&](uint32_t stack, uint32_t c) { empty_stack(space, heap, cache, stack, c); });
   }
 
   // Drains parked caches, and with visit(cache) what only the engine can. They are off the list for
@@ -420,6 +408,14 @@ class CachePool {
     memmove(bottom + 1, bottom + 1 + count, left * sizeof *bottom);
     std::atomic_signal_fence(std::memory_order_release);
     layout::set_top(cache, stack, bottom + left);
+  }
+
+  void empty_stack(Space<Vm>& space, ProcessHeap<Vm>& heap, ThreadCache& cache, uint32_t stack,
+                   uint32_t c) {
+    const uint32_t count = layout::stack_count(cache, stack);
+    if (count == 0) return;
+    give_back(space, heap, cache, stack, count);
+    if (!layout::is_foreign(cache, stack)) close_stack(cache, c);
   }
 
   // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in

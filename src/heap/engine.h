@@ -221,7 +221,7 @@ class Engine {
   void trade(ThreadCache& cache);
   void pay(ThreadCache& cache, size_t debt) TIDE_REQUIRES(purge_lock_);
   void lower_trade_mark(bool at_once) TIDE_REQUIRES(purge_lock_);
-  void sweep(ThreadCache& cache, size_t debt, size_t& total) TIDE_REQUIRES(purge_lock_);
+  void sweep(size_t debt, size_t& total) TIDE_REQUIRES(purge_lock_);
   size_t sweep_one() TIDE_REQUIRES(purge_lock_);
   // Bytes that were clean when they were taken, ever.
   size_t clean_taken() const {
@@ -324,7 +324,6 @@ class Engine {
   static constexpr size_t kTradeDecay = 64;  // eight windows to halve
   static constexpr size_t kVisitsPerStep = 96;
   static constexpr size_t kLeastSwept = size_t{16} << 10;  // shorter runs cost more than they bring
-  static constexpr uint32_t kTrimmedStacks = 4;
   static constexpr size_t kKeptPoolBytes = size_t{1} << 20;
   static constexpr size_t kKeptSpanBytes = size_t{8} << 20;
 

@@ -96,7 +96,7 @@ bool Engine<Vm>::find_room(ThreadCache* cache, size_t bytes) {
 // Growth of `grown_bytes` where memory is short; purge_lock_ is held.
 template <sys::VmSource Vm>
 void Engine<Vm>::return_harder(ThreadCache& cache, size_t grown_bytes) {
-  caches_.trim(space_, process_, cache, layout::kLastClass);
+  caches_.drain(space_, process_, cache);
   drain_lists(cache);
   purge_reserves_to(0);
   const size_t excess = space_.limits.soft_excess();

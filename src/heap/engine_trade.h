@@ -7,6 +7,7 @@
 // one that takes again what was given back.
 #pragma once
 
+#include "heap/cache_behind.h"
 #include "heap/engine_purge.h"
 
 namespace tide::heap {
@@ -36,6 +37,8 @@ void Engine<Vm>::lower_trade_mark(bool at_once) {
 template <sys::VmSource Vm>
 void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
   if (space_.limits.is_tight()) return_harder(cache, debt);
+  // Blocks of sizes that the thread has left behind hold slabs.
+  caches_.leave_behind(space_, process_, cache);
   Purger<Vm> purger = this->purger();
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
@@ -46,7 +49,9 @@ void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
     if (dirty <= kept) continue;
     const auto owed =
         static_cast<uint32_t>((debt - total + zone->slab_bytes() - 1) / zone->slab_bytes());
-    total += zone->purge_pool(purger, owed < dirty - kept ? owed : dirty - kept);
+    size_t known_gone = 0;
+    total += zone->purge_pool(purger, owed < dirty - kept ? owed : dirty - kept, &known_gone);
+    total -= known_gone;
   }
   const size_t dirty = large_.dirty_bytes();
   const size_t kept = kKeptSpanBytes + large_.live_bytes() / 2;
@@ -60,19 +65,17 @@ void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
     const size_t excess = kept_huge - most_huge;
     total += huge_.purge(purger, kept_huge - (excess < debt - total ? excess : debt - total));
   }
-  if (total < debt) sweep(cache, debt, total);
+  if (total < debt) sweep(debt, total);
 }
 
 // Holes are filled again sooner or later, and then cost page faults: they are given back only as
 // far as they are more than half of what is in use.
 template <sys::VmSource Vm>
-void Engine<Vm>::sweep(ThreadCache& cache, size_t debt, size_t& total) {
+void Engine<Vm>::sweep(size_t debt, size_t& total) {
   const auto use = process_.use();
   const size_t returned = space_.small.returned() + space_.mid.returned();
   const size_t kept = use.used_bytes / 2 + kKeptSpanBytes + returned;
   if (use.free_bytes <= kept) return;
-  // Blocks of sizes that the thread has left behind hold slabs.
-  caches_.trim(space_, process_, cache, kTrimmedStacks);
   const size_t excess = use.free_bytes - kept;
   const size_t wanted = excess < debt ? excess : debt;
   const size_t visits = debt / kTradeStep * kVisitsPerStep;

@@ -112,12 +112,12 @@ class ProcessHeap {
 
   // Empties the depots into the slabs.
   void collect(Space<Vm>& space) {
+    for_each_used([&](uint32_t c, uint32_t home) { collect(space, c, home); });
+  }
+  // The same for the one that threads of `home` have of class `c`.
+  void collect(Space<Vm>& space, uint32_t c, uint32_t home) {
     void* batch[layout::kMaxBatch];
-    for_each_used([&](uint32_t c, uint32_t home) {
-      while (const uint32_t count = depot(c, home).take(batch)) {
-        give_to_slabs(space, c, batch, count);
-      }
-    });
+    while (const uint32_t count = depot(c, home).take(batch)) give_to_slabs(space, c, batch, count);
   }
 
   // Hands slabs without any block in use to the zone.

@@ -108,11 +108,11 @@ struct ThreadCache : CacheFront {
   std::atomic<uint32_t> gate;      // Gate
   int32_t owner;                   // the system's number of its thread
   uint8_t steal_cursor;            // where the next search for an idle stack begins
-  uint8_t trim_cursor;             // the last stack that was trimmed
   uint8_t home;                    // whose slabs of small blocks it draws from
   uint16_t gone[kCacheStacks];     // lowest slots whose blocks were taken out from outside
   bool has_spilled[kCacheStacks];  // since it grew: blocks were given back because it was full
   uint32_t seen[kCacheStacks];     // tops at the last look from outside, in slots
+  uint16_t left[kCacheStacks];     // the same when the heap last grew, cut off
   size_t idle_bytes;               // what then could be had of stacks whose tops had not moved
   uint32_t seen_span_uses;         // of `spans`, at that look
   uint32_t idle_looks;             // at which no top had moved, in a row

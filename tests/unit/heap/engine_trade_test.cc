@@ -56,6 +56,26 @@ TEST(EngineTrade, PagesInTheMiddleOfSparseSlabsGo) {
   box.engine->verify();
 }
 
+// A few blocks of a size that is not used any more, in a cache and in depots, hold no slabs.
+TEST(EngineTrade, WhatCachesHoldOfSizesLeftBehindGoes) {
+  StartedBox box;
+  auto blocks = fill(box.client, 200, 20 * kMiB);
+  // One of each slab comes last, so that the cache and the depots have them.
+  const size_t slabs = blocks.size() / 320;
+  for (size_t i = 0; i < slabs; ++i) {
+    std::swap(blocks[blocks.size() - 1 - i], blocks[i * 320]);
+  }
+  release_all(box.client, blocks);
+  const auto slabs_of_200 = [&] {
+    return stats_of(*box.engine).classes[layout::class_of(200)].slabs;
+  };
+  EXPECT_GE(slabs_of_200(), 100u);
+  const auto others = fill(box.client, 4000, 4 * kMiB);
+  EXPECT_LE(slabs_of_200(), 1u);
+  release_all(box.client, others);
+  box.engine->verify();
+}
+
 TEST(EngineTrade, AHeapThatDoesNotGrowGivesNothingBack) {
   StartedBox box;
   uint64_t settled = 0;
