@@ -7,6 +7,7 @@ and gives one row per case.
 from dataclasses import dataclass
 
 from .peers import ROOT
+from .shapes import SHAPES
 
 PROGRAMS = ROOT / "build/release/bench"
 
@@ -29,6 +30,12 @@ class Workload:
 
 def churn(name, about, arguments, groups=("churn", "default")):
     return Workload(name, about, ("churn", *arguments.split()), "call", groups)
+
+
+def shapes():
+    """A row for each shape, each a run of its own."""
+    return tuple(Workload(name, about, (program, "--shape", name), "step", ("shapes",))
+                 for program, list_of_program in SHAPES.items() for name, about in list_of_program)
 
 
 def command(name, about, words):
@@ -94,9 +101,10 @@ WORKLOADS = (
              ("start", "default")),
     Workload("micro", "single calls by size (Google Benchmark)",
              ("micro", "--benchmark_format=json", "--benchmark_min_time=0.05"), "pair", ("micro",), True),
+    *shapes(),
 )
 
-GROUPS = ("default", "all", "churn", "threads", "long", "big", "programs", "start", "micro")
+GROUPS = ("default", "all", "churn", "threads", "long", "big", "programs", "start", "micro", "shapes")
 
 
 def find(names):

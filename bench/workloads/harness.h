@@ -13,11 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -123,7 +125,8 @@ inline uint64_t proc_kib(const char* path, const char* field) {
 inline uint64_t rss_kib() { return proc_kib("/proc/self/status", "VmRSS"); }
 inline uint64_t peak_rss_kib() { return proc_kib("/proc/self/status", "VmHWM"); }
 
-// Options of the form --name value or --name=value. Each getter also adds a line of help.
+// Options of the form --name value or --name=value, and flags, which have none. Each getter also
+// adds a line of help.
 class Options {
  public:
   Options(int argc, char** argv, const char* example, const char* about)
@@ -138,10 +141,10 @@ class Options {
       word.erase(0, 2);
       if (const size_t equals = word.find('='); equals != std::string::npos) {
         given_.push_back({word.substr(0, equals), word.substr(equals + 1)});
-      } else if (i + 1 < argc) {
+      } else if (i + 1 < argc && std::strncmp(argv[i + 1], "--", 2) != 0) {
         given_.push_back({word, argv[++i]});
       } else {
-        fail("--" + word + " needs a value", 2);
+        given_.push_back({word, std::nullopt});
       }
     }
   }
@@ -154,10 +157,20 @@ class Options {
         ++it;
         continue;
       }
-      value = it->second;
+      if (!it->second) fail(std::string("--") + name + " needs a value", 2);
+      value = *it->second;
       it = given_.erase(it);
     }
     return value;
+  }
+
+  bool flag(const char* name, const char* meaning) {
+    lines_ += std::string("  --") + name + "  " + meaning + "\n";
+    const auto is_mine = [&](const auto& option) { return option.first == name && !option.second; };
+    const auto end = std::remove_if(given_.begin(), given_.end(), is_mine);
+    const bool is_given = end != given_.end();
+    given_.erase(end, given_.end());
+    return is_given;
   }
 
   // A count or a size: 4096, 64K, 8M, 1G.
@@ -211,7 +224,7 @@ class Options {
   const char* example_;
   const char* about_;
   std::string lines_;
-  std::vector<std::pair<std::string, std::string>> given_;
+  std::vector<std::pair<std::string, std::optional<std::string>>> given_;
   bool help_ = false;
 };
 
