@@ -51,7 +51,7 @@ SHAPES = {
         ("calloc_large", "4 slots, calloc of 100 KB-1 MB, pages written"),
         ("grow_half", "realloc growth to 32 MiB by half, pages written"),
         ("grow_step", "realloc growth to 16 MiB by 64 KiB, pages written"),
-        ("texts_2m", "4 texts written by realloc in turns, to 256 B at a time, to 2 MiB"),
+        ("texts_2m", "4 texts written by realloc in turns, to 4 KiB at a time, to 2 MiB"),
         ("resize_64k", "256 slots, realloc to any of 1-64 KiB"),
         ("resize_4m", "32 slots, realloc to any of 64 KiB-4 MiB"),
         ("resize_near", "8 slots, 1-64 MiB, realloc by up to half up or down"),

@@ -112,7 +112,7 @@ uint64_t grow_half(const Work& work) {
 
 uint64_t grow_step(const Work& work) {
   constexpr size_t kStep = 64 * kKiB;
-  const uint64_t times = work.times(15);
+  const uint64_t times = work.times(10);
   uint64_t operations = 0;
   for (uint64_t i = 0; i < times; ++i) {
     void* block = nullptr;
@@ -126,18 +126,18 @@ uint64_t grow_step(const Work& work) {
   return operations;
 }
 
-// Four texts that are written in turns, up to 256 bytes at a time, to 2 MiB.
+// Four texts that are written in turns, up to 4 KiB at a time, to 2 MiB.
 uint64_t texts_2m(const Work& work) {
   constexpr size_t kBytes = 2 * kMiB;
   Rng rng = work.rng();
-  const uint64_t rounds = work.times(12);
+  const uint64_t rounds = work.times(8);
   uint64_t operations = 0;
   for (uint64_t round = 0; round < rounds; ++round) {
     void* texts[4] = {};
     size_t sizes[4] = {};
     for (uint32_t i = 0; *std::min_element(sizes, sizes + 4) < kBytes; i = (i + 1) % 4) {
       if (sizes[i] >= kBytes) continue;
-      const size_t added = between(rng, 1, 256);
+      const size_t added = between(rng, 1, 4096);
       texts[i] = must(std::realloc(texts[i], sizes[i] + added));
       touch_block(static_cast<char*>(texts[i]) + sizes[i], added, Touch::kAll);
       sizes[i] += added;
@@ -292,7 +292,7 @@ constexpr bench::Shape kShapes[] = {
     {"calloc_large", "4 slots, calloc of 100 KB-1 MB, pages written", calloc_large},
     {"grow_half", "realloc growth to 32 MiB by half, pages written", grow_half},
     {"grow_step", "realloc growth to 16 MiB by 64 KiB, pages written", grow_step},
-    {"texts_2m", "4 texts written by realloc in turns, to 256 B at a time, to 2 MiB", texts_2m},
+    {"texts_2m", "4 texts written by realloc in turns, to 4 KiB at a time, to 2 MiB", texts_2m},
     {"resize_64k", "256 slots, realloc to any of 1-64 KiB", resize_64k},
     {"resize_4m", "32 slots, realloc to any of 64 KiB-4 MiB", resize_4m},
     {"resize_near", "8 slots, 1-64 MiB, realloc by up to half up or down", resize_near},
