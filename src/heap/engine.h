@@ -322,6 +322,8 @@ class Engine {
   // See engine_trade.h.
   static constexpr size_t kTradeStep = size_t{1} << 20;
   static constexpr size_t kTradeDecay = 64;  // eight windows to halve
+  // Slabs are sparse from one free byte in so many on.
+  static constexpr size_t kSparseShare = 8;
   static constexpr size_t kVisitsPerStep = 96;
   static constexpr size_t kLeastSwept = size_t{16} << 10;  // shorter runs cost more than they bring
   static constexpr size_t kKeptPoolBytes = size_t{1} << 20;

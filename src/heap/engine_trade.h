@@ -37,8 +37,11 @@ void Engine<Vm>::lower_trade_mark(bool at_once) {
 template <sys::VmSource Vm>
 void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
   if (space_.limits.is_tight()) return_harder(cache, debt);
-  // Blocks of sizes that the thread has left behind hold slabs.
-  caches_.leave_behind(space_, process_, cache);
+  // Blocks of sizes that the thread has left behind hold slabs, if slabs are sparse at all.
+  const auto use = process_.use();
+  if (use.free_bytes > use.used_bytes / kSparseShare + kKeptSpanBytes) {
+    caches_.leave_behind(space_, process_, cache);
+  }
   Purger<Vm> purger = this->purger();
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
