@@ -220,6 +220,23 @@ class Engine {
   void* grow_by_moving_pages(void* p, size_t usable, size_t bytes, uint16_t owner, bool leaves);
   void trade(ThreadCache& cache);
   void pay(ThreadCache& cache, size_t debt) TIDE_REQUIRES(purge_lock_);
+  // See engine_moves.h.
+  static constexpr uint32_t kNoZone = 0;
+  static constexpr uint32_t kSmallZone = 1;
+  static constexpr uint32_t kMidZone = 2;
+  static constexpr uint32_t kLargeZone = 3;
+  Zone<Vm>& slab_zone(uint32_t zone) { return zone == kSmallZone ? space_.small : space_.mid; }
+  uint32_t spare_slabs(const Zone<Vm>& zone) const;
+  size_t spare_span_bytes() const;
+  uint32_t richest_but(uint32_t zone) const;
+  bool move_from(uint32_t from, uintptr_t to, bool& is_lost) TIDE_REQUIRES(purge_lock_);
+  TIDE_NOINLINE void supply(uint32_t to, size_t wanted);
+  void note_growing_zone() TIDE_REQUIRES(purge_lock_);
+  // Before pages of a zone are touched that would make the heap larger than it has been lately.
+  bool wants_pages(uint32_t zone, size_t bytes) const {
+    return base::racy_load(supplied_zone_) == zone &&
+           zones_footprint() + bytes > base::racy_load(traded_bytes_);
+  }
   void lower_trade_mark(bool at_once) TIDE_REQUIRES(purge_lock_);
   void sweep(size_t debt, size_t& total) TIDE_REQUIRES(purge_lock_);
   size_t sweep_one() TIDE_REQUIRES(purge_lock_);
@@ -362,6 +379,13 @@ class Engine {
   HeapTable<Vm> heaps_;
   PurgeFigures purge_figures_;
   Decay decay_ TIDE_GUARDED_BY(purge_lock_);
+  // Of each zone the bytes that were clean when they were taken, when growth was last paid for.
+  size_t taken_by_[kLargeZone + 1] TIDE_GUARDED_BY(purge_lock_) = {};
+  uint32_t growing_zone_ TIDE_GUARDED_BY(purge_lock_) = 0;
+  uint32_t growth_run_ TIDE_GUARDED_BY(purge_lock_) =
+      0;  // payments in a row that were for its growth
+  uint32_t supplied_zone_ = kNoZone;
+  PageMoves moves_ TIDE_GUARDED_BY(purge_lock_);
   size_t used_at_look_ TIDE_GUARDED_BY(purge_lock_) = 0;
   std::atomic<size_t> freed_bytes_{0};  // by slow paths, since they were last enough
   size_t noticed_from_ = 0;             // what is enough

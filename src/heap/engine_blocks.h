@@ -55,6 +55,10 @@ void* Engine<Vm>::allocate_without_marks(ThreadCache* cache, uint32_t c, bool& z
   } else {
     sys::take_path(sys::PathTaken::kRefill);
     if (cache != nullptr) {
+      const uint32_t number = &zone == &space_.mid ? kMidZone : kSmallZone;
+      if (TIDE_UNLIKELY(wants_pages(number, zone.slab_bytes())) && !zone.has_dirty()) {
+        supply(number, kMoveBytes);
+      }
       block = caches_.refill(space_, process_, config_, *cache, c);
       if (TIDE_UNLIKELY(config_.hardened)) shuffle(*cache, stack);
       trade_if_due(cache);
@@ -85,6 +89,9 @@ void* Engine<Vm>::allocate_big(size_t bytes, size_t alignment, uint16_t owner, b
       block = allocate_dirty(bytes, owner, false);
     }
     if (block == nullptr) {
+      if (TIDE_UNLIKELY(wants_pages(kLargeZone, bytes)) && !large_.has_dirty(bytes)) {
+        supply(kLargeZone, bytes);
+      }
       block = large_.allocate(space_.vm, is_kept ? SpanCache<Vm>::rounded(bytes) : bytes, alignment,
                               owner, zeroed);
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "heap/cache_behind.h"
+#include "heap/engine_moves.h"
 #include "heap/engine_purge.h"
 
 namespace tide::heap {
@@ -37,6 +38,7 @@ void Engine<Vm>::lower_trade_mark(bool at_once) {
 template <sys::VmSource Vm>
 void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
   if (space_.limits.is_tight()) return_harder(cache, debt);
+  note_growing_zone();
   // Blocks of sizes that the thread has left behind hold slabs, if slabs are sparse at all.
   const auto use = process_.use();
   if (use.free_bytes > use.used_bytes / kSparseShare + kKeptSpanBytes) {
@@ -46,21 +48,16 @@ void Engine<Vm>::pay(ThreadCache& cache, size_t debt) {
   size_t total = 0;
   for (Zone<Vm>* zone : {&space_.small, &space_.mid}) {
     if (total >= debt) break;
-    const uint32_t dirty = zone->dirty_slabs();
-    const auto kept =
-        static_cast<uint32_t>(kKeptPoolBytes / zone->slab_bytes()) + zone->slabs_ahead();
-    if (dirty <= kept) continue;
+    const uint32_t spare = spare_slabs(*zone);
+    if (spare == 0) continue;
     const auto owed =
         static_cast<uint32_t>((debt - total + zone->slab_bytes() - 1) / zone->slab_bytes());
     size_t known_gone = 0;
-    total += zone->purge_pool(purger, owed < dirty - kept ? owed : dirty - kept, &known_gone);
+    total += zone->purge_pool(purger, owed < spare ? owed : spare, &known_gone);
     total -= known_gone;
   }
-  const size_t dirty = large_.dirty_bytes();
-  const size_t kept = kKeptSpanBytes + large_.live_bytes() / 2;
-  if (total < debt && dirty > kept) {
-    const size_t excess = dirty - kept;
-    total += large_.purge(purger, excess < debt - total ? excess : debt - total, least_span());
+  if (const size_t spare = total < debt ? spare_span_bytes() : 0) {
+    total += large_.purge(purger, spare < debt - total ? spare : debt - total, least_span());
   }
   const size_t kept_huge = huge_.kept_bytes();
   const size_t most_huge = kKeptSpanBytes + huge_.live_bytes() / 2;

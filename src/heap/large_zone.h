@@ -17,6 +17,7 @@
 #include "heap/dump_steps.h"
 #include "heap/limits.h"
 #include "heap/low_water.h"
+#include "heap/page_moves.h"
 #include "heap/purge_batch.h"
 #include "heap/span_lists.h"
 #include "heap/window.h"
@@ -188,6 +189,18 @@ class LargeZone {
   // most; the lock is not held meanwhile. Returns bytes.
   size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX,
                size_t least_bytes = layout::kSpanPageBytes);
+
+  // --- steps of kMoveBytes whose pages change zones, see large_zone_moves.h; one caller at a time
+  // --
+
+  // Whether a dirty span is long enough.
+  bool has_dirty(size_t bytes);
+  // The first page of an aligned span of some steps, free and of that kind, that leaves its list;
+  // clean ones may be new. kNoPage: there is none.
+  uint32_t take_steps(Vm& vm, State kind, size_t bytes);
+  // Back to the lists: the first `bytes` are of `kind` from now on, the rest of the other one; but
+  // of the step behind them perhaps nothing of ours is mapped any more.
+  void put_steps(uint32_t page, State kind, size_t bytes, bool is_next_lost);
 
   // After allocate() and resize(), and before what is in the pages matters: cores have them.
   void bring_back(Vm& vm) {

@@ -21,6 +21,9 @@ class SlabPool {
 
   bool is_empty() const { return count() == 0; }
   uint32_t count() const { return base::racy_load(count_); }
+  // kNoSlab: it is empty.
+  uint32_t youngest() const { return youngest_; }
+  uint32_t oldest() const { return oldest_; }
 
   void push(layout::Slab* slabs, uint32_t index) {
     slabs[index].previous = layout::kNoSlab;

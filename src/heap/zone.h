@@ -20,6 +20,7 @@
 #include "heap/huge_page_bytes.h"
 #include "heap/limits.h"
 #include "heap/low_water.h"
+#include "heap/page_moves.h"
 #include "heap/purge_batch.h"
 #include "heap/slab_pool.h"
 #include "heap/window.h"
@@ -332,6 +333,19 @@ class Zone {
   // elsewhere. Returns bytes.
   size_t unmap_pools(Vm& vm);
 
+  // --- steps of kMoveBytes whose pages change zones, see zone_moves.h; one caller at a time
+  // --------
+
+  // The first of the slabs that lie on a step and leave the pool of dirty ones, those that have
+  // been there long before others, or that of clean ones, or are new. kNoSlab: there are none at
+  // hand.
+  uint32_t take_dirty_step();
+  uint32_t take_clean_step(Vm& vm);
+  // Back to a pool.
+  void put_step(uint32_t first, bool clean);
+  // Perhaps nothing of ours is mapped there any more.
+  void lose_step(uint32_t first);
+
   // In a forked child (zone_repair.h). Before anything else: what vanished threads had half done
   // and is in no list.
   void settle_in_child(Vm& vm);
@@ -362,6 +376,12 @@ class Zone {
   uint32_t usual_growth() const;
 
   static constexpr uint32_t kMostCounted = 512;
+
+  static constexpr int kMostLooks = 16;  // at dirty slabs, for a whole step of them
+  uint32_t slabs_of_step() const { return static_cast<uint32_t>(kMoveBytes >> slab_shift()); }
+  uint32_t first_of_step(uint32_t index) const { return index & ~(slabs_of_step() - 1); }
+  bool is_step_in(uint32_t first, layout::Pool pool) const TIDE_REQUIRES(lock_);
+  void start_move(uint32_t first) TIDE_REQUIRES(lock_);
 
   void forget_pools() TIDE_REQUIRES(lock_) {
     dirty_.reset();

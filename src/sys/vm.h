@@ -17,6 +17,12 @@ enum class MapResult : uint8_t {
   kNoMemory,  // the kernel or a limit refused
 };
 
+enum class MoveResult : uint8_t {
+  kMoved,
+  kUnchanged,  // the system refused
+  kLost,       // nor is it known whether the destination is still mapped: it is not ours any more
+};
+
 struct PageRange {
   uintptr_t begin;
   size_t bytes;
@@ -65,6 +71,9 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   // Moves the pages of part of a mapping to a new mapping, which is returned; the part stays mapped
   // and reads as zero. Null: not possible, nothing has changed.
   { vm.detach_pages(pointer, bytes) } -> std::same_as<void*>;
+  // Moves the pages of part of one mapping over those of part of another, which are gone then; the
+  // former reads as zero. Neither part may lie on more than one mapping.
+  { vm.move_pages(pointer, pointer, bytes) } -> std::same_as<MoveResult>;
 };
 
 // Stateless: every instance is the same operating system.
@@ -87,6 +96,7 @@ class LinuxVm {
   void deny(void* address, size_t bytes);
   bool set_dumped(void* address, size_t bytes, bool dumped);
   void* detach_pages(void* from, size_t bytes);
+  MoveResult move_pages(void* from, void* to, size_t bytes);
 };
 
 static_assert(VmSource<LinuxVm>);

@@ -330,7 +330,8 @@ void* mremap(void* address, size_t before, size_t after, int flags, ...) {
   const auto result =
       reinterpret_cast<void*>(syscall(SYS_mremap, address, before, after, flags, place));
   if (result != MAP_FAILED) {
-    const size_t gone = (flags & kDontUnmap) != 0 ? 0 : before;
+    size_t gone = (flags & kDontUnmap) != 0 ? 0 : before;
+    if (place != nullptr) gone += after;  // what was mapped there
     tide::faults::count_mapped(from, static_cast<ptrdiff_t>(after - gone));
   }
   return result;

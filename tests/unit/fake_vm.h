@@ -87,13 +87,15 @@ enum class VmCall : uint8_t {
   kPurge,
   kRemap,
   kDetach,
-  kSetDumped
+  kSetDumped,
+  kMovePages
 };
-inline constexpr size_t kVmCalls = 8;
+inline constexpr size_t kVmCalls = 9;
 
 inline const char* name_of(VmCall call) {
-  constexpr const char* kNames[kVmCalls] = {"map_at", "map",   "find_free",    "unmap",
-                                            "purge",  "remap", "detach_pages", "set_dumped"};
+  constexpr const char* kNames[kVmCalls] = {"map_at",       "map",        "find_free",
+                                            "unmap",        "purge",      "remap",
+                                            "detach_pages", "set_dumped", "move_pages"};
   return kNames[static_cast<size_t>(call)];
 }
 
@@ -349,6 +351,15 @@ class FakeOs {
     return result;
   }
 
+  // Every other one that fails leaves the destination unmapped, and to somebody else. The hook is
+  // called once more when it is done, with 0 bytes.
+  sys::MoveResult move_pages(void* from, void* to, size_t bytes) {
+    const Verdict verdict = enter({VmCall::kMovePages, base::address_of(from), bytes});
+    const sys::MoveResult result = move_locked(verdict, from, to, bytes);
+    if (hook_) hook_({VmCall::kMovePages, base::address_of(to), 0});
+    return result;
+  }
+
  private:
   enum class Verdict : uint8_t { kDo, kFail, kTaken };
 
@@ -405,6 +416,21 @@ class FakeOs {
     return Verdict::kDo;
   }
 
+  sys::MoveResult move_locked(Verdict verdict, void* from, void* to, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    require_ours(from, bytes, "move_pages from");
+    require_ours(to, bytes, "move_pages to");
+    if (verdict == Verdict::kFail) {
+      if (++failed_moves_ % 2 == 1) return sys::MoveResult::kUnchanged;
+      unmap_locked(to, bytes);
+      taken_.add(base::address_of(to), base::address_of(to) + bytes);
+      return sys::MoveResult::kLost;
+    }
+    memcpy(to, from, bytes);
+    madvise(from, bytes, MADV_DONTNEED);
+    return sys::MoveResult::kMoved;
+  }
+
   void* map_locked(size_t bytes) {
     // Room to align to a pretended page size, and a hole behind, so that neighbours never merge.
     const size_t total = bytes + 2 * options_.page_bytes;
@@ -443,6 +469,7 @@ class FakeOs {
   std::function<void(const Event&)> hook_;
   uint64_t calls_ = 0;
   uint64_t calls_of_[kVmCalls] = {};
+  uint64_t failed_moves_ = 0;
   uint64_t failures_ = 0;
   size_t populated_ = 0;
   std::vector<uintptr_t> populated_huge_;
@@ -477,6 +504,9 @@ class FakeVm {
   }
   bool set_dumped(void* p, size_t bytes, bool dumped) { return os_->set_dumped(p, bytes, dumped); }
   void* detach_pages(void* p, size_t bytes) { return os_->detach_pages(p, bytes); }
+  sys::MoveResult move_pages(void* from, void* to, size_t bytes) {
+    return os_->move_pages(from, to, bytes);
+  }
 
  private:
   FakeOs* os_;

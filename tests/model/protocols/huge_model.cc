@@ -76,6 +76,9 @@ struct Kernel {
   void deny(void*, size_t) {}
   bool set_dumped(void*, size_t, bool) { return true; }
   void* detach_pages(void*, size_t) { return nullptr; }
+  tide::sys::MoveResult move_pages(void*, void*, size_t) {
+    return tide::sys::MoveResult::kUnchanged;
+  }
 };
 
 using Blocks = tide::heap::HugeBlocks<Kernel>;

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "tests/unit/engine_client.h"
+#include "tests/unit/heap/held_blocks.h"
+#include "tests/unit/sizes.h"
 
 namespace tide::tests {
 namespace {
@@ -174,6 +176,36 @@ TEST_F(ForkRepair, InsideAHugeAllocationAndResize) {
     other.release(other.reallocate(large, 30'000'000));
   });
   here.release(block);
+}
+
+TEST_F(ForkRepair, InsideAMoveOfPages) {
+  const struct {
+    size_t from;
+    size_t to;
+    size_t bytes;  // more than before, or it is no growth
+  } cases[] = {{200, 4000, 20 * kMiB}, {4000, 700'000, 40 * kMiB}, {700'000, 200, 80 * kMiB}};
+  for (const auto& one : cases) {
+    const auto act = [&] {
+      Client other(*box.engine);
+      release_all(other, fill(other, one.from, one.bytes));
+      release_all(other, fill(other, one.to, one.bytes));
+    };
+    // What has come is not zero: it must not be taken for what was there before.
+    const auto zeroed_are_zero = [&] {
+      box.engine->config().purge = false;  // no more of them
+      for (size_t total = 0; total < one.bytes + 20 * kMiB; total += one.to) {
+        const auto* const block = static_cast<unsigned char*>(box.client.allocate_zeroed(one.to));
+        for (size_t i = 0; i < one.to; ++i) {
+          if (block[i] != 0) return false;
+        }
+      }
+      return true;
+    };
+    const auto is_done = [](const FakeOs::Event& event) {
+      return event.call == VmCall::kMovePages && event.bytes == 0;
+    };
+    fork_inside(is_done, 1, act, zeroed_are_zero);
+  }
 }
 
 // A signal handler forks that interrupted a call of its own thread, locks and all, while another

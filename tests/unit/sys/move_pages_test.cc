@@ -1,0 +1,68 @@
+// LinuxVm::move_pages() on the kernel that there is.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <cstring>
+
+#include "sys/vm.h"
+
+namespace tide::tests {
+namespace {
+
+constexpr size_t kBytes = size_t{512} << 10;
+
+class MovePages : public testing::Test {
+ protected:
+  void SetUp() override {
+    from = static_cast<char*>(vm.map(3 * kBytes));
+    to = static_cast<char*>(vm.map(3 * kBytes));
+    ASSERT_NE(from, nullptr);
+    ASSERT_NE(to, nullptr);
+    memset(from, 1, 3 * kBytes);
+    memset(to, 2, 3 * kBytes);
+  }
+  void TearDown() override {
+    vm.unmap(from, 3 * kBytes);
+    vm.unmap(to, 3 * kBytes);
+  }
+
+  // Whether all three parts read so.
+  static bool reads(const char* pages, char first, char second, char third) {
+    for (size_t i = 0; i < kBytes; ++i) {
+      if (pages[i] != first || pages[kBytes + i] != second || pages[2 * kBytes + i] != third) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  sys::LinuxVm vm;
+  char* from = nullptr;
+  char* to = nullptr;
+};
+
+TEST_F(MovePages, TakeThePlaceOfOthers) {
+  const sys::MoveResult result = vm.move_pages(from + kBytes, to + kBytes, kBytes);
+  if (result == sys::MoveResult::kUnchanged) GTEST_SKIP() << "needs Linux 5.7";
+  ASSERT_EQ(result, sys::MoveResult::kMoved);
+  EXPECT_TRUE(reads(from, 1, 0, 1));
+  EXPECT_TRUE(reads(to, 2, 1, 2));
+  // And back.
+  memset(from + kBytes, 3, kBytes);
+  ASSERT_EQ(vm.move_pages(to + kBytes, from + kBytes, kBytes), sys::MoveResult::kMoved);
+  EXPECT_TRUE(reads(from, 1, 1, 1));
+  EXPECT_TRUE(reads(to, 2, 0, 2));
+}
+
+// A program's own advice on a block splits the mapping.
+TEST_F(MovePages, OfTwoMappingsStayWhereTheyAre) {
+  ASSERT_EQ(madvise(from + kBytes, kBytes / 2, MADV_DONTFORK), 0);
+  const sys::MoveResult result = vm.move_pages(from + kBytes, to + kBytes, kBytes);
+  EXPECT_NE(result, sys::MoveResult::kMoved);
+  EXPECT_TRUE(reads(from, 1, 1, 1));
+  if (result != sys::MoveResult::kUnchanged) return;
+  memset(to + kBytes, 4, kBytes);
+  EXPECT_TRUE(reads(to, 2, 4, 2));
+}
+
+}  // namespace
+}  // namespace tide::tests
