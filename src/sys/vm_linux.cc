@@ -210,7 +210,6 @@ MoveResult LinuxVm::move_pages(void* from, void* to, size_t bytes) {
   const ErrnoKeeper keeper;
   constexpr int kFlags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
   if (mremap(from, bytes, bytes, kFlags, to) == to) return MoveResult::kMoved;
-  if (errno == EINVAL) return MoveResult::kUnchanged;  // older than Linux 5.7
   // The system may have unmapped the destination before it found a reason to refuse, and another
   // thread may have mapped something there since.
   const MapResult result = map_at(reinterpret_cast<uintptr_t>(to), bytes);

@@ -317,15 +317,19 @@ int madvise(void* address, size_t bytes, int advice) {
 
 void* mremap(void* address, size_t before, size_t after, int flags, ...) {
   void* const from = __builtin_return_address(0);
-  if (const int error = tide::faults::fault_for(Call::kMremap, from)) {
-    errno = error;
-    return MAP_FAILED;
-  }
   constexpr int kDontUnmap = 4;
   va_list list;
   va_start(list, flags);
   void* const place = (flags & MREMAP_FIXED) != 0 ? va_arg(list, void*) : nullptr;
   va_end(list);
+  if (const int error = tide::faults::fault_for(Call::kMremap, from)) {
+    // The system may have got as far as this.
+    if (place != nullptr && syscall(SYS_munmap, place, after) == 0) {
+      tide::faults::count_mapped(from, -static_cast<ptrdiff_t>(after));
+    }
+    errno = error;
+    return MAP_FAILED;
+  }
   // Not the sanitizers': they know no MREMAP_DONTUNMAP.
   const auto result =
       reinterpret_cast<void*>(syscall(SYS_mremap, address, before, after, flags, place));

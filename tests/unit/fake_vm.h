@@ -16,68 +16,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <iterator>
-#include <map>
 #include <mutex>
 #include <vector>
 
 #include "base/align.h"
 #include "base/racy.h"
 #include "sys/vm.h"
+#include "tests/unit/ranges.h"
 
 namespace tide::tests {
-
-// A set of addresses as ranges [begin, end).
-class Ranges {
- public:
-  using Map = std::map<uintptr_t, uintptr_t>;
-
-  void add(uintptr_t begin, uintptr_t end) {
-    auto next = ranges_.upper_bound(begin);
-    if (next != ranges_.begin() && std::prev(next)->second >= begin) {
-      --next;
-      begin = next->first;
-    }
-    while (next != ranges_.end() && next->first <= end) {
-      if (next->second > end) end = next->second;
-      next = ranges_.erase(next);
-    }
-    ranges_[begin] = end;
-  }
-
-  void remove(uintptr_t begin, uintptr_t end) {
-    auto next = ranges_.upper_bound(begin);
-    if (next != ranges_.begin() && std::prev(next)->second > begin) --next;
-    while (next != ranges_.end() && next->first < end) {
-      const auto [from, to] = *next;
-      next = ranges_.erase(next);
-      if (from < begin) ranges_[from] = begin;
-      if (to > end) ranges_[end] = to;
-    }
-  }
-
-  bool overlaps(uintptr_t begin, uintptr_t end) const {
-    auto next = ranges_.upper_bound(begin);
-    if (next != ranges_.begin() && std::prev(next)->second > begin) return true;
-    return next != ranges_.end() && next->first < end;
-  }
-
-  bool covers(uintptr_t begin, uintptr_t end) const {
-    auto next = ranges_.upper_bound(begin);
-    return next != ranges_.begin() && std::prev(next)->second >= end;
-  }
-
-  size_t bytes() const {
-    size_t total = 0;
-    for (const auto& [begin, end] : ranges_) total += end - begin;
-    return total;
-  }
-
-  const Map& map() const { return ranges_; }
-
- private:
-  Map ranges_;
-};
 
 enum class VmCall : uint8_t {
   kMapAt,
