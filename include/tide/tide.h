@@ -377,8 +377,8 @@ void tide_option_list(tide_option_visitor visit, void* argument);
  * --------------------------------------------------------------------------------------------- */
 
 /* Samples allocations from now on, about one in `rate` bytes; 0: as the option profile_rate says.
-   Threads follow at their next call that leaves their cache. Error: EINVAL, `rate` is out of range;
-   ENOTSUP, not in hardened mode. */
+   Threads follow at their next malloc. With the option profile_calls every call counts. Error:
+   EINVAL, `rate` is out of range; ENOTSUP, not in hardened mode. */
 int tide_profile_start(size_t rate) TIDE_NOTHROW;
 
 /* Takes no more samples. Those that there are stay, and their frees are still noticed. */

@@ -67,6 +67,7 @@ TIDE_INLINE void* serve(const Request& request) {
     if (TIDE_UNLIKELY(g_harden != 0)) return hardened_allocate(cache, request);
     return take_block(cache, request, request.bytes);
   });
+  if (TIDE_UNLIKELY(had != 0 && g_harden == 0)) RealEngine::reopen_tables(*cache, request.bytes);
   sample_if_due(cache, block, request.bytes, request.alignment);
   if (TIDE_UNLIKELY(g_engine.wants_look_after_refill(cache))) wake_background();
   t_until_guarded -= g_sees_every_call ? 1 : allocations_of(had, at_hand(cache, request.bytes));
@@ -153,6 +154,9 @@ TIDE_NOINLINE void* allocate_hardened(size_t bytes, Origin origin) {
 
 TIDE_NOINLINE void* allocate_slow(size_t bytes, Origin origin) {
   if (TIDE_UNLIKELY(g_harden != 0)) return allocate_hardened(bytes, origin);
+  if (TIDE_UNLIKELY(g_samples.counts_calls())) {
+    if (void* const block = take_counted(bytes)) return block;
+  }
   if (void* const block = take_span_at_hand(bytes)) return block;
   return allocate_slower(bytes, origin);
 }
@@ -219,6 +223,7 @@ TIDE_INLINE void release_hardened(void* p, size_t bytes, Origin origin) {
 
 // While there are samples.
 TIDE_NOINLINE void release_watched(void* p, size_t bytes, Origin origin) {
+  if (p == nullptr) return;
   g_samples.remove(p);
   if (g_harden != 0) return release_hardened(p, bytes, origin);
   release_slower(p, bytes, origin);

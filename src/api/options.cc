@@ -121,7 +121,8 @@ bool is_limit(std::string_view name) {
 bool is_of_profile(std::string_view name) {
   const size_t i = find_option(name);
   return i == static_cast<size_t>(OptionId::profile) ||
-         i == static_cast<size_t>(OptionId::profile_rate);
+         i == static_cast<size_t>(OptionId::profile_rate) ||
+         i == static_cast<size_t>(OptionId::profile_calls);
 }
 
 void follow_profile_options() {

@@ -27,7 +27,8 @@ using heap::SamplePoints;
 using layout::SampleMarks;
 
 bool starts(heap::ThreadCache& cache) {
-  if (!g_engine.start_sampling(cache, g_samples.gap_bytes())) return false;
+  if (!g_engine.start_sampling(cache, g_samples.gap_bytes(), g_samples.counts_calls()))
+    return false;
   cache.marks->stack_low = cache.marks->stack_high = 0;
   cache.marks->has_read_stack = false;
   cache.marks->window_ns = sys::monotonic_ns();
@@ -79,19 +80,24 @@ TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t byt
 }
 
 bool is_large(size_t bytes, size_t alignment) {
-  return bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes ||
-         layout::class_of(layout::bytes_aligned(alignment, bytes)) == 0;
+  if (bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes) return true;
+  if (alignment != 0) bytes = layout::bytes_aligned(alignment, bytes);
+  return bytes > layout::kClassedMaxBytes && layout::class_of(bytes) == 0;
 }
 
 // Most calls: a block of a stack, which drew no sample.
 bool is_plainly_none(const heap::ThreadCache* cache, size_t bytes, size_t alignment) {
   return cache != nullptr && cache->marks != nullptr && !cache->marks->drawn.is_sample &&
-         alignment == 0 && bytes <= layout::kSmallMaxBytes && g_samples.is_on();
+         !cache->marks->counts_calls && alignment == 0 && !is_large(bytes, 0) &&
+         g_samples.is_on() && !g_samples.counts_calls();
 }
 
 TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
   if (cache == nullptr || block == nullptr || g_harden != 0) return;
   if (!g_samples.is_on()) return g_engine.stop_sampling(*cache);
+  if (cache->marks != nullptr && cache->marks->counts_calls != g_samples.counts_calls()) {
+    g_engine.stop_sampling(*cache);
+  }
   if (cache->marks == nullptr && !starts(*cache)) return;
   SampleMarks& marks = *cache->marks;
   const layout::SampleDrawn drawn = marks.drawn;
@@ -103,7 +109,7 @@ TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes,
   if (drawn.is_sample) {
     chance = heap::sample_chance(drawn.size_class, drawn.gap_bytes, drawn.halvings);
     same = drawn.earlier / heap::sample_chance(drawn.size_class, drawn.gap_bytes, 0);
-  } else if (is_large(bytes, alignment)) {
+  } else if (marks.counts_calls || is_large(bytes, alignment)) {
     const int64_t gap = marks.gap_bytes;
     const auto counted = static_cast<int64_t>(bytes < PTRDIFF_MAX / 2 ? bytes : PTRDIFF_MAX / 2);
     marks.until_large -= counted;
@@ -111,7 +117,19 @@ TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes,
     marks.until_large = base::exponential_bytes(heap::next_random(marks), gap);
     chance = base::chance_within(static_cast<double>(counted) / static_cast<double>(gap));
   }
-  if (chance > 0) take_sample(*cache, block, bytes, chance, same);
+  if (chance == 0) return;
+  if (marks.counts_calls) g_samples.look_at_end();
+  take_sample(*cache, block, bytes, chance, same);
+}
+
+// The fast path, but by the class and not by the front's tables.
+void* allocate_from_class(heap::ThreadCache& cache, uint32_t c) {
+  if (c == 0) return nullptr;
+  const size_t stack = layout::own_stack(cache, c);
+  auto& space = g_engine.space();
+  return layout::is_small_class(c)
+             ? heap::allocate_in_zone<layout::kSmallGranuleShift>(space.small, cache, stack)
+             : heap::allocate_in_zone<layout::kMidGranuleShift>(space.mid, cache, stack);
 }
 
 }  // namespace
@@ -121,6 +139,19 @@ void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size
   if (TIDE_UNLIKELY(!is_plainly_none(cache, bytes, alignment))) {
     consider(cache, block, bytes, alignment);
   }
+}
+
+void* take_counted(size_t bytes) {
+  heap::ThreadCache* const cache = cache_or_null();
+  if (cache == nullptr || cache->marks == nullptr || g_sees_every_call) return nullptr;
+  SampleMarks& marks = *cache->marks;
+  const auto counted = static_cast<int64_t>(bytes == 0 ? 1 : bytes);
+  if (!marks.counts_calls || bytes > layout::kMidMaxBytes || marks.until_large <= counted) {
+    return nullptr;
+  }
+  void* const block = allocate_from_class(*cache, layout::class_of(bytes));
+  if (TIDE_LIKELY(block != nullptr)) marks.until_large -= counted;
+  return block;
 }
 
 void sample_resized(const void* from, void* to, size_t usable, size_t bytes) {
@@ -137,7 +168,8 @@ int profile_start(size_t gap_bytes) {
   if (gap_bytes == 0) gap_bytes = options().number(OptionId::profile_rate);
   const OptionRow& row = kOptionRows[static_cast<size_t>(OptionId::profile_rate)];
   if (gap_bytes < row.minimum || gap_bytes > row.maximum) return EINVAL;
-  g_samples.start(gap_bytes);
+  g_samples.start(gap_bytes, options().is_on(OptionId::profile_calls));
+  g_engine.call_all_threads();
   return 0;
 }
 
@@ -154,7 +186,9 @@ int profile_write(int descriptor) {
 void start_profile_by_options() {
   if (!options().is_on(OptionId::profile)) return;
   if (g_harden != 0) return sys::warn("option profile: no profiles in hardened mode");
-  g_samples.start(options().number(OptionId::profile_rate));
+  g_samples.start(options().number(OptionId::profile_rate),
+                  options().is_on(OptionId::profile_calls));
+  g_engine.call_all_threads();
 }
 
 void write_profile_at_exit() {

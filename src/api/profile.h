@@ -25,6 +25,10 @@ TIDE_INLINE void sample_if_due(heap::ThreadCache* cache, void* block, size_t byt
   sample_allocation(cache, block, bytes, alignment);
 }
 
+// While every call is counted: most are of blocks at hand, and no samples. Null: this may be one,
+// or takes the slow path anyway.
+void* take_counted(size_t bytes);
+
 // The block at `from` is at `to` now, and has `bytes`.
 TIDE_COLD void sample_resized(const void* from, void* to, size_t usable, size_t bytes);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -18,8 +19,10 @@
 #include "host/pagemap.h"
 #include "host/proc.h"
 #include "inspect/page_pins.h"
+#include "layout/thread_cache.h"
 #include "walk/core_target.h"
 #include "walk/root_notes.h"
+#include "walk/tide_caches.h"
 #include "walk/tide_heap.h"
 #include "walk/tide_root.h"
 
@@ -40,13 +43,14 @@ uint64_t now_ns(clockid_t clock) {
 // Where the table is, and whether it is of a heap of Tide's. Address 0: there is none.
 struct TableAt {
   uint64_t address;
-  bool is_tides;
+  uint64_t root;   // 0: not of a heap of Tide's
+  bool can_count;  // every call, when it is asked to
 };
 TableAt find_table(const walk::Target& target) {
   for (const uint64_t root : walk::find_roots(target)) {
     const walk::TideRoot described = walk::read_tide_root(target, root);
     const layout::HeapRoot& known = described.root;
-    if (known.bytes < sizeof known || known.profile == nullptr) {
+    if (known.bytes < offsetof(layout::HeapRoot, held) || known.profile == nullptr) {
       throw host::Error(fmt::format("{} runs on a Tide without profiles (version {})",
                                     target.name(), described.version));
     }
@@ -56,12 +60,13 @@ TableAt find_table(const walk::Target& target) {
       throw host::Error(
           fmt::format("{} is in hardened mode, which has no profiles", target.name()));
     }
-    return {reinterpret_cast<uint64_t>(known.profile), true};
+    const bool can_count = known.bytes >= sizeof known;
+    return {reinterpret_cast<uint64_t>(known.profile), root, can_count};
   }
   // A library that samples another malloc and was not asked to has never begun.
   const uint64_t noted = walk::find_noted_profile(target);
   const bool has_begun = noted != 0 && walk::load_from<ProfileTable>(target, noted).start_ns != 0;
-  return {has_begun ? noted : 0, false};
+  return {has_begun ? noted : 0, 0, false};
 }
 
 [[noreturn]] void fail_no_slabs(const std::string& name) {
@@ -69,6 +74,23 @@ TableAt find_table(const walk::Target& target) {
       fmt::format("--kind fragmentation: {} is of a program on another malloc; pins are known of "
                   "Tide's slabs only",
                   name));
+}
+
+// Long enough for a push that is tried again and again.
+constexpr uint64_t kCountingSeconds = 60;
+
+// What ProfileTable::is_on is to be. Who counts calls already goes on with it.
+uint32_t wanted_for(const ProfileTable& table, LiveProfile::Calls calls) {
+  const bool counts = layout::counts_calls(table.is_on);
+  if (calls == LiveProfile::Calls::kByPlaces) return counts ? table.is_on : layout::kSamplesPlaces;
+  const uint64_t end_s = layout::counting_end_s(table.is_on);
+  if (counts && end_s == 0) return table.is_on;
+  const uint64_t now_s = now_ns(CLOCK_MONOTONIC) / 1'000'000'000;
+  if (counts && end_s > now_s + kCountingSeconds / 2) return table.is_on;
+  const layout::SamplingMode mode = counts                   ? layout::sampling_mode(table.is_on)
+                                    : table.stack_count == 0 ? layout::kSamplesEveryCall
+                                                             : layout::kSamplesEveryCallNow;
+  return layout::counting_until(mode, now_s + kCountingSeconds);
 }
 
 Profile read_tables(const walk::Target& target, uint64_t address, bool stands_still) {
@@ -163,7 +185,7 @@ Profile load_core(const std::string& path, Kind kind) {
   if (table.address == 0) {
     throw host::Error(fmt::format("{} is not of a process on Tide", target.name()));
   }
-  if (!table.is_tides && kind == Kind::kFragmentation) fail_no_slabs(target.name());
+  if (table.root == 0 && kind == Kind::kFragmentation) fail_no_slabs(target.name());
   Profile profile = read_tables(target, table.address, true);
   if (profile.table.start_ns == 0 && profile.stacks.empty()) {
     throw host::Error(
@@ -206,7 +228,8 @@ LiveProfile::LiveProfile(int pid) : pid_(pid), target_(pid, false) {
   const TableAt table = find_table(target_);
   if (table.address == 0) throw host::Error(not_on_tide(pid, host::Proc().command(pid)));
   address_ = table.address;
-  is_tides_ = table.is_tides;
+  root_ = table.root;
+  can_count_ = table.can_count;
 }
 
 void LiveProfile::complete(Profile& profile) const {
@@ -234,7 +257,7 @@ Profile LiveProfile::read_with_pages(Kind kind, bool may_stop) const {
     add_residency(result, states);
     return result;
   }
-  if (!is_tides_) fail_no_slabs(target_.name());
+  if (root_ == 0) fail_no_slabs(target_.name());
   const std::vector<uint64_t> roots = walk::find_roots(target_);
   // It may be stopped in the middle of a change.
   constexpr int kTries = 100;
@@ -261,7 +284,7 @@ Profile LiveProfile::read_with_all_pages() const {
   Profile result = read();
   sort_blocks(result);
   std::vector<layout::SampledPages> pages = no_pages(result);
-  if (is_tides_) {
+  if (root_ != 0) {
     const inspect::PagePins pins = look_at_slabs(target_, walk::find_roots(target_), result);
     fill_pins(pins, states, pages);
     result.pinned_bytes = pins.total_bytes();
@@ -272,15 +295,54 @@ Profile LiveProfile::read_with_all_pages() const {
   return result;
 }
 
-bool LiveProfile::start(uint64_t gap_bytes) const {
+bool LiveProfile::start(uint64_t gap_bytes, Calls calls) const {
   const auto table = walk::load_from<ProfileTable>(target_, address_);
-  if (table.is_on != 0 && (gap_bytes == 0 || gap_bytes == table.gap_bytes)) return false;
+  // Over another malloc every call is counted anyway, and a Tide of before can't.
+  const uint32_t wanted = can_count_ ? wanted_for(table, calls) : layout::kSamplesPlaces;
+  if (table.is_on == wanted && (gap_bytes == 0 || gap_bytes == table.gap_bytes)) return false;
   constexpr uint64_t kUsualGap = uint64_t{512} << 10;
-  const uint64_t gap = gap_bytes != 0 ? gap_bytes : kUsualGap;
+  const uint64_t gap = gap_bytes != 0 ? gap_bytes : table.is_on != 0 ? table.gap_bytes : kUsualGap;
   write(offsetof(ProfileTable, gap_bytes), gap);
   if (table.start_ns == 0) write(offsetof(ProfileTable, start_ns), now_ns(CLOCK_MONOTONIC));
-  write(offsetof(ProfileTable, is_on), uint32_t{1});
+  write(offsetof(ProfileTable, is_on), wanted);
+  call_threads();
   return table.is_on == 0;
+}
+
+void LiveProfile::count_on() const {
+  const auto table = walk::load_from<ProfileTable>(target_, address_);
+  if (!can_count_ || table.is_on == 0) return;
+  const uint32_t wanted = wanted_for(table, Calls::kEvery);
+  if (wanted == table.is_on) return;
+  write(offsetof(ProfileTable, is_on), wanted);
+  if (!layout::counts_calls(table.is_on)) call_threads();
+}
+
+bool LiveProfile::is_on() const {
+  return walk::load_from<ProfileTable>(target_, address_).is_on != 0;
+}
+
+bool LiveProfile::counts_calls() const {
+  return layout::counts_calls(walk::load_from<ProfileTable>(target_, address_).is_on);
+}
+
+void LiveProfile::count_no_calls() const {
+  if (is_on()) write(offsetof(ProfileTable, is_on), uint32_t{layout::kSamplesPlaces});
+}
+
+// What a thread does not notice by itself when it needs no slow path.
+void LiveProfile::call_threads() const {
+  if (!can_count_) return;
+  const walk::TideRoot root = walk::read_tide_root(target_, root_);
+  const layout::SizeTablesAt& at = root.root.size_tables;
+  const std::vector<uint8_t> closed(at.bytes, at.closed);
+  for (const walk::CacheRecord& cache : walk::read_caches(target_, root)) {
+    if (cache.state != static_cast<uint8_t>(layout::CacheState::kOwned)) continue;
+    const iovec here{const_cast<uint8_t*>(closed.data()), closed.size()};
+    const iovec there{reinterpret_cast<void*>(cache.address + at.offset), closed.size()};
+    // One that is gone by now belongs to no thread, and its next one fills them anew.
+    static_cast<void>(process_vm_writev(pid_, &here, 1, &there, 1, 0));
+  }
 }
 
 void LiveProfile::stop() const { write(offsetof(ProfileTable, is_on), uint32_t{0}); }

@@ -25,8 +25,19 @@ class LiveProfile {
   // With residency and, on Tide's malloc, pins; the process goes on meanwhile.
   profile::Profile read_with_all_pages() const;
 
-  // Returns whether sampling was off. 0: as it is, or the usual rate.
-  bool start(uint64_t gap_bytes) const;
+  // Whether every call of malloc is to be counted, which costs the process some 70 instructions for
+  // each: else what its threads free and take again at once is hardly in what was allocated.
+  enum class Calls { kByPlaces, kEvery };
+  // Returns whether sampling was off. 0: as it is, or the usual rate. All threads of a process on
+  // Tide's malloc follow at their next call.
+  bool start(uint64_t gap_bytes, Calls calls) const;
+  bool is_on() const;
+  bool counts_calls() const;
+  // Counting every call ends by itself after a minute unless this is called meanwhile. Does nothing
+  // while sampling is off.
+  void count_on() const;
+  // Goes on by places.
+  void count_no_calls() const;
   void stop() const;
 
   // Whether it still runs.
@@ -36,11 +47,13 @@ class LiveProfile {
   template <class T>
   void write(size_t offset, T value) const;
   void complete(profile::Profile& profile) const;
+  void call_threads() const;
 
   int pid_;
   walk::LiveTarget target_;
   uint64_t address_ = 0;
-  bool is_tides_ = false;  // of a process on Tide's malloc
+  uint64_t root_ = 0;  // of a process on Tide's malloc
+  bool can_count_ = false;
 };
 
 // A core, or a file of the option profile_file or of tide_profile_write.

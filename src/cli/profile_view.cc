@@ -91,17 +91,16 @@ bool says_something(const Cost& cost) {
   return std::llround(cost.bytes) != 0 || std::llround(cost.swapped + cost.absent) != 0;
 }
 
-// Sampling by places of caches does not see what comes and goes at one place that has no mark.
-std::string note_on(const Profile& profile, Kind kind) {
-  if (kind != Kind::kAllocated && kind != Kind::kLifetime) return "";
-  for (const host::Mapping& mapping : profile.maps) {
-    if (mapping.name.find("/libtide-trace.so") != std::string::npos) return "";
-  }
-  return "blocks that a thread frees and takes again at once are hardly among them; with "
-         "tide run --keep-malloc --profile they are\n";
-}
-
 }  // namespace
+
+// Sampling by places of caches does not see what comes and goes at one place that has no mark.
+std::string note_on_calls(const Profile& profile, Kind kind) {
+  if (profile::saw_every_call(profile) || (kind != Kind::kAllocated && kind != Kind::kLifetime))
+    return "";
+  return "not in it: most blocks that a thread's cache took back and gave out again at once; with "
+         "--for 30s they are counted from then on, with tide run --profile=FILE -o "
+         "profile_calls=on from the start\n";
+}
 
 std::string profile_text(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
   const Costs costs(profile, kind);
@@ -114,7 +113,7 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
     return text +
            "no allocation was a sample; all that is there, sampled "
            "or not: tide heap PID types\n" +
-           note_on(profile, kind);
+           note_on_calls(profile, kind);
   }
   host::TextTable table = empty_table(kind);
   constexpr size_t kShownFrames = 6;
@@ -137,7 +136,7 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
     cells.push_back({callers_text(profile, profile.stacks[i], names, kShownFrames), {}});
     table.add_row(std::move(cells));
   }
-  return text + table.render(host::Terminal(STDOUT_FILENO)) + note_on(profile, kind);
+  return text + table.render(host::Terminal(STDOUT_FILENO)) + note_on_calls(profile, kind);
 }
 
 std::string profile_json(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
@@ -159,7 +158,8 @@ std::string profile_json(const Profile& profile, profile::Names& names, Kind kin
                {"kind", profile::kind_name(kind)},
                {"rate_bytes", profile.table.gap_bytes},
                {"duration_ns", profile.now_ns - profile.table.start_ns},
-               {"missed", profile.table.missed}};
+               {"missed", profile.table.missed},
+               {"every_call", profile::saw_every_call(profile)}};
   if (kind == Kind::kFragmentation && profile.pinned_bytes) {
     json["pinned_by_all_bytes"] = *profile.pinned_bytes;
   }

@@ -14,5 +14,7 @@ std::string profile_text(const profile::Profile& profile, profile::Names& names,
                          size_t top);
 std::string profile_json(const profile::Profile& profile, profile::Names& names, profile::Kind kind,
                          size_t top);
+// A line for people where the kind lacks what a thread's cache served by itself; or nothing.
+std::string note_on_calls(const profile::Profile& profile, profile::Kind kind);
 
 }  // namespace tide::cli

@@ -13,13 +13,20 @@ namespace tide::cli {
 using profile::Kind;
 using profile::Profile;
 
-ProfileWatch::ProfileWatch(const LiveProfile& live, Kind kind, bool may_stop)
-    : live_(live), kind_(kind), may_stop_(may_stop), before_(live.read()), last_(before_) {
+ProfileWatch::ProfileWatch(const LiveProfile& live, Kind kind, bool may_stop,
+                           LiveProfile::Calls calls)
+    : live_(live),
+      kind_(kind),
+      may_stop_(may_stop),
+      calls_(calls),
+      before_(live.read()),
+      last_(before_) {
   catch_interrupts();
 }
 
 void ProfileWatch::look() {
   try {
+    if (calls_ == LiveProfile::Calls::kEvery) live_.count_on();
     last_ = live_.read();
   } catch (const host::Error&) {
     if (live_.is_there()) throw;

@@ -10,7 +10,9 @@ namespace tide::cli {
 
 class ProfileWatch {
  public:
-  ProfileWatch(const LiveProfile& live, profile::Kind kind, bool may_stop);
+  // With Calls::kEvery sampling is kept at that as long as it is watched.
+  ProfileWatch(const LiveProfile& live, profile::Kind kind, bool may_stop,
+               LiveProfile::Calls calls);
 
   // False: Ctrl-C, or the process has ended.
   bool wait(double seconds);
@@ -29,6 +31,7 @@ class ProfileWatch {
   const LiveProfile& live_;
   profile::Kind kind_;
   bool may_stop_;
+  LiveProfile::Calls calls_;
   bool has_ended_ = false;
   profile::Profile before_;
   profile::Profile last_;

@@ -420,20 +420,20 @@ class CachePool {
 
   // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in
   // bytes allow. Beyond the usual only if it has run full since it grew, and now is empty: its
-  // thread frees as many blocks at once and takes as many. The slots for that count nowhere, so
-  // not where there is a hard limit.
+  // thread frees and takes as many at once. Slots count nowhere: not where there is a hard limit.
   void grow(const Config& config, ThreadCache& cache, uint32_t c) {
-    const size_t block_bytes = layout::kClassInfo[c].bytes;
+    const layout::ClassInfo& info = layout::kClassInfo[c];
+    const size_t block_bytes = info.bytes;
     const uint32_t stack = layout::own_stack(cache, c);
     const uint32_t capacity = layout::stack_capacity(cache, stack);
     uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
-    const layout::ClassInfo& info = layout::kClassInfo[c];
     const bool may_be_deep = capacity >= info.usual_slots && cache.has_spilled[stack];
     const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
     const uint32_t most = may_be_deep && !is_limited ? info.cache_slots : info.usual_slots;
     if (wanted > most) wanted = most;
     if (wanted <= capacity) return;
     cache.has_spilled[stack] = false;
+    cache.grown[c / 64] |= uint64_t{1} << c % 64;
     size_t more = (wanted - capacity) * block_bytes;
     // Deep stacks leave half of it to the others.
     const size_t bound = share(config.thread_cache_bytes) / (wanted > info.usual_slots ? 2 : 1);

@@ -83,7 +83,7 @@ class Engine {
   TIDE_INLINE void* take_span(CacheFront& front, size_t bytes) {
     if (!SpanCache<Vm>::has_length(bytes)) return nullptr;
     if (bytes <= layout::kMidMaxBytes &&
-        front.mid_stack[(bytes + 127) / 128] != layout::kClosedStack) {
+        base::stale_load(front.mid_stack[(bytes + 127) / 128]) != layout::kClosedStack) {
       return nullptr;
     }
     uint32_t* const list = SpanCache<Vm>::list_for(front.spans, bytes);
@@ -132,8 +132,12 @@ class Engine {
 
   // From now on cache->marks->drawn says of what allocate_*() gave whether it is a sample, as the
   // thread's bytes have it, one in `gap_bytes` on average; but for large blocks. False: no memory.
-  bool start_sampling(ThreadCache& cache, int64_t gap_bytes);
+  bool start_sampling(ThreadCache& cache, int64_t gap_bytes, bool counts_calls);
   void stop_sampling(ThreadCache& cache);
+  // Sends every thread's next malloc to the slow path, where reopen_tables() is to follow.
+  void call_all_threads();
+  // In a slow path that had a block of that size at hand: lets those be found again.
+  static void reopen_tables(ThreadCache& cache, size_t bytes);
   // The free of this live block is to take the slow path. Before the program has it.
   void mark_sampled(void* block);
 

@@ -71,6 +71,11 @@ struct EngineMap {
                  sizeof(HeldRun),
                  offsetof(HeldRun, first),
                  offsetof(HeldRun, end)};
+    root.size_tables = {offsetof(ThreadCache, small_stack),
+                        offsetof(ThreadCache, mid_stack) + sizeof(ThreadCache::mid_stack) -
+                            offsetof(ThreadCache, small_stack),
+                        layout::kClosedStack,
+                        {}};
     root.states = {layout::kDetects,
                    {layout::kNotLive, layout::kFreeZero, layout::kRetired},
                    layout::kLiveSpecial,

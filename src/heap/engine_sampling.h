@@ -14,6 +14,7 @@ void* Engine<Vm>::allocate_of_class(ThreadCache* cache, uint32_t c, bool& zeroed
   SamplePoints points(*cache);
   points.open(c);
   void* const block = allocate_without_marks(cache, c, zeroed);
+  if (TIDE_LIKELY(points.stays_bare(c))) return block;
   if (block != nullptr) points.draw_sample(c);
   points.close(c);
   return block;
@@ -38,12 +39,12 @@ void Engine<Vm>::mark_sampled(void* block) {
 }
 
 template <sys::VmSource Vm>
-bool Engine<Vm>::start_sampling(ThreadCache& cache, int64_t gap_bytes) {
+bool Engine<Vm>::start_sampling(ThreadCache& cache, int64_t gap_bytes, bool counts_calls) {
   const CacheUse use(&cache);
   if (!caches_.enter_marks(space_, metadata_, cache)) return false;
   // Caches and marks go from one short thread to the next, and each of them needs other samples.
   const uint64_t seed = space_.vm.random_seed() ^ base::address_of(&cache);
-  SamplePoints(cache).start(gap_bytes, base::mix(cache.marks->random + seed));
+  SamplePoints(cache).start(gap_bytes, base::mix(cache.marks->random + seed), counts_calls);
   return true;
 }
 
@@ -51,6 +52,21 @@ template <sys::VmSource Vm>
 void Engine<Vm>::stop_sampling(ThreadCache& cache) {
   const CacheUse use(&cache);
   caches_.leave_marks(cache);
+}
+
+// Under the lock none of the caches goes to the shelf meanwhile.
+template <sys::VmSource Vm>
+void Engine<Vm>::call_all_threads() {
+  const ds::LockGuard guard(caches_.drain_lock());
+  caches_.for_each([](ThreadCache& cache) {
+    if (base::racy_load(cache.state) == layout::CacheState::kOwned) layout::close_tables(cache);
+  });
+}
+
+template <sys::VmSource Vm>
+void Engine<Vm>::reopen_tables(ThreadCache& cache, size_t bytes) {
+  const bool stays = cache.marks != nullptr && cache.marks->counts_calls;
+  if (!stays && layout::is_table_closed(cache, bytes)) layout::fill_tables(cache, cache.home, 0);
 }
 
 }  // namespace tide::heap

@@ -80,11 +80,11 @@ template <class Vm>
 TIDE_INLINE void* allocate_fast(const Space<Vm>& space, CacheFront& front, size_t bytes) {
   if (TIDE_LIKELY(bytes <= layout::kSmallMaxBytes)) {
     return allocate_in_zone<layout::kSmallGranuleShift>(space.small, front,
-                                                        front.small_stack[bytes]);
+                                                        base::stale_load(front.small_stack[bytes]));
   }
   if (TIDE_LIKELY(bytes <= layout::kMidMaxBytes)) {
-    return allocate_in_zone<layout::kMidGranuleShift>(space.mid, front,
-                                                      front.mid_stack[(bytes + 127) / 128]);
+    return allocate_in_zone<layout::kMidGranuleShift>(
+        space.mid, front, base::stale_load(front.mid_stack[(bytes + 127) / 128]));
   }
   return nullptr;
 }
@@ -136,7 +136,7 @@ TIDE_INLINE bool release_fast_sized(const Space<Vm>& space, CacheFront& front, v
   if constexpr (!layout::kDetects) return release_fast(space, front, block);
   const size_t small = space.small.template granule_of<layout::kSmallGranuleShift>(block);
   if (TIDE_LIKELY(small < space.small.fast_limit())) {
-    const size_t stack = front.small_stack[bytes % sizeof front.small_stack];
+    const size_t stack = base::stale_load(front.small_stack[bytes % sizeof front.small_stack]);
     return release_as(space.small.states(), front, small, stack, block);
   }
   return release_in_mid(space, front, block);

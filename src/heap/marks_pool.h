@@ -31,6 +31,8 @@ class MarksPool {
     SampleMarks* const marks = cache.marks;
     if (TIDE_LIKELY(marks == nullptr)) return;
     SamplePoints(cache).open_all();
+    if (TIDE_UNLIKELY(marks->counts_calls)) layout::fill_tables(cache, cache.home, 0);
+    marks->counts_calls = false;
     cache.marks = nullptr;
     marks->next = spare_;
     spare_ = marks;

@@ -18,6 +18,9 @@
 // Blocks much smaller than the rate get marks more often than they are due, and only a part of what
 // comes by is a sample: otherwise a short cycle would hardly ever meet a mark.
 //
+// Where every call is to be counted there are no marks, but the tables by which malloc finds its
+// stack are closed (SampleMarks::counts_calls).
+//
 // A cycle that stays at a marked slot would make samples without end. From kFreeHits on, each
 // doubling of the hits halves the chance that the stack keeps its marks, and doubles what its
 // samples count for. That keeps every estimate right on average.
@@ -27,6 +30,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <iterator>
 
 #include "base/compiler.h"
 #include "base/exponential.h"
@@ -135,6 +140,7 @@ class SamplePoints {
   // the nearest ones.
   void close(uint32_t c) {
     open(c);
+    if (marks_.counts_calls) return;
     const uint32_t number = layout::own_stack(cache_, c);
     uintptr_t* const limit = cache_.limit[number];
     StackMarks& stack = marks_.stacks[c];
@@ -163,8 +169,26 @@ class SamplePoints {
     }
   }
 
+  // draw_sample() and close() in one, as it nearly always goes: the stack has no marks, nor does it
+  // get any. False: they are to follow.
+  TIDE_INLINE bool stays_bare(uint32_t c) {
+    StackMarks& stack = marks_.stacks[c];
+    const uint32_t number = layout::own_stack(cache_, c);
+    uintptr_t* const limit = cache_.limit[number];
+    if (TIDE_UNLIKELY(cache_.top[number] == limit || marks_.counts_calls)) return false;
+    if (!stack.is_stale && stack.drawn == limit) return stack.is_bare;
+    const int64_t bytes = (limit - bottom_of(c, limit)) * mark_bytes(marks_.gap_bytes, c);
+    if (marks_.until_mark <= bytes) return false;
+    marks_.until_mark -= bytes;
+    stack.is_stale = false;
+    stack.drawn = limit;
+    stack.is_bare = true;
+    return true;
+  }
+
   // After a block of the class was taken out of an open stack: says whether it is a sample.
   void draw_sample(uint32_t c) {
+    if (marks_.counts_calls) return;
     StackMarks& stack = marks_.stacks[c];
     const uint32_t number = layout::own_stack(cache_, c);
     uintptr_t* const taken = cache_.top[number] + 1;
@@ -198,29 +222,37 @@ class SamplePoints {
   // Blocks came or left by the batch.
   void renew(uint32_t c) { marks_.stacks[c].is_stale = true; }
 
-  void start(int64_t gap_bytes, uint64_t seed) {
+  // With `counts_calls` no slot is marked: the cache's tables are closed, so that every call comes
+  // by and is counted by whoever serves it.
+  void start(int64_t gap_bytes, uint64_t seed, bool counts_calls = false) {
     marks_.random = seed;
     marks_.drawn = {};
     marks_.is_busy = false;
     marks_.window_ns = 0;
     marks_.window_samples = 0;
+    marks_.counts_calls = counts_calls;
     set_gap(gap_bytes);
-    for (StackMarks& stack : marks_.stacks) stack = {};
+    memset(marks_.stacks, 0, sizeof marks_.stacks);
+    if (counts_calls) return layout::close_tables(cache_);
     // Most stacks get no mark, which shows before anything is written. They are drawn again at
     // their first slow path, as if they had been filled there.
     const int64_t least = gap_bytes / kMostSlotsPerMark;
     int64_t until = marks_.until_mark;
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      const uintptr_t* const limit = cache_.limit[layout::own_stack(cache_, c)];
-      const auto block = static_cast<int64_t>(layout::kClassInfo[c].bytes);
-      const int64_t bytes = (limit - bottom_of(c, limit)) * (block < least ? least : block);
-      if (TIDE_LIKELY(until > bytes)) {
-        until -= bytes;
-        continue;
+    for (size_t word = 0; word < std::size(cache_.grown); ++word) {
+      for (uint64_t left = cache_.grown[word]; left != 0; left &= left - 1) {
+        const auto c =
+            static_cast<uint32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
+        const uintptr_t* const limit = cache_.limit[layout::own_stack(cache_, c)];
+        const auto block = static_cast<int64_t>(layout::kClassInfo[c].bytes);
+        const int64_t bytes = (limit - bottom_of(c, limit)) * (block < least ? least : block);
+        if (TIDE_LIKELY(until > bytes)) {
+          until -= bytes;
+          continue;
+        }
+        marks_.until_mark = until;
+        close(c);
+        until = marks_.until_mark;
       }
-      marks_.until_mark = until;
-      close(c);
-      until = marks_.until_mark;
     }
     marks_.until_mark = until;
   }
@@ -263,11 +295,6 @@ class SamplePoints {
     const uintptr_t* const bottom = bottom_of(c, limit);
     stack.is_stale = false;
     stack.drawn = limit;
-    stack.gap_bytes = marks_.gap_bytes;
-    stack.hits = 0;
-    stack.marks = 0;
-    stack.taken = 0;
-    stack.halvings = 0;
     stack.is_bare = true;
     const int64_t step = mark_bytes(marks_.gap_bytes, c);
     int64_t left = limit - bottom;
@@ -275,6 +302,11 @@ class SamplePoints {
       marks_.until_mark -= left * step;
       return;
     }
+    stack.gap_bytes = marks_.gap_bytes;
+    stack.hits = 0;
+    stack.marks = 0;
+    stack.taken = 0;
+    stack.halvings = 0;
     MarkRange range(marks_, index(bottom + 1), index(limit));
     size_t at = index(bottom + 1);
     while (marks_.until_mark <= left * step) {

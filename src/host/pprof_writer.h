@@ -74,6 +74,8 @@ class PprofWriter {
   void add_sample(const std::vector<uint64_t>& locations, const std::vector<uint64_t>& values) {
     profile_.message(2 /*sample*/, Message().packed(1, locations).packed(2, values));
   }
+  // For people: `pprof -comments`, and on the first page of others.
+  void add_comment(std::string_view line) { profile_.number(13 /*comment*/, text(line)); }
   // The whole, which is not compressed.
   std::string finish(uint64_t period, uint64_t start_ns, uint64_t duration_ns,
                      const char* default_type);

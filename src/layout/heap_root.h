@@ -261,6 +261,16 @@ struct HeldAt {
   uint32_t end;    // in a run, uint16: the block behind its last
 };
 
+// The tables of a cache by which malloc finds its stack, `bytes` of them at `offset`. While all are
+// `closed` the thread's malloc takes the slow path; it opens them itself. May be written from
+// outside.
+struct SizeTablesAt {
+  uint32_t offset;
+  uint32_t bytes;
+  uint8_t closed;
+  uint8_t reserved[3];
+};
+
 struct HeapRoot {
   uint64_t magic;
   uint32_t version;
@@ -297,6 +307,7 @@ struct HeapRoot {
   const void* profile;    // ProfileTable, see profile_table.h
   HeldAt held;
   const void* seal_secret;  // uint64, see seal.h; only in hardened mode
+  SizeTablesAt size_tables;
 };
 
 }  // namespace tide::layout

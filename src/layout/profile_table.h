@@ -10,6 +10,25 @@
 
 namespace tide::layout {
 
+// By places: blocks that a thread's cache takes back and hands out again are seen by chance, see
+// heap/sample_points.h. kEveryCall: nothing was sampled in another way before.
+enum SamplingMode : uint32_t {
+  kSamplesNothing = 0,
+  kSamplesPlaces = 1,
+  kSamplesEveryCall = 2,
+  kSamplesEveryCallNow = 3,
+};
+
+// ProfileTable::is_on is a mode, and above it the second (monotonic) in which counting every call
+// ends, 0: never. Who counts from outside sets it anew from time to time, so that neither a process
+// whose observer was killed nor a forked child pays for long.
+constexpr SamplingMode sampling_mode(uint32_t is_on) { return SamplingMode{is_on & 3}; }
+constexpr bool counts_calls(uint32_t is_on) { return sampling_mode(is_on) >= kSamplesEveryCall; }
+constexpr uint64_t counting_end_s(uint32_t is_on) { return is_on >> 2; }
+constexpr uint32_t counting_until(SamplingMode mode, uint64_t end_s) {
+  return mode | static_cast<uint32_t>(end_s) << 2;
+}
+
 inline constexpr uint32_t kProfileVersion = 1;
 inline constexpr uint32_t kProfileFileVersion = 2;
 inline constexpr uint64_t kProfileFileMagic = 0x656c69666f727074;  // "tprofile"
@@ -60,7 +79,7 @@ struct SampledPages {
 
 struct ProfileTable {
   uint32_t version = kProfileVersion;
-  uint32_t is_on;      // may be set from outside, `gap_bytes` before it
+  uint32_t is_on;      // see sampling_mode(); may be set from outside, `gap_bytes` before it
   uint64_t gap_bytes;  // mean distance of samples
   uint64_t changes;    // odd while somebody is at the tables
   uint64_t start_ns;   // monotonic

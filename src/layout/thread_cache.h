@@ -124,8 +124,9 @@ struct ThreadCache : CacheFront {
   uint64_t random;                 // hardened mode: what comes out next
   int32_t in_flight;               // and calls that are between a block and its seal
   uint32_t frees;                  // and frees, for the next audit
-  SampleMarks* marks;              // while profiles are made, see sample_marks.h
-  ThreadCache* next;               // registry of all caches, never shrinks
+  uint64_t grown[(kClassCount + 63) / 64];  // classes whose own stack has ever had room
+  SampleMarks* marks;                       // while profiles are made, see sample_marks.h
+  ThreadCache* next;                        // registry of all caches, never shrinks
   ThreadCache* next_parked;
   uintptr_t null_slot;  // top[0] points here
   uintptr_t short_slots[kClassCount * (kShortSlots + 1)];
@@ -141,6 +142,23 @@ struct ThreadCache : CacheFront {
 inline constexpr uint8_t kClosedStack = kRetired;
 static_assert(class_of_stack(kClosedStack) == 0 && kClosedStack < kFirstHomeStack);
 
+// Entries of a front's tables, which other threads may close meanwhile.
+inline void set_entries(uint8_t* entries, uint8_t stack, size_t count) {
+  if constexpr (base::kThreadSanitizer) {
+    for (size_t i = 0; i < count; ++i) base::racy_store(entries[i], stack);
+  } else {
+    memset(entries, stack, count);
+  }
+}
+
+// Sends every malloc of the front's thread to the slow path from its next one on, and frees only
+// where they say a size. Any thread may do it at any time, also another process: malloc looks up
+// one byte of these, and finds a stack that is empty; and only the thread itself opens them.
+inline void close_tables(CacheFront& front) {
+  set_entries(front.small_stack, kClosedStack, sizeof front.small_stack);
+  set_entries(front.mid_stack, kClosedStack, sizeof front.mid_stack);
+}
+
 // Makes a front of zeros one whose stacks are all empty and full, which sends everything to the
 // slow path. In place: it is more than there is room for on the stacks of some threads.
 constexpr void close_front(CacheFront& front, uintptr_t* null_slot) {
@@ -155,22 +173,29 @@ constexpr CacheFront closed_front(uintptr_t* null_slot) {
   return front;
 }
 
+// Whether malloc of `bytes` finds no stack in the front's tables.
+inline bool is_table_closed(const CacheFront& front, size_t bytes) {
+  if (bytes <= kSmallMaxBytes) return base::racy_load(front.small_stack[bytes]) == kClosedStack;
+  return bytes <= kMidMaxBytes &&
+         base::racy_load(front.mid_stack[(bytes + 127) / 128]) == kClosedStack;
+}
+
 // By runs of sizes that have the same class: a byte at a time it was a quarter of what a new thread
 // pays, and a copy would make pages of constants resident.
 inline void fill_plain_tables(CacheFront& front, uint32_t home) {
   size_t begin = 0;
   for (uint32_t c = 1; c <= kSmallClasses; ++c) {
     const size_t end = class_bytes(c) + 1;
-    memset(front.small_stack + begin, stack_of(c, home), end - begin);
+    set_entries(front.small_stack + begin, stack_of(c, home), end - begin);
     begin = end;
   }
-  memset(front.mid_stack, kClosedStack, kMidTableEntries);
+  set_entries(front.mid_stack, kClosedStack, kMidTableEntries);
   begin = kSmallMaxBytes / 128 + 1;
   for (uint32_t c = kSmallClasses + 1; c <= kLastClass; ++c) {
     const size_t least = (class_bytes(c) + 143) / 144;  // loses an eighth
     const size_t end = class_bytes(c) / 128 + 1;
     if (begin < least) begin = least;
-    memset(front.mid_stack + begin, static_cast<int>(c), end - begin);
+    set_entries(front.mid_stack + begin, static_cast<uint8_t>(c), end - begin);
     begin = end;
   }
 }

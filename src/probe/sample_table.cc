@@ -66,11 +66,27 @@ struct SampleTable::Change {
   Change& operator=(const Change&) = delete;
 };
 
-void SampleTable::start(uint64_t gap_bytes) {
+void SampleTable::start(uint64_t gap_bytes, bool counts_calls) {
   if (table_.start_ns == 0) table_.start_ns = sys::monotonic_ns();
   if (began_ns_ == 0) began_ns_ = table_.start_ns;
   __atomic_store_n(&table_.gap_bytes, gap_bytes, __ATOMIC_RELAXED);
-  __atomic_store_n(&table_.is_on, 1, __ATOMIC_RELEASE);
+  const ds::LockGuard guard(lock_);
+  const bool has_others =
+      table_.stack_count != 0 && layout::sampling_mode(mode()) != layout::kSamplesEveryCall;
+  const uint32_t wanted = !counts_calls ? layout::kSamplesPlaces
+                          : has_others  ? layout::kSamplesEveryCallNow
+                                        : layout::kSamplesEveryCall;
+  __atomic_store_n(&table_.is_on, wanted, __ATOMIC_RELEASE);
+}
+
+void SampleTable::look_at_end() {
+  uint32_t now = mode();
+  const uint64_t end_s = layout::counting_end_s(now);
+  if (end_s == 0 || sys::monotonic_ns() < end_s * 1'000'000'000) return;
+  // Somebody may have set another end meanwhile.
+  const uint32_t places = layout::kSamplesPlaces;
+  __atomic_compare_exchange_n(&table_.is_on, &now, places, false, __ATOMIC_RELAXED,
+                              __ATOMIC_RELAXED);
 }
 
 // At most three quarters of the slots are in use, so every search ends.
@@ -243,6 +259,8 @@ void SampleTable::remove_locked(uint64_t address) {
 }
 
 void SampleTable::take_latecomers() {
+  if (TIDE_LIKELY(!has_latecomers_.load(std::memory_order_relaxed))) return;
+  has_latecomers_.store(false, std::memory_order_relaxed);
   for (std::atomic<uint64_t>& late : latecomers_) {
     if (late.load(std::memory_order_relaxed) == 0) continue;
     if (const uint64_t address = late.exchange(0)) remove_locked(address);
@@ -254,8 +272,9 @@ void SampleTable::remove_known(const void* block) {
   if (lock_.is_mine()) {
     for (std::atomic<uint64_t>& late : latecomers_) {
       uint64_t none = 0;
-      if (late.compare_exchange_strong(none, address)) return;
+      if (late.compare_exchange_strong(none, address)) break;
     }
+    has_latecomers_.store(true, std::memory_order_relaxed);
     return;
   }
   const ds::LockGuard guard(lock_);

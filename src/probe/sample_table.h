@@ -62,12 +62,15 @@ class SampleTable {
   // In a forked child, which goes on with a copy.
   void repair_in_child() TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
-  bool is_on() const { return __atomic_load_n(&table_.is_on, __ATOMIC_RELAXED) != 0; }
+  bool is_on() const { return mode() != layout::kSamplesNothing; }
+  bool counts_calls() const { return layout::counts_calls(mode()); }
   int64_t gap_bytes() const {
     return static_cast<int64_t>(__atomic_load_n(&table_.gap_bytes, __ATOMIC_RELAXED));
   }
   // Samples are made from now on, one in so many bytes on average.
-  void start(uint64_t gap_bytes);
+  void start(uint64_t gap_bytes, bool counts_calls = false);
+  // Calls are counted no more when the time is over for which somebody outside wanted that.
+  void look_at_end();
   void stop() { __atomic_store_n(&table_.is_on, 0, __ATOMIC_RELAXED); }
 
   // When it was first started, whatever was forgotten since: monotonic, 0: never.
@@ -83,6 +86,8 @@ class SampleTable {
   bool visit_live(Visit visit, void* argument) const;
 
  private:
+  uint32_t mode() const { return __atomic_load_n(&table_.is_on, __ATOMIC_RELAXED); }
+
   static constexpr uint64_t kGone = 1;
   static constexpr uint32_t kLatecomers = 32;
   // A block that changes its length where it lies is noted when it has by so much of it.
@@ -116,6 +121,7 @@ class SampleTable {
   uint32_t frame_room_ TIDE_GUARDED_BY(lock_) = 0;
   // Blocks that a signal handler freed while its thread had the lock.
   std::atomic<uint64_t> latecomers_[kLatecomers]{};
+  std::atomic<bool> has_latecomers_{false};
   ds::Lock<ds::Rank::kSamples> lock_;
 };
 

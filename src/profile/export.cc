@@ -53,6 +53,11 @@ std::string plain_pprof(const Profile& profile, Names& names, Kind kind,
     }
     writer.add_sample(locations, values);
   }
+  if (!saw_every_call(profile)) {
+    writer.add_comment(
+        "not in alloc_objects and alloc_space: most blocks that a thread's cache took back and "
+        "gave out again at once");
+  }
   const uint64_t duration = profile.now_ns - profile.table.start_ns;
   const std::string shown = kind == Kind::kAllocated ? "alloc_space"
                             : is_of_pages(kind)      ? page_types(kind).front()

@@ -41,6 +41,9 @@ Profile read_profile(const ReadMemory& read, uint64_t address, bool stands_still
 // Keeps those blocks whose pages are known: one that came or went between two looks is not.
 void set_pages(Profile& profile, const std::vector<layout::SampledPages>& pages);
 
+// Whether what was allocated has every call in it, and not only those that passed by marked places.
+bool saw_every_call(const Profile& profile);
+
 // A file that the library wrote. Throws host::Error.
 Profile load_profile(const std::string& path);
 bool is_profile_file(const std::string& path);

@@ -88,6 +88,7 @@ void require_sane_root(const layout::HeapRoot& root) {
   if (root.hardening.level != nullptr) require_sane_hardening(root.hardening);
   require(root.caches.place_count <= 1 << 12 && root.caches.queue_slots <= 1 << 12);
   require(root.caches.queue_slots != 0);
+  require(root.size_tables.bytes <= 1 << 16);
   require(root.caches.span_list_count <= 1 << 12);
   require(root.held.most <= 1 << 12);
 }

@@ -11,11 +11,13 @@ import subprocess
 import tempfile
 import unittest
 
+import pprof
 from planted import (LIBRARY, PLANTED, PROFILED, TideTest, bytes_of, clean_environment, functions_of,
                      run_to_file, running, tide)
 
 LEAKED = 200_000 * 64
 TABLE = 64 << 20
+CYCLED = 2_000_000 * 200
 # Standard errors. A sum of the wrong thing is further off.
 SIGMAS = 5
 
@@ -81,7 +83,7 @@ class Kinds(TideTest):
             # Said where it holds, and nowhere else.
             for kind, is_noted in ("allocated", True), ("lifetime", True), ("inuse", False):
                 text = tide("profile", pid, "--kind", kind).stdout
-                self.assertEqual("--keep-malloc" in text, is_noted, text)
+                self.assertEqual("not in it" in text, is_noted, text)
             peak = self.ask(pid, "peak")
             self.assertGreaterEqual(peak["total"]["bytes"], in_use["total"]["bytes"])
 
@@ -95,6 +97,33 @@ class Kinds(TideTest):
             self.assertEqual(run.returncode, 0, run.stderr)
             for text in ("remember_sessions", "pinned space", "absent space"):
                 self.assertIn(text, page.read_text())
+
+    def test_short_cycle(self):
+        """A thread that frees a block and takes it again at once."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = run_to_file(f"{folder}/p.prof", "cycle", env={"TIDE_PROFILE_CALLS": "on"})
+            for kind in "allocated", "lifetime":
+                answer = self.ask(path, kind)
+                self.assertTrue(answer["every_call"])
+                [stack] = [s for s in answer["stacks"] if "parse_message" in functions_of(s)]
+                self.assert_near(stack, CYCLED)
+                self.assertNotIn("not in it", tide("profile", path, "--kind", kind).stdout)
+            tide("profile", path, "-o", f"{folder}/p.pb.gz")
+            whole = pprof.Profile(pathlib.Path(folder, "p.pb.gz").read_bytes())
+            self.assertEqual(whole.comments, [])
+            self.assertEqual(whole.total("alloc_space"), round(answer["total"]["bytes"]))
+            seen_by_chance = self.ask(run_to_file(f"{folder}/q.prof", "cycle"), "allocated")
+            self.assertFalse(seen_by_chance["every_call"])
+
+    def test_short_cycle_of_a_process(self):
+        """That never takes a slow path by itself."""
+        with running("cycles", env={"LD_PRELOAD": LIBRARY}) as process:
+            answer = self.ask(process.pid, "allocated", "--for", "100ms")
+            self.assertTrue(answer["every_call"])
+            while bytes_of(answer, "parse_message") == 0:  # it may not have run meanwhile
+                answer = self.ask(process.pid, "allocated", "--for", "100ms")
+            # Cheap from then on, which is said.
+            self.assertFalse(self.ask(process.pid, "allocated")["every_call"])
 
     def test_core(self):
         everything = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

@@ -1,18 +1,20 @@
 // Holds memory for reasons that a profile has to find, each in a function of its own; says so and
 // waits until its standard input ends.
 //
-//   planted [leak] [sparse] [untouched] [churn] [exit] [abort]
+//   planted [leak] [sparse] [untouched] [cycle] [churn] [cycles] [exit] [abort]
 //
 // leak: 200,000 blocks of 64 bytes by leak_requests(), beside as many of cache_results() that go.
 // sparse: remember_sessions() keeps every 32nd of 1,200,000 blocks of 128 bytes, the others went.
 // untouched: reserve_table() has 64 MiB and writes to a quarter of it.
+// cycle: parse_message() allocates 200 bytes 2,000,000 times, each freed at once.
+// cycles: does that again and again while it waits.
 // churn: goes on allocating and freeing while it waits. exit, abort: ends at once.
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { kLeaked = 200000, kSessions = 1200000, kEvery = 32 };
+enum { kLeaked = 200000, kSessions = 1200000, kEvery = 32, kMessages = 2000000 };
 
 #define OWN __attribute__((noinline, noclone))
 
@@ -76,12 +78,27 @@ OWN void churn(void) {
   for (unsigned i = 0; i < 10000; ++i) free(held[i]);
 }
 
+OWN void* parse_message(void) {
+  char* const block = malloc(200);
+  block[0] = 1;
+  return block;
+}
+
+static void cycle(void) {
+  for (int i = 0; i < kMessages; ++i) {
+    sink = parse_message();
+    free(sink);
+  }
+}
+
 int main(int argc, char** argv) {
-  int churns = 0, exits = 0;
+  int churns = 0, cycles = 0, exits = 0;
   for (int i = 1; i < argc; ++i) {
     if (strcmp(argv[i], "leak") == 0) leak();
     if (strcmp(argv[i], "sparse") == 0) sparse();
     if (strcmp(argv[i], "untouched") == 0) reserve_table();
+    if (strcmp(argv[i], "cycle") == 0) cycle();
+    if (strcmp(argv[i], "cycles") == 0) cycles = 1;
     if (strcmp(argv[i], "churn") == 0) churns = 1;
     if (strcmp(argv[i], "exit") == 0) exits = 1;
     if (strcmp(argv[i], "abort") == 0) abort();
@@ -90,6 +107,9 @@ int main(int argc, char** argv) {
   puts("ready");
   fflush(stdout);
   struct pollfd input = {0, POLLIN, 0};
-  while (poll(&input, 1, churns ? 0 : -1) <= 0) churn();
+  while (poll(&input, 1, churns || cycles ? 0 : -1) <= 0) {
+    if (churns) churn();
+    if (cycles) cycle();
+  }
   return 0;
 }

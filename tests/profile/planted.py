@@ -32,10 +32,11 @@ def running(*words, program=PLANTED, env=None):
             process.wait(timeout=200)
 
 
-def run_to_file(path, *words):
+def run_to_file(path, *words, env=None):
     """The profile that the program leaves at its end."""
     subprocess.run([PLANTED, *words, "exit"], check=True, timeout=200,
-                   env={**clean_environment(), **PROFILED, "TIDE_PROFILE_FILE": str(path)})
+                   env={**clean_environment(), **PROFILED, **(env or {}),
+                        "TIDE_PROFILE_FILE": str(path)})
     return path
 
 

@@ -78,6 +78,7 @@ class Profile:
         self.time_ns = parts[9][0]
         self.duration_ns = parts[10][0]
         self.default_type = texts[parts[14][0]]
+        self.comments = [texts[n] for value in parts.get(13, []) for n in numbers(value)]
 
     def total(self, kind, function=None):
         column = [name for name, _ in self.types].index(kind)

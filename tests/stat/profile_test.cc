@@ -58,6 +58,7 @@ struct Estimate {
   double live_variance = 0;
   double live_blocks = 0;
   double allocated = 0;
+  double allocated_variance = 0;
   uint64_t samples = 0;
 };
 using Estimates = std::array<Estimate, kSites>;
@@ -80,7 +81,7 @@ class ProfileStatistics : public testing::Test {
     ASSERT_NE(cache().marks, nullptr);
     heap::SamplePoints points(cache());
     points.open_all();
-    points.start(static_cast<int64_t>(gap_bytes), base::mix(seed));
+    points.start(static_cast<int64_t>(gap_bytes), base::mix(seed), cache().marks->counts_calls);
     api::profile_reset();
   }
 
@@ -117,6 +118,7 @@ class ProfileStatistics : public testing::Test {
           result[i].live_variance += stacks[s].live.bytes_variance;
           result[i].live_blocks += stacks[s].live.count;
           result[i].allocated += stacks[s].allocated.bytes;
+          result[i].allocated_variance += stacks[s].allocated.bytes_variance;
           result[i].samples += stacks[s].samples;
         }
       }
@@ -181,6 +183,107 @@ TEST_F(ProfileStatistics, TotalsAreRightOnAverage) {
     printf("site %zu: live %.0f of %.0f, allocated %.0f of %.0f; one run is off by %.0f and %.0f\n",
            i, live.mean, bytes * plan.live, made.mean, allocated, live.deviation, made.deviation);
   }
+}
+
+// Between the largest classes there are lengths without a class.
+TEST_F(ProfileStatistics, LengthsWithoutAClassAreSampled) {
+  static_assert(layout::class_of(100'000) == 0 && layout::class_of(140'000) == 0 &&
+                layout::class_of(130'000) != 0);
+  const Plans plans = {{{100'000, 40, 40}, {140'000, 40, 40}, {130'000, 40, 40}, {300'000, 9, 9}}};
+  const auto all = runs(plans, size_t{64} << 10, 60);
+  for (size_t i = 0; i < kSites; ++i) {
+    const auto truth = static_cast<double>(plans[i].bytes * plans[i].live);
+    const Spread live = spread(all, [&](const Estimates& one) { return one[i].live; });
+    EXPECT_NEAR(live.mean, truth, kMostSigmas * live.of_mean + kCertain * truth) << "site " << i;
+  }
+}
+
+// Whether malloc finds a block at hand without the slow path.
+bool is_fast(size_t bytes) {
+  void* const block = heap::allocate_fast(api::g_engine.space(), *api::t_front, bytes);
+  if (block != nullptr) api::release(block);
+  return block != nullptr;
+}
+
+// A thread that goes round with one block of each size never fills or empties a stack: hardly ever
+// is one of its few slots marked. Where every call is counted, its blocks are samples as all
+// others.
+TEST_F(ProfileStatistics, ShortCyclesAreSeenWhereEveryCallCounts) {
+  constexpr size_t kRuns = 200;
+  const Plans plans = {{{200, 0, 20'000}, {48, 0, 40'000}, {3000, 20, 2000}, {64, 2000, 0}}};
+  ASSERT_EQ(api::set_option("profile_calls", "on"), api::OptionFault::kNone);
+  const auto all = runs(plans, size_t{32} << 10, kRuns);
+  ASSERT_EQ(api::set_option("profile_calls", "off"), api::OptionFault::kNone);
+  for (size_t i = 0; i < kSites; ++i) {
+    const auto truth = static_cast<double>(plans[i].bytes * (plans[i].live + plans[i].temporary));
+    const Spread made = spread(all, [&](const Estimates& one) { return one[i].allocated; });
+    EXPECT_NEAR(made.mean, truth, kMostSigmas * made.of_mean) << "site " << i;
+    size_t within_one = 0;
+    for (const Estimates& one : all) {
+      if (std::abs(one[i].allocated - truth) <= std::sqrt(one[i].allocated_variance)) ++within_one;
+    }
+    const double share = static_cast<double>(within_one) / kRuns;
+    EXPECT_GE(share, 0.56) << "site " << i;
+    EXPECT_LE(share, 0.80) << "site " << i;
+    printf("site %zu: allocated %.0f of %.0f, one run is off by %.0f; within one error %.2f\n", i,
+           made.mean, truth, made.deviation, share);
+  }
+}
+
+// What sends threads to the slow path once does so once.
+TEST_F(ProfileStatistics, CalledThreadsAreFastAgain) {
+  const size_t sizes[] = {1, 200, 1024, 1025, 30'000};
+  const auto have_at_hand = [&] {
+    for (const size_t bytes : sizes) api::release(api::allocate(bytes));
+    for (const size_t bytes : sizes) api::release(api::allocate(bytes));
+  };
+  have_at_hand();
+  for (const size_t bytes : sizes) EXPECT_TRUE(is_fast(bytes)) << bytes;
+  api::g_engine.call_all_threads();
+  for (const size_t bytes : sizes) EXPECT_FALSE(is_fast(bytes)) << bytes;
+  have_at_hand();
+  for (const size_t bytes : sizes) EXPECT_TRUE(is_fast(bytes)) << bytes;
+
+  ASSERT_EQ(api::set_option("profile_calls", "on"), api::OptionFault::kNone);
+  ASSERT_EQ(api::profile_start(0), 0);
+  have_at_hand();
+  for (const size_t bytes : sizes) EXPECT_FALSE(is_fast(bytes)) << bytes;
+  api::profile_stop();
+  have_at_hand();
+  for (const size_t bytes : sizes) EXPECT_TRUE(is_fast(bytes)) << bytes;
+  EXPECT_EQ(cache().marks, nullptr);
+  ASSERT_EQ(api::set_option("profile_calls", "off"), api::OptionFault::kNone);
+  api::profile_reset();
+}
+
+// Nobody outside has to stay alive for it.
+TEST_F(ProfileStatistics, CountingEndsWithItsTime) {
+  auto* const word = const_cast<uint32_t*>(&api::g_samples.table()->is_on);
+  const auto count_until = [&](uint64_t end_s) {
+    const uint32_t mode = layout::counting_until(layout::kSamplesEveryCallNow, end_s);
+    __atomic_store_n(word, mode, __ATOMIC_RELAXED);
+  };
+  const auto make_samples = [] {
+    const uint64_t before = estimates()[0].samples;
+    for (size_t i = 0; i < 100'000 && estimates()[0].samples < before + 1; ++i) {
+      api::release(kAllocate[0](200));
+    }
+    EXPECT_GE(estimates()[0].samples, before + 1);
+  };
+  start(4096, 1);
+  count_until((uint64_t{1} << 30) - 1);
+  api::g_engine.call_all_threads();
+  make_samples();
+  EXPECT_TRUE(cache().marks->counts_calls);
+
+  count_until(1);  // a second after the machine's start
+  make_samples();
+  EXPECT_EQ(*word, layout::kSamplesPlaces);
+  api::release(api::allocate(200));
+  EXPECT_FALSE(cache().marks->counts_calls);
+  EXPECT_FALSE(layout::is_table_closed(cache(), 200));
+  api::profile_stop();
+  api::profile_reset();
 }
 
 // What realloc leaves where it is stays a sample, and has its new length.

@@ -29,9 +29,13 @@ template <class T, class U>
 void racy_store(Plain<T>& word, U value) {
   word.racy_store(static_cast<T>(value));
 }
-// What a lock of the model protects is no word.
+// What a lock of the model protects, or stays as it is, is no word.
 template <class T>
 T racy_load(const T& object) {
+  return object;
+}
+template <class T>
+T stale_load(const T& object) {
   return object;
 }
 template <class T, class U>
