@@ -128,10 +128,11 @@ class Metrics(FleetTest):
             process.stdin.write(b"\n")
             process.stdin.flush()
             said = json.loads(process.stdout.readline())
-            values = {}
-            while not values and process.poll() is None:  # a page is at most a second old
-                time.sleep(0.1)
+            for _ in range(100):  # a page is at most a second old, and may be of before it had all
                 values = samples(agent.page(), process.pid)
+                if values.get(("tide_live_bytes", None)) == str(said["live_bytes"]):
+                    break
+                time.sleep(0.1)
             agent.end()
             process.stdin.close()
         self.assertEqual(int(values["tide_live_bytes", None]), said["live_bytes"])

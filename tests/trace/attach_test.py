@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 BUILD = pathlib.Path(os.environ["TIDE_BUILD"]).resolve()
@@ -306,8 +307,13 @@ class Attach(unittest.TestCase):
         program.ask("work 100")
         os.kill(program.pid, signal.SIGSTOP)
         tool, folder = self.attach(program)
-        with open(f"/proc/{program.pid}/stat") as stat:
-            self.assertIn(stat.read().rsplit(") ")[1][0], "Tt")
+        for _ in range(500):  # it was let go a moment ago, and stops by itself
+            with open(f"/proc/{program.pid}/stat") as stat:
+                state = stat.read().rsplit(") ")[1][0]
+            if state in "Tt":
+                break
+            time.sleep(0.01)
+        self.assertIn(state, "Tt")
         os.kill(program.pid, signal.SIGCONT)
         program.ask("count")
         wanted = program.ask("work 1000")
