@@ -79,7 +79,7 @@ TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t byt
   keep_rate(cache);
 }
 
-bool is_large(size_t bytes, size_t alignment) {
+TIDE_INLINE bool is_large(size_t bytes, size_t alignment) {
   if (bytes > layout::kMidMaxBytes || alignment > layout::kMidMaxBytes) return true;
   if (alignment != 0) bytes = layout::bytes_aligned(alignment, bytes);
   return bytes > layout::kClassedMaxBytes && layout::class_of(bytes) == 0;

@@ -43,8 +43,9 @@ bool Engine<Vm>::start_sampling(ThreadCache& cache, int64_t gap_bytes, bool coun
   const CacheUse use(&cache);
   if (!caches_.enter_marks(space_, metadata_, cache)) return false;
   // Caches and marks go from one short thread to the next, and each of them needs other samples.
-  const uint64_t seed = space_.vm.random_seed() ^ base::address_of(&cache);
-  SamplePoints(cache).start(gap_bytes, base::mix(cache.marks->random + seed), counts_calls);
+  uint64_t seed = cache.marks->random;
+  if (seed == 0) seed = space_.vm.random_seed() ^ base::address_of(&cache);
+  SamplePoints(cache).start(gap_bytes, base::mix(seed), counts_calls);
   return true;
 }
 

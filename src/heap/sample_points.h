@@ -31,7 +31,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
 
 #include "base/compiler.h"
 #include "base/exponential.h"
@@ -116,24 +115,25 @@ class MarkRange {
   size_t to_;
 };
 
+// visit(class) for each one that has its bit.
+template <size_t kWords, class Visit>
+TIDE_INLINE void for_each_of(const uint64_t (&classes)[kWords], Visit visit) {
+  for (size_t word = 0; word < kWords; ++word) {
+    for (uint64_t left = classes[word]; left != 0; left &= left - 1) {
+      visit(static_cast<uint32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left))));
+    }
+  }
+}
+
 class SamplePoints {
  public:
   // A cache that has marks.
   explicit SamplePoints(ThreadCache& cache) : cache_(cache), marks_(*cache.marks) {}
 
-  // Makes the stack of class `c` what it is without marks.
-  void open(uint32_t c) {
-    StackMarks& stack = marks_.stacks[c];
-    if (stack.limit != nullptr) {
-      base::racy_store(cache_.limit[layout::own_stack(cache_, c)], stack.limit);
-      stack.limit = nullptr;
-    }
-    if (stack.fence != nullptr) {
-      base::racy_store(*stack.fence, stack.held);
-      layout::renew_head(cache_, layout::own_stack(cache_, c));
-      std::atomic_signal_fence(std::memory_order_release);
-      stack.fence = nullptr;
-    }
+  // Makes the stack of class `c` what it is without marks. Most are that.
+  TIDE_INLINE void open(uint32_t c) {
+    const StackMarks& stack = marks_.stacks[c];
+    if (TIDE_UNLIKELY(stack.limit != nullptr || stack.fence != nullptr)) open_closed(c);
   }
 
   // Draws the marks of a stack whose blocks or limit have changed by more than a block, and sets
@@ -151,7 +151,7 @@ class SamplePoints {
     const size_t below = MarkRange(marks_, index(bottom + 1), index(top)).highest();
     if (top != bottom && below != MarkRange::kNone) {
       // A fork between these finds the block in its slot, or held.
-      marks_.has_closed = true;
+      marks_.closed[c / 64] |= uint64_t{1} << c % 64;
       stack.held = *slot(below);
       std::atomic_signal_fence(std::memory_order_release);
       stack.fence = slot(below);
@@ -162,7 +162,7 @@ class SamplePoints {
     if (top == limit) return;
     const size_t above = MarkRange(marks_, index(top + 1), index(limit)).lowest();
     if (above != MarkRange::kNone) {
-      marks_.has_closed = true;
+      marks_.closed[c / 64] |= uint64_t{1} << c % 64;
       stack.limit = limit;
       std::atomic_signal_fence(std::memory_order_release);
       base::racy_store(cache_.limit[number], slot(above) - 1);
@@ -238,22 +238,18 @@ class SamplePoints {
     // their first slow path, as if they had been filled there.
     const int64_t least = gap_bytes / kMostSlotsPerMark;
     int64_t until = marks_.until_mark;
-    for (size_t word = 0; word < std::size(cache_.grown); ++word) {
-      for (uint64_t left = cache_.grown[word]; left != 0; left &= left - 1) {
-        const auto c =
-            static_cast<uint32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
-        const uintptr_t* const limit = cache_.limit[layout::own_stack(cache_, c)];
-        const auto block = static_cast<int64_t>(layout::kClassInfo[c].bytes);
-        const int64_t bytes = (limit - bottom_of(c, limit)) * (block < least ? least : block);
-        if (TIDE_LIKELY(until > bytes)) {
-          until -= bytes;
-          continue;
-        }
-        marks_.until_mark = until;
-        close(c);
-        until = marks_.until_mark;
+    for_each_of(cache_.grown, [&](uint32_t c) {
+      const uintptr_t* const limit = cache_.limit[layout::own_stack(cache_, c)];
+      const auto block = static_cast<int64_t>(layout::kClassInfo[c].bytes);
+      const int64_t bytes = (limit - bottom_of(c, limit)) * (block < least ? least : block);
+      if (TIDE_LIKELY(until > bytes)) {
+        until -= bytes;
+        return;
       }
-    }
+      marks_.until_mark = until;
+      close(c);
+      until = marks_.until_mark;
+    });
     marks_.until_mark = until;
   }
 
@@ -265,15 +261,24 @@ class SamplePoints {
   }
 
   void open_all() {
-    if (!marks_.has_closed) return;
-    for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-      const StackMarks& stack = marks_.stacks[c];
-      if (TIDE_UNLIKELY(stack.limit != nullptr || stack.fence != nullptr)) open(c);
-    }
-    marks_.has_closed = false;
+    for_each_of(marks_.closed, [&](uint32_t c) { open(c); });
+    for (uint64_t& word : marks_.closed) word = 0;
   }
 
  private:
+  TIDE_NOINLINE void open_closed(uint32_t c) {
+    StackMarks& stack = marks_.stacks[c];
+    if (stack.limit != nullptr) {
+      base::racy_store(cache_.limit[layout::own_stack(cache_, c)], stack.limit);
+      stack.limit = nullptr;
+    }
+    if (stack.fence != nullptr) {
+      base::racy_store(*stack.fence, stack.held);
+      layout::renew_head(cache_, layout::own_stack(cache_, c));
+      std::atomic_signal_fence(std::memory_order_release);
+      stack.fence = nullptr;
+    }
+  }
   // Of the class's own stack.
   uintptr_t* bottom_of(uint32_t c, const uintptr_t* limit) {
     return limit < cache_.slots ? layout::short_bottom(cache_, c) : layout::long_bottom(cache_, c);

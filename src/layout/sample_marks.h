@@ -43,16 +43,17 @@ struct SampleDrawn {
 struct SampleMarks {
   StackMarks stacks[kClassCount];
   uint64_t bits[kMarkWords];  // from the first short slot on
-  int64_t gap_bytes;          // mean distance of samples from now on
-  int64_t until_mark;         // bytes of free blocks until the next marked slot
-  int64_t until_large;        // bytes that are counted call by call until the next sample
+  // Whose stacks may have a fence or a limit of their own.
+  uint64_t closed[(kClassCount + 63) / 64];
+  int64_t gap_bytes;    // mean distance of samples from now on
+  int64_t until_mark;   // bytes of free blocks until the next marked slot
+  int64_t until_large;  // bytes that are counted call by call until the next sample
   uint64_t random;
   uint64_t window_ns;  // when the thread last looked at its samples' rate
   uint32_t window_samples;
   uintptr_t stack_low;  // its thread's stack, as far as it is known
   uintptr_t stack_high;
   bool counts_calls;    // every call, so there are no marks
-  bool has_closed;      // some stack has a fence or a limit of its own
   bool has_read_stack;  // in the list of mappings
   bool is_busy;         // its thread is making a sample
   SampleDrawn drawn;
