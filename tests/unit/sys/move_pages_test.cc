@@ -52,6 +52,14 @@ TEST_F(MovePages, TakeThePlaceOfOthers) {
   EXPECT_TRUE(reads(to, 2, 0, 2));
 }
 
+// A program that wants its memory locked would find some of it not to be.
+TEST_F(MovePages, WhatIsLockedStaysSo) {
+  ASSERT_EQ(mlock(to + kBytes, vm.page_size()), 0);
+  EXPECT_EQ(vm.move_pages(from + kBytes, to + kBytes, kBytes), sys::MoveResult::kUnchanged);
+  EXPECT_TRUE(reads(from, 1, 1, 1));
+  ASSERT_EQ(munlock(to + kBytes, vm.page_size()), 0);
+}
+
 // A program's own advice on a block splits the mapping. Since Linux 6.17 the pages go nevertheless.
 TEST_F(MovePages, OfTwoMappingsAreMovedOrStay) {
   ASSERT_EQ(madvise(from + kBytes, kBytes / 2, MADV_DONTFORK), 0);
