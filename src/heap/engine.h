@@ -233,7 +233,9 @@ class Engine {
   uint32_t spare_slabs(const Zone<Vm>& zone) const;
   size_t spare_span_bytes() const;
   uint32_t richest_but(uint32_t zone) const;
+  bool move_pages(uintptr_t from, uintptr_t to, bool& is_lost) TIDE_REQUIRES(purge_lock_);
   bool move_from(uint32_t from, uintptr_t to, bool& is_lost) TIDE_REQUIRES(purge_lock_);
+  bool move_steps(uint32_t to, size_t wanted) TIDE_REQUIRES(purge_lock_);
   TIDE_NOINLINE void supply(uint32_t to, size_t wanted);
   void note_growing_zone() TIDE_REQUIRES(purge_lock_);
   // Before pages of a zone are touched that would make the heap larger than it has been lately.

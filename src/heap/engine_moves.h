@@ -47,20 +47,22 @@ uint32_t Engine<Vm>::richest_but(uint32_t zone) const {
   return best;
 }
 
+template <sys::VmSource Vm>
+bool Engine<Vm>::move_pages(uintptr_t from, uintptr_t to, bool& is_lost) {
+  const sys::MoveResult result =
+      space_.vm.move_pages(reinterpret_cast<void*>(from), reinterpret_cast<void*>(to), kMoveBytes);
+  if (result != sys::MoveResult::kMoved) moves_.count_failure();
+  is_lost = result == sys::MoveResult::kLost;
+  return result == sys::MoveResult::kMoved;
+}
+
 // Moves the pages of a step of zone `from`, which it is the turn of, to `to`.
 template <sys::VmSource Vm>
 bool Engine<Vm>::move_from(uint32_t from, uintptr_t to, bool& is_lost) {
-  const auto move = [&](uintptr_t pages) {
-    const sys::MoveResult result = space_.vm.move_pages(reinterpret_cast<void*>(pages),
-                                                        reinterpret_cast<void*>(to), kMoveBytes);
-    if (result != sys::MoveResult::kMoved) moves_.count_failure();
-    is_lost = result == sys::MoveResult::kLost;
-    return result == sys::MoveResult::kMoved;
-  };
   if (from == kLargeZone) {
     const uint32_t page = large_.take_steps(space_.vm, layout::SpanState::kDirty, kMoveBytes);
     if (page == layout::kNoPage) return false;
-    const bool done = move(large_.address_of_page(page));
+    const bool done = move_pages(large_.address_of_page(page), to, is_lost);
     large_.put_steps(page, done ? layout::SpanState::kClean : layout::SpanState::kDirty, kMoveBytes,
                      false);
     return done;
@@ -68,7 +70,7 @@ bool Engine<Vm>::move_from(uint32_t from, uintptr_t to, bool& is_lost) {
   Zone<Vm>& zone = slab_zone(from);
   const uint32_t first = zone.take_dirty_step();
   if (first == layout::kNoSlab) return false;
-  const bool done = move(zone.slab_address(first));
+  const bool done = move_pages(zone.slab_address(first), to, is_lost);
   zone.put_step(first, done);
   return done;
 }
@@ -89,43 +91,49 @@ void Engine<Vm>::note_growing_zone() {
   base::racy_store(supplied_zone_, growth_run_ >= kLeastRun ? zone : kNoZone);
 }
 
+// Where nothing could be moved it is not tried again before the next payment.
 template <sys::VmSource Vm>
 void Engine<Vm>::supply(uint32_t to, size_t wanted) {
+  if (!purge_lock_.try_lock()) return;
+  if (!move_steps(to, wanted)) base::racy_store(supplied_zone_, kNoZone);
+  purge_lock_.unlock();
+}
+
+template <sys::VmSource Vm>
+bool Engine<Vm>::move_steps(uint32_t to, size_t wanted) {
   if (!base::racy_load(config_.purge) || config_.hardened || keeps_huge_pages() ||
       space_.limits.is_tight() || !moves_.are_possible()) {
-    return;
+    return false;
   }
   const uint32_t from = richest_but(to);
-  if (from == kNoZone || !purge_lock_.try_lock()) return;
+  if (from == kNoZone) return false;
   bool is_lost = false;
   if (to == kLargeZone) {
     wanted = base::align_up(wanted, kMoveBytes);
     const uint32_t page = large_.take_steps(space_.vm, layout::SpanState::kClean, wanted);
-    if (page != layout::kNoPage) {
-      large_.bring_back(space_.vm);
-      size_t done = 0;
-      const size_t offset = size_t{page} << layout::kSpanPageShift;
-      while (done != wanted && moves_.enter(to, offset + done) &&
-             move_from(from, large_.address_of_page(page) + done, is_lost)) {
-        done += kMoveBytes;
-      }
-      large_.put_steps(page, layout::SpanState::kDirty, done, is_lost);
+    if (page == layout::kNoPage) return false;
+    large_.bring_back(space_.vm);
+    size_t done = 0;
+    const size_t offset = size_t{page} << layout::kSpanPageShift;
+    while (done != wanted && moves_.enter(to, offset + done) &&
+           move_from(from, large_.address_of_page(page) + done, is_lost)) {
+      done += kMoveBytes;
     }
-  } else {
-    Zone<Vm>& zone = slab_zone(to);
-    const uint32_t first = zone.take_clean_step(space_.vm);
-    if (first != layout::kNoSlab) {
-      zone.bring_back(space_.vm);
-      const bool done = moves_.enter(to, size_t{first} << zone.slab_shift()) &&
-                        move_from(from, zone.slab_address(first), is_lost);
-      if (is_lost) {
-        zone.lose_step(first);
-      } else {
-        zone.put_step(first, !done);
-      }
-    }
+    large_.put_steps(page, layout::SpanState::kDirty, done, is_lost);
+    return done != 0;
   }
-  purge_lock_.unlock();
+  Zone<Vm>& zone = slab_zone(to);
+  const uint32_t first = zone.take_clean_step(space_.vm);
+  if (first == layout::kNoSlab) return false;
+  zone.bring_back(space_.vm);
+  const bool done = moves_.enter(to, size_t{first} << zone.slab_shift()) &&
+                    move_from(from, zone.slab_address(first), is_lost);
+  if (is_lost) {
+    zone.lose_step(first);
+  } else {
+    zone.put_step(first, !done);
+  }
+  return done;
 }
 
 }  // namespace tide::heap

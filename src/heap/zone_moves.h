@@ -55,11 +55,8 @@ uint32_t Zone<Vm>::take_clean_step(Vm& vm) {
   if (first != layout::kNoSlab && is_step_in(first, layout::Pool::kClean)) {
     for (uint32_t i = first; i != first + slabs_of_step(); ++i) clean_.remove(slabs_, i);
   } else {
-    const auto fresh = [this] {
-      return (untouched_ + slabs_of_step() - 1) & ~(slabs_of_step() - 1);
-    };
-    if (slab_count() < fresh() + slabs_of_step()) grow(vm, usual_growth());
-    first = fresh();
+    if (slab_count() < first_of_step(untouched_) + 2 * slabs_of_step()) grow(vm, usual_growth());
+    first = first_of_step(untouched_ + slabs_of_step() - 1);
     if (slab_count() < first + slabs_of_step() || grows_by_huge_pages_at(first)) {
       return layout::kNoSlab;
     }
