@@ -177,6 +177,10 @@ class BadUsage(FleetTest):
         agent.end()
 
 
+# Where batches are counted: a sampled process that is on the machine by chance makes another.
+NO_PROFILES = ("--profiles", "off")
+
+
 class ShippingTest(FleetTest):
     def collected(self, db=None):
         """Of each look of an agent: how often it is there for each process."""
@@ -232,7 +236,7 @@ class Shipping(ShippingTest):
     def test_figures_and_descriptions_arrive(self):
         with on_tide() as (process, said):
             result = tide("agent", "--once", "--json", "--host", "h1", "--db", self.db, "--spool",
-                          self.path("spool"))
+                          self.path("spool"), *NO_PROFILES)
             self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout.splitlines()[1])["shipped_batches"], 1)
         [[number, command]] = self.sql(
@@ -263,7 +267,7 @@ class Shipping(ShippingTest):
         os.mkdir(self.path("no.db"))  # a database that cannot be opened
         with on_tide():
             agent = Agent("--db", self.path("no.db"), "--spool", self.path("spool"),
-                          "--spool-size", "6K", "--every", "100ms")
+                          "--spool-size", "6K", "--every", "100ms", *NO_PROFILES)
             for _ in range(1000):
                 if "refused_batches_total 0" not in agent.page():
                     break
@@ -301,7 +305,8 @@ class Shipping(ShippingTest):
         """No kill: as many looks in the database as the agent counts, while the database is
         locked half of the time."""
         with on_tide():
-            agent = Agent("--db", self.db, "--spool", self.path("spool"), "--every", "50ms")
+            agent = Agent("--db", self.db, "--spool", self.path("spool"), "--every", "50ms",
+                          *NO_PROFILES)
             for _ in range(5):
                 connection = sqlite3.connect(self.db, isolation_level=None, timeout=200)
                 connection.execute("BEGIN EXCLUSIVE")
