@@ -29,11 +29,14 @@ function(tide_order_functions target file)
     string(REPLACE "${${section}}" "\n" script "${script}")
   endforeach()
   file(STRINGS ${file} names REGEX "^[^#]")
-  list(TRANSFORM names REPLACE "(.+)" "    *(.text.\\1 .text.unlikely.\\1 .text.exit.\\1 .text.startup.\\1)")
+  list(TRANSFORM names REPLACE "^literals$" "    *(.rodata.*)")
+  list(TRANSFORM names REPLACE "^([^ ]+)$" "    *(.text.\\1 .text.unlikely.\\1 .text.exit.\\1 .text.startup.\\1)")
   list(JOIN names "\n" names)
   # Small variables side by side: behind what ends with one, and apart from what is large and mostly never touched.
   string(REPLACE "*(.bss .bss.* " "*(.bss.before)\n   *(.bss .bss._*)\n   *(.bss.engine)\n   *(.bss.* " script "${script}")
   string(REGEX REPLACE "${code}" "${constants}${at_exit}\n  .text :\n  {\n    *crtbegin*(.text)\n    *libgcc.a:(.text)\n    *libc_nonshared.a:(.text .text.*)\n${names}\n    *libgcc_eh.a:(.text .text.*)\n" script "${script}")
+  # Of constants, literals (sections whose names end with a dot and a digit) are read by fewer processes: they lie where FILE says.
+  string(REPLACE "*(.rodata .rodata.* " "*(.rodata .rodata.*[!.]? " script "${script}")
   # The system maps 64 KiB around what is touched: what the unwinder reads is to lie in one such piece.
   string(REPLACE "\n  .eh_frame_hdr " "\n  . = ALIGN(0x10000);\n  .eh_frame_hdr " script "${script}")
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}.ld CONTENT "${script}" @ONLY)

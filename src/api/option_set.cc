@@ -6,8 +6,12 @@ namespace tide::api {
 
 namespace {
 
-constexpr std::string_view kPrefix = "TIDE_";
-constexpr std::string_view kListVariable = "TIDE_OPTIONS";
+// Every process compares its environment with these: not with literals, which lie where few
+// processes look (cmake/TideOrder.cmake).
+constexpr char kPrefixText[] = "TIDE_";
+constexpr char kListVariableText[] = "TIDE_OPTIONS";
+constexpr std::string_view kPrefix = kPrefixText;
+constexpr std::string_view kListVariable = kListVariableText;
 
 // Variables that begin like ours and belong to something else.
 constexpr std::string_view kNotOptions[] = {
