@@ -15,7 +15,7 @@ namespace tide::probe {
 
 void GuardPool::Stack::capture() {
   thread = sys::thread_number();
-  count = static_cast<uint32_t>(sys::capture_stack(frames, kMostFrames));
+  count = static_cast<uint32_t>(sys::capture_stack_to_start(frames, kMostFrames));
 }
 
 void GuardPool::Stack::show(const char* what) const {

@@ -14,6 +14,11 @@ namespace tide::sys {
 // pointers.
 size_t capture_stack(uintptr_t* frames, size_t most);
 
+// The same up to the return address into the C or C++ library's start of the thread or program.
+// What is beyond is always the same, and to unwind it would make pages of those libraries' tables
+// resident that nobody else reads: 256 KiB.
+size_t capture_stack_to_start(uintptr_t* frames, size_t most);
+
 // The first `most` of these addresses, without those inside of this library in front. Returns how
 // many.
 size_t copy_without_ours(const uintptr_t* from, size_t count, uintptr_t* frames, size_t most);

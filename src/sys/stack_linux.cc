@@ -1,9 +1,16 @@
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/auxv.h>
 #include <unwind.h>
 
+#include <string_view>
+
+#include "base/starts_with.h"
+#include "sys/call_frame.h"
 #include "sys/errno_keeper.h"
+#include "sys/frames.h"
 #include "sys/stack.h"
+#include "sys/thread.h"
 
 namespace tide::sys {
 
@@ -38,6 +45,83 @@ _Unwind_Reason_Code take_frame(_Unwind_Context* context, void* argument) {
 }
 
 }  // namespace
+
+#if defined(__x86_64__) && !defined(__ILP32__) && defined(DLFO_EH_SEGMENT_TYPE)
+
+namespace {
+
+constexpr int kFramePointer = 6;  // rbp, as debug information counts
+constexpr uintptr_t kWord = sizeof(uintptr_t);
+// Most that lies above the first frame of the program's own: the libraries' frames, and above a
+// thread's the part of its variables that every library may have some of.
+constexpr uintptr_t kStartOfProgram = 512;
+constexpr uintptr_t kStartOfThread = 4096;
+
+bool is_of(std::string_view file, std::string_view library) {
+  return base::starts_with(file, library);
+}
+
+// Whether the library whose code goes on at `address` is one that starts threads and programs.
+bool is_in_starting_library(uintptr_t address) {
+  dl_find_object found;
+  if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return false;
+  std::string_view file = found.dlfo_link_map->l_name;
+  file.remove_prefix(file.rfind('/') + 1);
+  return is_of(file, "libc.so") || is_of(file, "libstdc++.so");
+}
+
+struct FramesToStart : Frames {
+  uintptr_t end;  // of the stack, 0: not known
+  uintptr_t start_bytes;
+};
+
+// Where the function at `address`, which the unwinder is at, returns to, if that is the libraries'
+// start of the thread or program, else 0.
+TIDE_READS_ANY_STACK uintptr_t start_behind(_Unwind_Context* context, uintptr_t address,
+                                            const FramesToStart& frames) {
+  const uintptr_t stack = _Unwind_GetCFA(context);
+  const CallFrame frame = read_call_frame(address);
+  uintptr_t caller = 0;
+  if (frame.kind == FrameKind::kOfStack) caller = stack + frame.words * kWord;
+  if (frame.kind == FrameKind::kOfFrame) {
+    caller = _Unwind_GetGR(context, kFramePointer) + 2 * kWord;
+  }
+  if (caller <= stack || caller >= frames.end || caller % kWord != 0) return 0;
+  if (frames.end - caller > frames.start_bytes) return 0;
+  const uintptr_t next = *reinterpret_cast<const uintptr_t*>(caller - kWord);
+  return is_in_starting_library(next) ? next : 0;
+}
+
+_Unwind_Reason_Code take_frame_to_start(_Unwind_Context* context, void* argument) {
+  auto& frames = *static_cast<FramesToStart*>(argument);
+  if (take_frame(context, argument) != _URC_NO_REASON) return _URC_END_OF_STACK;
+  if (frames.count == 0 || frames.count == frames.most) return _URC_NO_REASON;
+  const uintptr_t start = start_behind(context, frames.frames[frames.count - 1], frames);
+  if (start == 0) return _URC_NO_REASON;
+  frames.frames[frames.count++] = start;
+  return _URC_END_OF_STACK;
+}
+
+}  // namespace
+
+size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
+  const ErrnoKeeper keeper;
+  const bool is_main = is_main_thread(lasting_thread_number());
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  FramesToStart found{{frames, most, 0},
+                      near_stack_bounds(here, is_main).high,
+                      is_main ? kStartOfProgram : kStartOfThread};
+  _Unwind_Backtrace(take_frame_to_start, &found);
+  return found.count;
+}
+
+#else
+
+size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
+  return capture_stack(frames, most);
+}
+
+#endif
 
 size_t capture_stack(uintptr_t* frames, size_t most) {
   const ErrnoKeeper keeper;
