@@ -114,11 +114,14 @@ TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes,
     const auto counted = static_cast<int64_t>(bytes < PTRDIFF_MAX / 2 ? bytes : PTRDIFF_MAX / 2);
     marks.until_large -= counted;
     if (marks.until_large > 0) return;
-    marks.until_large = base::exponential_bytes(heap::next_random(marks), gap);
+    if (marks.counts_calls) g_samples.look_at_end();
+    SamplePoints points(*cache);
+    points.set_until_large(marks.until_large + marks.beyond_look);
+    if (marks.until_large > 0) return;
+    points.set_until_large(base::exponential_bytes(heap::next_random(marks), gap));
     chance = base::chance_within(static_cast<double>(counted) / static_cast<double>(gap));
   }
   if (chance == 0) return;
-  if (marks.counts_calls) g_samples.look_at_end();
   take_sample(*cache, block, bytes, chance, same);
 }
 

@@ -48,6 +48,9 @@ using layout::ThreadCache;
 // At least one slot in so many is marked.
 inline constexpr int64_t kMostSlotsPerMark = 512;
 inline constexpr uint32_t kFreeHits = 64;
+// Where every call is counted, so many bytes at most go by until it is looked whether that has
+// ended: a thread may never come to a sample.
+inline constexpr int64_t kBytesPerLook = int64_t{64} << 10;
 
 inline uint64_t next_random(SampleMarks& marks) {
   marks.random += base::kGoldenGamma;
@@ -257,7 +260,14 @@ class SamplePoints {
   void set_gap(int64_t gap_bytes) {
     marks_.gap_bytes = gap_bytes;
     marks_.until_mark = next_gap();
-    marks_.until_large = next_gap();
+    set_until_large(next_gap());
+  }
+
+  // For what is counted call by call.
+  void set_until_large(int64_t bytes) {
+    const bool looks = marks_.counts_calls && bytes > kBytesPerLook;
+    marks_.until_large = looks ? kBytesPerLook : bytes;
+    marks_.beyond_look = bytes - marks_.until_large;
   }
 
   void open_all() {

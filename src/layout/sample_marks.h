@@ -47,7 +47,8 @@ struct SampleMarks {
   uint64_t closed[(kClassCount + 63) / 64];
   int64_t gap_bytes;    // mean distance of samples from now on
   int64_t until_mark;   // bytes of free blocks until the next marked slot
-  int64_t until_large;  // bytes that are counted call by call until the next sample
+  int64_t until_large;  // bytes that are counted call by call until the next sample or look
+  int64_t beyond_look;  // from that look to the next sample
   uint64_t random;
   uint64_t window_ns;  // when the thread last looked at its samples' rate
   uint32_t window_samples;
