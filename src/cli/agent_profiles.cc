@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <set>
 
 #include "cli/agent_processes.h"
 #include "cli/profile_source.h"
@@ -20,6 +21,10 @@
 namespace tide::cli {
 namespace {
 
+// So that this process stays as small as the agent.
+constexpr host::SymbolCache::Bounds kNarrow{.unpacked_bytes = uint64_t{4} << 20,
+                                            .resident_bytes = uint64_t{14} << 20};
+
 void add_profile_of(const host::Proc& proc, const std::string& host, int pid,
                     const std::shared_ptr<host::SymbolCache>& cache, fleet::Batch& batch) {
   const auto process = AgentProcesses::describe(proc, host, pid, *cache);
@@ -28,6 +33,9 @@ void add_profile_of(const host::Proc& proc, const std::string& host, int pid,
   const uint64_t now = now_since_1970();
   const profile::Profile profile = LiveProfile(pid).read_with_all_pages();
   profile::Names names(profile, cache);
+  // In their order in the files, so that what has to be read for one is still there for the next.
+  const std::set<uint64_t> addresses(profile.frames.begin(), profile.frames.end());
+  for (const uint64_t address : addresses) names.places(address);
   add_profile(process->labels, now, profile, names, batch);
 }
 
@@ -44,7 +52,7 @@ void write_profiles(const host::Proc& proc, const std::string& host, const std::
                     const std::vector<int>& pids) {
   fleet::Batch batch{fleet::new_batch_id(), host, {}};
   const std::string names_path = names_file(path);
-  const auto cache = std::make_shared<host::SymbolCache>();
+  const auto cache = std::make_shared<host::SymbolCache>(kNarrow);
   std::ifstream names(names_path, std::ios::binary);
   cache->learn(std::string((std::istreambuf_iterator<char>(names)), {}));
   for (const int pid : pids) {

@@ -5,9 +5,14 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
+#include <string_view>
 
 namespace tide::host {
 namespace {
@@ -47,12 +52,29 @@ void set_call_place(Dwarf_Die* unit, Dwarf_Die* inlined, SourcePlace& caller) {
   }
 }
 
-constexpr Dwfl_Callbacks kCallbacks = {
-    .find_elf = dwfl_build_id_find_elf,
-    .find_debuginfo = dwfl_standard_find_debuginfo,
-    .section_address = dwfl_offline_section_address,
-    .debuginfo_path = nullptr,
-};
+// Of its compressed sections, which libdw unpacks all.
+uint64_t unpacked_bytes(Elf* elf) {
+  uint64_t bytes = 0;
+  for (Elf_Scn* section = elf_nextscn(elf, nullptr); section != nullptr;
+       section = elf_nextscn(elf, section)) {
+    GElf_Shdr header;
+    GElf_Chdr packed;
+    if (gelf_getshdr(section, &header) == nullptr || (header.sh_flags & SHF_COMPRESSED) == 0 ||
+        gelf_getchdr(section, &packed) == nullptr) {
+      continue;
+    }
+    bytes += packed.ch_size;
+  }
+  return bytes;
+}
+
+// Of this process; 0: not known.
+uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 std::string hex(const unsigned char* bytes, int count) {
   std::string result;
@@ -70,8 +92,13 @@ struct SymbolCache::File {
   Dwfl_Module* module = nullptr;
   Dwarf_Addr start = 0;
   std::string id;
+  uint64_t& unpacked_bytes_left;
+  bool has_looked_at_debug = false;
+  bool has_room_for_debug = true;
+  bool is_for_symbols = false;
 
-  File(const std::string& path, const std::string& build_id) : dwfl(dwfl_begin(&kCallbacks)) {
+  File(const std::string& path, const std::string& build_id, uint64_t& unpacked_left)
+      : dwfl(dwfl_begin(&kCallbacks)), unpacked_bytes_left(unpacked_left) {
     if (dwfl == nullptr || path.empty() || path[0] != '/') return;
     dwfl_report_begin(dwfl.get());
     Dwfl_Module* const found = dwfl_report_offline(dwfl.get(), path.c_str(), path.c_str(), -1);
@@ -90,10 +117,59 @@ struct SymbolCache::File {
     constexpr Dwarf_Addr kPage = 4096;
     start &= ~(kPage - 1);
     module = found;
+    void** user_data = nullptr;
+    dwfl_module_info(module, &user_data, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+    *user_data = this;
   }
 
-  std::vector<SourcePlace> find(uint64_t offset) const;
+  // Asked before libdw looks at the debug information, which it does whole.
+  bool may_use_debug_information() {
+    if (has_looked_at_debug) return has_room_for_debug;
+    has_looked_at_debug = true;
+    Dwarf_Addr bias;
+    take_room(dwfl_module_getelf(module, &bias));
+    is_for_symbols = true;
+    dwfl_module_getsymtab(module);
+    is_for_symbols = false;
+    return has_room_for_debug;
+  }
+  void take_room(Elf* elf) {
+    if (unpacked_bytes_left == kNoLimit) return;
+    const uint64_t bytes = elf == nullptr ? 0 : unpacked_bytes(elf);
+    has_room_for_debug = has_room_for_debug && bytes <= unpacked_bytes_left;
+    if (has_room_for_debug) unpacked_bytes_left -= bytes;
+  }
+  static int find_debug_file(Dwfl_Module* module, void** user_data, const char* name,
+                             Dwarf_Addr base, const char* path, const char* link, GElf_Word crc,
+                             char** found);
+  static const Dwfl_Callbacks kCallbacks;
+
+  std::vector<SourcePlace> find(uint64_t offset);
   bool find_by_debug_information(Dwarf_Addr address, std::vector<SourcePlace>& result) const;
+};
+
+// One that is too large is still good for its symbol table. What libdw itself asks for here it then
+// unpacks: where room is scarce a file with a symbol table of its own gets no other one.
+int SymbolCache::File::find_debug_file(Dwfl_Module* module, void** user_data, const char* name,
+                                       Dwarf_Addr base, const char* path, const char* link,
+                                       GElf_Word crc, char** found) {
+  auto* const file = static_cast<File*>(*user_data);
+  if (file == nullptr || (!file->is_for_symbols && file->unpacked_bytes_left != kNoLimit))
+    return -1;
+  const int descriptor =
+      dwfl_standard_find_debuginfo(module, user_data, name, base, path, link, crc, found);
+  if (descriptor < 0) return -1;
+  Elf* const elf = elf_begin(descriptor, ELF_C_READ_MMAP, nullptr);
+  file->take_room(elf);
+  elf_end(elf);
+  return descriptor;
+}
+
+constexpr Dwfl_Callbacks SymbolCache::File::kCallbacks = {
+    .find_elf = dwfl_build_id_find_elf,
+    .find_debuginfo = find_debug_file,
+    .section_address = dwfl_offline_section_address,
+    .debuginfo_path = nullptr,
 };
 
 bool SymbolCache::File::find_by_debug_information(Dwarf_Addr address,
@@ -126,11 +202,11 @@ bool SymbolCache::File::find_by_debug_information(Dwarf_Addr address,
   return !result.empty();
 }
 
-std::vector<SourcePlace> SymbolCache::File::find(uint64_t offset) const {
+std::vector<SourcePlace> SymbolCache::File::find(uint64_t offset) {
   std::vector<SourcePlace> result;
   if (module == nullptr) return result;
   const Dwarf_Addr address = start + offset;
-  const bool is_known = find_by_debug_information(address, result);
+  const bool is_known = may_use_debug_information() && find_by_debug_information(address, result);
   if (is_known && !result.back().function.empty()) return result;
   GElf_Off behind;
   GElf_Sym symbol;
@@ -138,11 +214,17 @@ std::vector<SourcePlace> SymbolCache::File::find(uint64_t offset) const {
       dwfl_module_addrinfo(module, address, &behind, &symbol, nullptr, nullptr, nullptr);
   if (name == nullptr) return result;
   if (!is_known) result.emplace_back();
-  result.back().function = demangled(name);
+  // Without the version that the linker's table may have in it.
+  const std::string_view whole = name;
+  result.back().function = demangled(std::string(whole.substr(0, whole.find('@'))).c_str());
   return result;
 }
 
-SymbolCache::SymbolCache() = default;
+SymbolCache::SymbolCache() : SymbolCache(Bounds{}) {}
+SymbolCache::SymbolCache(const Bounds& bounds)
+    : bounds_(bounds),
+      unpacked_bytes_left_(bounds.unpacked_bytes),
+      most_resident_bytes_(bounds.resident_bytes) {}
 SymbolCache::~SymbolCache() = default;
 
 SymbolCache::File& SymbolCache::file(const std::string& path, const std::string& build_id) {
@@ -152,8 +234,19 @@ SymbolCache::File& SymbolCache::file(const std::string& path, const std::string&
     if (now != files_.end() && now->second->id == build_id) return *now->second;
   }
   std::unique_ptr<File>& file = files_[{path, build_id}];
-  if (file == nullptr) file = std::make_unique<File>(path, build_id);
+  if (file == nullptr) file = std::make_unique<File>(path, build_id, unpacked_bytes_left_);
   return *file;
+}
+
+// Pages of files that are mapped count, too. To be as large as it has been before does no harm.
+void SymbolCache::close_files_if_large() {
+  if (bounds_.resident_bytes == kNoLimit) return;
+  const uint64_t resident = resident_bytes();
+  if (resident <= most_resident_bytes_) return;
+  most_resident_bytes_ = resident;
+  files_.clear();
+  unpacked_bytes_left_ = bounds_.unpacked_bytes;
+  malloc_trim(0);
 }
 
 const std::vector<SourcePlace>& SymbolCache::places(const std::string& path,
@@ -165,6 +258,7 @@ const std::vector<SourcePlace>& SymbolCache::places(const std::string& path,
     known.places = in.find(offset);
     known.is_of_file = in.module != nullptr;
     has_news_ = true;
+    close_files_if_large();
   }
   known.is_asked_for = true;
   return known.places;

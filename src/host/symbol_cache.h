@@ -23,7 +23,18 @@ struct SourcePlace {
 // later process that asks for the same, as text.
 class SymbolCache {
  public:
+  static constexpr uint64_t kNoLimit = UINT64_MAX;
+  // For who has little memory.
+  struct Bounds {
+    // Debug information that is compressed is unpacked, of a C library some 10 MiB. Where the open
+    // files together would need more than so much, functions come from the symbol table: without
+    // lines, and without those that were inlined.
+    uint64_t unpacked_bytes = kNoLimit;
+    // Files are closed when the process has become larger than that, what is known of them stays.
+    uint64_t resident_bytes = kNoLimit;
+  };
   SymbolCache();
+  explicit SymbolCache(const Bounds& bounds);
   ~SymbolCache();
   SymbolCache(const SymbolCache&) = delete;
   SymbolCache& operator=(const SymbolCache&) = delete;
@@ -57,6 +68,10 @@ class SymbolCache {
   };
 
   File& file(const std::string& path, const std::string& build_id);
+  void close_files_if_large();
+  Bounds bounds_;
+  uint64_t unpacked_bytes_left_;
+  uint64_t most_resident_bytes_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<File>> files_;
   Code known_;
   std::map<std::string, BuildId> build_ids_;  // by what says which file it is

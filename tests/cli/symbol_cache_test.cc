@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <link.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -90,6 +92,48 @@ TEST(SymbolCache, AFileThatWasNotThereIsAskedForAgain) {
   second.learn(first.news());
   EXPECT_TRUE(second.places("/no/such/file", id + "00", offset).empty());
   EXPECT_NE(second.news(), "");
+}
+
+// As packages of debug information have it.
+TEST(SymbolCache, CompressedDebugInformationThatIsTooLargeStaysPacked) {
+  const std::filesystem::path folder =
+      testing::TempDir() + "symbol_cache_" + std::to_string(getpid());
+  std::filesystem::create_directory(folder);
+  const std::string packed = folder / "packed", bare = folder / "bare",
+                    debug = folder / "bare.debug";
+  const std::string command =
+      "objcopy --compress-debug-sections=zlib " + own_file() + " " + packed +  //
+      " && objcopy --only-keep-debug " + packed + " " + debug +                //
+      " && objcopy --strip-all --add-gnu-debuglink=" + debug + " " + packed + " " + bare +
+      " && objcopy --strip-debug --add-gnu-debuglink=" + debug + " " + packed + " " + bare + "2";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const uint64_t offset = offset_of(symbol_cache_target);
+  for (const std::string& path : {packed, bare, bare + "2"}) {
+    SymbolCache roomy, narrow({.unpacked_bytes = 1000});
+    const auto whole = roomy.places(path, "", offset), named = narrow.places(path, "", offset);
+    ASSERT_EQ(whole.size(), 1u) << path;
+    EXPECT_EQ(whole[0].function, "symbol_cache_target") << path;
+    EXPECT_NE(whole[0].line, 0u) << path;
+    ASSERT_EQ(named.size(), 1u) << path;
+    EXPECT_EQ(named[0].function, "symbol_cache_target") << path;
+    EXPECT_EQ(named[0].line, 0u) << path;
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(SymbolCache, FilesThatAreClosedInBetweenSayTheSame) {
+  SymbolCache roomy, narrow({.resident_bytes = 0});
+  for (const uint64_t at : {offset_of(symbol_cache_target), offset_of(w)}) {
+    for (uint64_t offset = at; offset < at + 4; ++offset) {
+      const auto whole = roomy.places(own_file(), "", offset);
+      const auto again = narrow.places(own_file(), "", offset);
+      ASSERT_EQ(whole.size(), again.size()) << offset;
+      for (size_t i = 0; i < whole.size(); ++i) {
+        EXPECT_EQ(whole[i].function, again[i].function) << offset;
+        EXPECT_EQ(whole[i].line, again[i].line) << offset;
+      }
+    }
+  }
 }
 
 TEST(SymbolCache, DamagedTextSaysNothing) {
