@@ -66,12 +66,12 @@ sys::StackBounds bounds_of_stack(const heap::ThreadCache& cache) {
 }
 
 TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance,
-                               double same) {
+                               double same, uintptr_t outside) {
   SampleMarks& marks = *cache.marks;
   marks.is_busy = true;  // what follows may call malloc
   uintptr_t frames[probe::SampleTable::kMostFrames];
-  const size_t count =
-      sys::capture_known_stack(bounds_of_stack(cache), frames, probe::SampleTable::kMostFrames);
+  const size_t count = sys::capture_known_stack(bounds_of_stack(cache), frames,
+                                                probe::SampleTable::kMostFrames, outside);
   g_samples.add({block, bytes, chance, frames, count, cache.owner, same});
   g_engine.mark_sampled(block);
   if (cache.marks == nullptr) return;
@@ -92,7 +92,8 @@ bool is_plainly_none(const heap::ThreadCache* cache, size_t bytes, size_t alignm
          g_samples.is_on() && !g_samples.counts_calls();
 }
 
-TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
+TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment,
+                            uintptr_t outside) {
   if (cache == nullptr || block == nullptr || g_harden != 0) return;
   if (!g_samples.is_on()) return g_engine.stop_sampling(*cache);
   if (cache->marks != nullptr && cache->marks->counts_calls != g_samples.counts_calls()) {
@@ -122,7 +123,7 @@ TIDE_NOINLINE void consider(heap::ThreadCache* cache, void* block, size_t bytes,
     chance = base::chance_within(static_cast<double>(counted) / static_cast<double>(gap));
   }
   if (chance == 0) return;
-  take_sample(*cache, block, bytes, chance, same);
+  take_sample(*cache, block, bytes, chance, same, outside);
 }
 
 // The fast path, but by the class and not by the front's tables.
@@ -138,9 +139,10 @@ void* allocate_from_class(heap::ThreadCache& cache, uint32_t c) {
 }  // namespace
 
 // Nothing but a jump: there are no registers to save.
-void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment) {
+void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes, size_t alignment,
+                       uintptr_t outside) {
   if (TIDE_UNLIKELY(!is_plainly_none(cache, bytes, alignment))) {
-    consider(cache, block, bytes, alignment);
+    consider(cache, block, bytes, alignment, outside);
   }
 }
 

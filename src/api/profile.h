@@ -11,18 +11,19 @@
 #include "api/thread_front.h"
 #include "base/compiler.h"
 #include "probe/sample_table.h"
+#include "sys/frames.h"
 
 namespace tide::api {
 
 extern constinit probe::SampleTable g_samples __attribute__((visibility("hidden")));
 
-// After an allocation of `bytes` in the slow path.
+// After an allocation of `bytes` in the slow path, whose caller's stack pointer is `outside`.
 TIDE_COLD void sample_allocation(heap::ThreadCache* cache, void* block, size_t bytes,
-                                 size_t alignment);
+                                 size_t alignment, uintptr_t outside);
 TIDE_INLINE void sample_if_due(heap::ThreadCache* cache, void* block, size_t bytes,
                                size_t alignment) {
   if (TIDE_LIKELY(!g_samples.is_on() && (cache == nullptr || cache->marks == nullptr))) return;
-  sample_allocation(cache, block, bytes, alignment);
+  sample_allocation(cache, block, bytes, alignment, sys::callers_stack());
 }
 
 // While every call is counted: most are of blocks at hand, and no samples. Null: this may be one,

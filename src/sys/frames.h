@@ -24,6 +24,10 @@ StackBounds stack_bounds(uintptr_t inside);
 // not known.
 StackBounds near_stack_bounds(uintptr_t inside, bool is_main_thread);
 
+// Where the stack pointer of the calling function's caller is: what lies below belongs to calls
+// from here on. Of a function that is inlined it is the one that it is inlined in.
+TIDE_INLINE uintptr_t callers_stack() { return reinterpret_cast<uintptr_t>(__builtin_dwarf_cfa()); }
+
 // Told apart by the hash of their frames.
 struct FrameChain {
   size_t count;

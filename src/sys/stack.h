@@ -12,7 +12,9 @@ namespace tide::sys {
 // returns how many; calls inside of this library are left out. Unwinds by the tables that
 // exceptions use (.eh_frame), with the compiler's own unwinder linked in: programs need no frame
 // pointers.
-size_t capture_stack(uintptr_t* frames, size_t most);
+// `outside`, a callers_stack(): nor is what is below, which in a static program tells our calls
+// from the program's.
+size_t capture_stack(uintptr_t* frames, size_t most, uintptr_t outside = 0);
 
 // The same up to the return address into the C or C++ library's start of the thread or program.
 // What is beyond is always the same, and to unwind it would make pages of those libraries' tables

@@ -23,9 +23,10 @@ struct Frames {
   uintptr_t* frames;
   size_t most;
   size_t count;
+  uintptr_t outside;
 };
 
-// Our own calls are of no interest; in a static program nothing tells them from the program's.
+// Our own calls are of no interest; in a static program no address tells them from the program's.
 bool is_ours(uintptr_t address) {
   static const bool is_library = [] {
     const uintptr_t program = getauxval(AT_PHDR);
@@ -40,6 +41,7 @@ _Unwind_Reason_Code take_frame(_Unwind_Context* context, void* argument) {
   auto& frames = *static_cast<Frames*>(argument);
   const uintptr_t address = _Unwind_GetIP(context);
   if (address == 0 || frames.count == frames.most) return _URC_END_OF_STACK;
+  if (_Unwind_GetCFA(context) < frames.outside) return _URC_NO_REASON;
   if (frames.count != 0 || !is_ours(address)) frames.frames[frames.count++] = address;
   return _URC_NO_REASON;
 }
@@ -108,7 +110,7 @@ size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
   const ErrnoKeeper keeper;
   const bool is_main = is_main_thread(lasting_thread_number());
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  FramesToStart found{{frames, most, 0},
+  FramesToStart found{{frames, most, 0, 0},
                       near_stack_bounds(here, is_main).high,
                       is_main ? kStartOfProgram : kStartOfThread};
   _Unwind_Backtrace(take_frame_to_start, &found);
@@ -123,9 +125,9 @@ size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
 
 #endif
 
-size_t capture_stack(uintptr_t* frames, size_t most) {
+size_t capture_stack(uintptr_t* frames, size_t most, uintptr_t outside) {
   const ErrnoKeeper keeper;
-  Frames found{frames, most, 0};
+  Frames found{frames, most, 0, outside};
   _Unwind_Backtrace(take_frame, &found);
   return found.count;
 }

@@ -11,7 +11,8 @@ namespace tide::sys {
 
 // As capture_stack(), on a stack between `bounds`; on another one it is capture_stack(). No locks
 // are waited for and nothing is allocated. Keeps errno.
-size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, size_t most);
+size_t capture_known_stack(StackBounds bounds, uintptr_t* frames, size_t most,
+                           uintptr_t outside = 0);
 
 // After code has been unloaded: other code may come to its addresses.
 void forget_known_stacks();

@@ -212,9 +212,10 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
   g_is_learning.store(false, std::memory_order_release);
 }
 
-// How many return addresses there are from `at` on; 0: a rule is missing, and may be learned.
-TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t* frames, size_t most,
-                                 bool& may_learn) {
+// How many return addresses there are from `at` on, without those below `outside`; 0: a rule is
+// missing, and may be learned.
+TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t outside, uintptr_t* frames,
+                                 size_t most, bool& may_learn) {
   size_t count = 0;
   for (;;) {
     Rule rule;
@@ -223,7 +224,8 @@ TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t* frames
       may_learn = rule.failures < kMostFailures;
       return 0;
     }
-    frames[count++] = at.address;
+    frames[count] = at.address;
+    count += at.stack >= outside ? 1 : 0;
     if (rule.is_last || count == most) return count;
     if (!follow(rule, at, bounds)) return 0;
     at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kWord);
@@ -233,22 +235,22 @@ TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t* frames
 }  // namespace
 
 TIDE_NOINLINE TIDE_READS_ANY_STACK size_t capture_known_stack(StackBounds bounds, uintptr_t* frames,
-                                                              size_t most) {
+                                                              size_t most, uintptr_t outside) {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most);
+  if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most, outside);
   const Place from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kWord,
                    *reinterpret_cast<const uintptr_t*>(here)};
   constexpr size_t kInner = 16;  // calls inside of this library
   uintptr_t all[kInner + 64];
   const size_t wanted = most + kInner < std::size(all) ? most + kInner : std::size(all);
   bool may_learn = true;
-  size_t count = walk(from, bounds, all, wanted, may_learn);
+  size_t count = walk(from, bounds, outside, all, wanted, may_learn);
   if (count == 0 && may_learn) {
     const ErrnoKeeper keeper;
     learn(from, bounds);
-    count = walk(from, bounds, all, wanted, may_learn);
+    count = walk(from, bounds, outside, all, wanted, may_learn);
   }
-  if (count == 0) return capture_stack(frames, most);
+  if (count == 0) return capture_stack(frames, most, outside);
   return copy_without_ours(all, count, frames, most);
 }
 
@@ -260,8 +262,8 @@ void forget_known_stacks() {
 
 #else
 
-size_t capture_known_stack(StackBounds, uintptr_t* frames, size_t most) {
-  return capture_stack(frames, most);
+size_t capture_known_stack(StackBounds, uintptr_t* frames, size_t most, uintptr_t outside) {
+  return capture_stack(frames, most, outside);
 }
 
 void forget_known_stacks() {}
