@@ -213,7 +213,8 @@ int run_agent(AgentWishes& wishes, bool ships) {
     agent_says(fmt::format("{} batch{} in '{}' for the next agent", left.batches,
                            left.batches == 1 ? " waits" : "es wait", spool->folder()));
   }
-  return wishes.once && left.batches != 0 ? host::kExitFailed : host::kExitOk;
+  const bool is_incomplete = left.batches != 0 || agent.refused_batches() != 0;
+  return wishes.once && is_incomplete ? host::kExitFailed : host::kExitOk;
 }
 
 int run_verb_agent(const Arguments& arguments) {

@@ -53,7 +53,8 @@ int run_sql(const Arguments& arguments) {
     throw host::Error("no question given; see: tide fleet sql --help", host::kExitUsage);
   }
   const auto store = open_fleet(database);
-  const fleet::Result result = store->query(sql);
+  const fleet::Result result = store->ask_freely(sql);
+  if (result.columns.empty()) throw host::Error("the database has nothing to say to that");
   if (as_json) {
     Json json = fleet_json("sql", nullptr);
     json["columns"] = result.columns;

@@ -248,13 +248,15 @@ void ClickHouseStore::fail(size_t server, const std::string& answer) const {
   throw host::Error(text);
 }
 
-std::string ClickHouseStore::ask(size_t server, const std::string& sql, std::string_view data) {
+std::string ClickHouseStore::ask(size_t server, const std::string& sql, std::string_view data,
+                                 bool only_reads) {
   const DatabaseAddress::Endpoint& at = address_.endpoints[server];
   const bool is_six = at.host.find(':') != std::string::npos;
   const std::string host = is_six ? "[" + at.host + "]" : at.host;
   std::string url = fmt::format("{}://{}:{}/?database={}&wait_end_of_query=1",
                                 address_.has_tls ? "https" : "http", host, at.port,
                                 host::url_escaped(address_.database));
+  if (only_reads) url += "&readonly=2";  // of its values the one that lets settings be set
   // A question goes as the body; what is inserted is the body itself.
   if (!data.empty()) url += "&query=" + host::url_escaped(sql);
   host::HttpRequest request{.url = std::move(url),
@@ -280,6 +282,13 @@ Result ClickHouseStore::query_on(size_t server, const std::string& sql) {
 }
 
 Result ClickHouseStore::query(const std::string& sql) { return query_on(0, sql); }
+
+// A user that may only read must not say so again.
+Result ClickHouseStore::ask_freely(const std::string& sql) {
+  const Result known = query("SELECT value FROM system.settings WHERE name = 'readonly'");
+  const bool may_write = known.rows.empty() || known.text(0, 0) == "0";
+  return parse_result(ask(0, sql + "\nFORMAT TabSeparatedWithNamesAndTypes", {}, may_write));
+}
 
 bool ClickHouseStore::is_prepared_on(size_t server) {
   if (query_on(server, fmt::format("SELECT 1 FROM system.databases WHERE name = {}",

@@ -28,12 +28,14 @@ class ClickHouseStore : public Store {
   bool apply(const Batch& batch) override;
   bool has(std::string_view batch_id) override;
   Result query(const std::string& sql) override;
+  Result ask_freely(const std::string& sql) override;
   void remove_before(int64_t time_ns) override;
   const Dialect& dialect() const override { return *dialect_; }
 
  private:
   // On the server with that number.
-  std::string ask(size_t server, const std::string& sql, std::string_view data = {});
+  std::string ask(size_t server, const std::string& sql, std::string_view data = {},
+                  bool only_reads = false);
   Result query_on(size_t server, const std::string& sql);
   bool is_prepared_on(size_t server);
   void prepare_on(size_t server);

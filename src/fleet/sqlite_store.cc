@@ -226,6 +226,16 @@ Result SqliteStore::query(const std::string& sql) {
   }
 }
 
+Result SqliteStore::ask_freely(const std::string& sql) {
+  const Statement statement = compile(sql);
+  if (statement == nullptr || sqlite3_column_count(statement.get()) == 0 ||
+      sqlite3_stmt_readonly(statement.get()) == 0) {
+    throw host::Error(
+        fmt::format("the database '{}': only questions are put to it, no changes", path_));
+  }
+  return query(sql);
+}
+
 void SqliteStore::remove_before(int64_t time_ns) {
   run("BEGIN IMMEDIATE");
   try {

@@ -24,6 +24,7 @@ class SqliteStore : public Store {
   bool apply(const Batch& batch) override;
   bool has(std::string_view batch_id) override;
   Result query(const std::string& sql) override;
+  Result ask_freely(const std::string& sql) override;
   void remove_before(int64_t time_ns) override;
   const Dialect& dialect() const override;
 

@@ -58,6 +58,8 @@ class Store {
   virtual bool apply(const Batch& batch) = 0;
   virtual bool has(std::string_view batch_id) = 0;
   virtual Result query(const std::string& sql) = 0;
+  // The same for what somebody has typed: refuses what would change the database.
+  virtual Result ask_freely(const std::string& sql) = 0;
   // Removes facts from before that time, and traces. Returns how many rows went, as far as known.
   virtual void remove_before(int64_t time_ns) = 0;
   virtual const Dialect& dialect() const = 0;

@@ -279,6 +279,11 @@ class Shipping(ShippingTest):
         self.assertEqual(self.spooled(), before)
         self.assertGreater(len(before), 0)
 
+    def test_one_look_that_finds_no_room_has_failed(self):
+        with on_tide():
+            self.assert_refused(tide("agent", "--once", "--listen", "none", "--db", self.db, "--spool",
+                                     self.path("spool"), "--spool-size", "1"), 1, "full")
+
     def test_killed_agents_and_a_locked_database(self):
         tide("agent", "--once", "--db", self.db, "--spool", self.path("spool"))
         lock = []

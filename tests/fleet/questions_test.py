@@ -239,6 +239,12 @@ class OnSqlite(FleetTest):
         self.assert_refused(tide("fleet", "leak"), USAGE, "leak", "leaks")
         self.assert_refused(tide("fleet", "sql", "SELECT nonsense FROM nowhere", "--db", self.db,
                                  env=clickhouse.ENVIRONMENT), 1, "no")
+        # Nothing is changed by who asks.
+        before = self.sql("SELECT count(*) FROM statistics")
+        for statement in "DROP TABLE statistics", "CREATE TABLE more (a Int64)", ";", "-- nothing":
+            self.assert_refused(tide("fleet", "sql", statement, "--db", self.db,
+                                     env=clickhouse.ENVIRONMENT), 1)
+        self.assertEqual(self.sql("SELECT count(*) FROM statistics"), before)
         self.assert_refused(tide("fleet", "top", "--db", self.path("none.db")), 1, "none.db")
 
 

@@ -203,6 +203,7 @@ class Unreliable : public Store {
   }
   bool has(std::string_view id) override { return under_->has(id); }
   Result query(const std::string& sql) override { return under_->query(sql); }
+  Result ask_freely(const std::string& sql) override { return under_->ask_freely(sql); }
   void remove_before(int64_t time_ns) override { under_->remove_before(time_ns); }
   const Dialect& dialect() const override { return under_->dialect(); }
 
