@@ -75,6 +75,11 @@ class DumpSteps {
   // Whether there is any step that is not dumped; without the lock a moment's look.
   bool any() const { return base::racy_load(ranges_) != 0; }
   bool is_dumped(uint32_t step) const { return states_[step] == State::kDumped; }
+  // Whether cores have the step at `offset` for sure.
+  bool is_in_cores(size_t offset) const {
+    return !any() || offset / kStepBytes >= kSteps ||
+           is_dumped(static_cast<uint32_t>(offset / kStepBytes));
+  }
   bool is_left_out(size_t offset) const {
     return any() && offset / kStepBytes < kSteps && states_[offset / kStepBytes] == State::kLeftOut;
   }

@@ -63,16 +63,20 @@ bool Engine<Vm>::move_from(uint32_t from, uintptr_t to, bool& is_lost) {
     const uint32_t page = large_.take_steps(space_.vm, layout::SpanState::kDirty, kMoveBytes);
     if (page == layout::kNoPage) return false;
     const bool done = move_pages(large_.address_of_page(page), to, is_lost);
-    large_.put_steps(page, done ? layout::SpanState::kClean : layout::SpanState::kDirty, kMoveBytes,
-                     false);
+    const uint32_t end = page + large_.pages_for(kMoveBytes);
+    large_.put_steps(page, done ? page : end, end, layout::SpanState::kDirty, false);
     return done;
   }
   Zone<Vm>& zone = slab_zone(from);
   const uint32_t first = zone.take_dirty_step();
   if (first == layout::kNoSlab) return false;
-  const bool done = move_pages(zone.slab_address(first), to, is_lost);
-  zone.put_step(first, done);
-  return done;
+  if (!move_pages(zone.slab_address(first), to, is_lost)) {
+    zone.put_step(first, false);
+    return false;
+  }
+  Purger<Vm> purger = this->purger();
+  zone.put_emptied_step(purger, first);
+  return true;
 }
 
 // When growth is paid for: a zone that was the reason some times in a row gets pages from now on.
@@ -113,14 +117,16 @@ bool Engine<Vm>::move_steps(uint32_t to, size_t wanted) {
     const uint32_t page = large_.take_steps(space_.vm, layout::SpanState::kClean, wanted);
     if (page == layout::kNoPage) return false;
     large_.bring_back(space_.vm);
-    size_t done = 0;
-    const size_t offset = size_t{page} << layout::kSpanPageShift;
-    while (done != wanted && moves_.enter(to, offset + done) &&
-           move_from(from, large_.address_of_page(page) + done, is_lost)) {
-      done += kMoveBytes;
+    const uint32_t end = page + large_.pages_for(wanted);
+    uint32_t done = page;
+    while (done != end && moves_.enter(to, size_t{done} << layout::kSpanPageShift)) {
+      large_.start_step(done);
+      if (!move_from(from, large_.address_of_page(done), is_lost)) break;
+      large_.finish_step(done);
+      done += large_.pages_for(kMoveBytes);
     }
-    large_.put_steps(page, layout::SpanState::kDirty, done, is_lost);
-    return done != 0;
+    large_.put_steps(page, done, end, layout::SpanState::kDirty, is_lost);
+    return done != page;
   }
   Zone<Vm>& zone = slab_zone(to);
   const uint32_t first = zone.take_clean_step(space_.vm);

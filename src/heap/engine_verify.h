@@ -116,7 +116,7 @@ bool Engine<Vm>::repair_classes(bool was_purging) {
         process_.slabs(slab.size_class, slab.home).adopt_again(*zone, index);
       }
     }
-    if (!zone->lock().is_mine()) zone->rebuild_pools();
+    if (!zone->lock().is_mine()) zone->rebuild_pools(purge_lock_.is_mine());
   }
   return true;
 }
@@ -171,7 +171,7 @@ void Engine<Vm>::repair_in_child(ThreadCache* mine) {
   if (!purge_lock_.is_mine()) held_.clear();
   if ((large_.lock().release_in_child() || was_purging) && !large_.lock().is_mine()) {
     broken = true;
-    large_.rebuild();
+    large_.rebuild(purge_lock_.is_mine());
   }
   // What the interrupted call has been admitted for is in no record yet; without it the footprint
   // stays a little too high.

@@ -198,9 +198,13 @@ class LargeZone {
   // The first page of an aligned span of some steps, free and of that kind, that leaves its list;
   // clean ones may be new. kNoPage: there is none.
   uint32_t take_steps(Vm& vm, State kind, size_t bytes);
-  // Back to the lists: the first `bytes` are of `kind` from now on, the rest of the other one; but
-  // of the step behind them perhaps nothing of ours is mapped any more.
-  void put_steps(uint32_t page, State kind, size_t bytes, bool is_next_lost);
+  // The next step of a clean span from take_steps(), at `page`: its pages are about to be replaced,
+  // and then they have been.
+  void start_step(uint32_t page);
+  void finish_step(uint32_t page) { base::racy_store(entries_[page].state, State::kReturning); }
+  // Pages [page, end) back to the lists: those before `done` are of `kind` from now on, the others
+  // of the other one; but of the step at `done` perhaps nothing of ours is mapped any more.
+  void put_steps(uint32_t page, uint32_t done, uint32_t end, State kind, bool is_next_lost);
 
   // After allocate() and resize(), and before what is in the pages matters: cores have them.
   void bring_back(Vm& vm) {
@@ -231,7 +235,8 @@ class LargeZone {
   }
 
   // In a forked child: lists and merges are made anew from the chain of heads (I-SPAN-1).
-  void rebuild() TIDE_NO_THREAD_SAFETY_ANALYSIS;
+  // `keeps_hand` as for Zone::rebuild_pools().
+  void rebuild(bool keeps_hand = false) TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
   uintptr_t address_of_page(uint32_t page) const {
     return base_ + (uintptr_t{page} << layout::kSpanPageShift);
@@ -265,7 +270,7 @@ class LargeZone {
  private:
   friend struct EngineMap;
 
-  static void settle(Entry& entry);
+  static void settle(Entry& entry, bool keeps_hand);
 
   // Also under the lock: threads make live spans cached ones, and back, without it.
   State state_of(uint32_t page) const { return base::racy_load(entries_[page].state); }

@@ -13,12 +13,17 @@ bool LargeZone<Vm>::has_dirty(size_t bytes) {
   return dirty().pages() >= pages && dirty().find(pages) != layout::kNoPage;
 }
 
-// What a forked child finds of spans on their way is dirty.
+// What a forked child finds of spans on their way is dirty. Of dirty ones a step only.
 template <sys::VmSource Vm>
 uint32_t LargeZone<Vm>::take_steps(Vm& vm, State kind, size_t bytes) {
   const uint32_t pages = pages_for(bytes);
   const ds::LockGuard guard(lock_);
   uint32_t page = find_in(lists_of(kind), pages, kMoveBytes);
+  if (kind == State::kDirty && page != layout::kNoPage) {
+    // As in Zone::is_step_in().
+    const uint32_t first = page + pages_to_aligned(page, kMoveBytes);
+    if (!steps_.is_in_cores(offset_of(first))) return layout::kNoPage;
+  }
   if (page == layout::kNoPage) {
     if (kind == State::kDirty || !grow(vm, pages + slack_for(kMoveBytes))) return page;
     page = find_in(lists_of(kind), pages, kMoveBytes);
@@ -34,21 +39,29 @@ uint32_t LargeZone<Vm>::take_steps(Vm& vm, State kind, size_t bytes) {
   return page;
 }
 
+// The system may unmap it and refuse then: lost to a child that is forked meanwhile.
 template <sys::VmSource Vm>
-void LargeZone<Vm>::put_steps(uint32_t page, State kind, size_t bytes, bool is_next_lost) {
+void LargeZone<Vm>::start_step(uint32_t page) {
+  const ds::LockGuard guard(lock_);
+  const uint32_t pages = pages_for(kMoveBytes);
+  if (entries_[page].pages != pages) cut(page, pages, State::kReturning);
+  base::racy_store(entries_[page].state, State::kBusy);
+}
+
+template <sys::VmSource Vm>
+void LargeZone<Vm>::put_steps(uint32_t page, uint32_t done, uint32_t end, State kind,
+                              bool is_next_lost) {
   const State rest_kind = kind == State::kDirty ? State::kClean : State::kDirty;
   const ds::LockGuard guard(lock_);
-  const uint32_t pages = pages_for(bytes);
-  if (pages != 0) {
-    if (pages == entries_[page].pages) return insert_free(page, kind);
-    page = split_front(page, pages, kind);
-  }
-  if (is_next_lost) {
-    trim_tail(page, pages_for(kMoveBytes), rest_kind);
-    base::racy_store(entries_[page].state, State::kUnusable);
-    unmapped_bytes_ += kMoveBytes;
-  } else {
-    insert_free(page, rest_kind);
+  while (page != end) {
+    const uint32_t next = page + entries_[page].pages;
+    if (page == done && is_next_lost) {
+      base::racy_store(entries_[page].state, State::kUnusable);
+      unmapped_bytes_ += kMoveBytes;
+    } else {
+      insert_free(page, page < done ? kind : rest_kind);
+    }
+    page = next;
   }
 }
 

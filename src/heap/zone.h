@@ -343,14 +343,17 @@ class Zone {
   uint32_t take_clean_step(Vm& vm);
   // Back to a pool.
   void put_step(uint32_t first, bool clean);
-  // Perhaps nothing of ours is mapped there any more.
+  // The same where pages were moved away from: what the records had for them goes, too.
+  void put_emptied_step(Purger<Vm>& purger, uint32_t first);
+  // Of a step from take_clean_step(): perhaps nothing of ours is mapped there any more.
   void lose_step(uint32_t first);
 
   // In a forked child (zone_repair.h). Before anything else: what vanished threads had half done
   // and is in no list.
   void settle_in_child(Vm& vm);
-  // The pools are made anew from the records, where the parent may have been in here.
-  void rebuild_pools() TIDE_NO_THREAD_SAFETY_ANALYSIS;
+  // The pools are made anew from the records, where the parent may have been in here. `keeps_hand`:
+  // the calling thread was giving memory back, and goes on with what it has in hand.
+  void rebuild_pools(bool keeps_hand = false) TIDE_NO_THREAD_SAFETY_ANALYSIS;
 
   // Bytes in slabs of no class; `dirty`: those that may be resident.
   size_t pool_bytes(bool dirty) {
@@ -427,6 +430,7 @@ class Zone {
     const uint32_t chain = dirty_.detach_oldest(slabs_, most);
     for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
       count_pooled(-purged_bytes(slabs_[i]));
+      slabs_[i].pool = layout::Pool::kLeaving;
     }
     return chain;
   }

@@ -121,9 +121,6 @@ bool Zone<Vm>::detach_unused(uint32_t first, uint32_t end, uint32_t& chain) {
 template <sys::VmSource Vm>
 size_t Zone<Vm>::purge_bitmaps(Purger<Vm>& purger, uint32_t chain) {
   if (purger.lazily) return 0;
-  for (uint32_t i = chain; i != layout::kNoSlab; i = slabs_[i].next) {
-    slabs_[i].pool = layout::Pool::kLeaving;
-  }
   const auto group = static_cast<uint32_t>(page_bytes_ / sizeof(Bitmap));
   PurgeBatch<Vm> batch(purger);
   uint32_t clean = layout::kNoSlab;

@@ -16,11 +16,15 @@ void Zone<Vm>::settle_in_child(Vm& vm) {
 }
 
 template <sys::VmSource Vm>
-void Zone<Vm>::rebuild_pools() {
+void Zone<Vm>::rebuild_pools(bool keeps_hand) {
   forget_pools();
   for (uint32_t index = untouched_; index-- != 0;) {
     layout::Slab& slab = slabs_[index];
     if (slab.size_class != 0 || slab.slot == layout::Slot::kTaken) continue;
+    if (keeps_hand && slab.pool == layout::Pool::kLeaving) {
+      ahead_ += static_cast<uint32_t>(slab.resident);
+      continue;
+    }
     if (slab.slot == layout::Slot::kMapped) {
       slab.used_before = is_whole(slab);
       slab.resident = false;

@@ -72,7 +72,8 @@ concept VmSource = requires(T vm, uintptr_t address, size_t bytes, void* pointer
   // and reads as zero. Null: not possible, nothing has changed.
   { vm.detach_pages(pointer, bytes) } -> std::same_as<void*>;
   // Moves the pages of part of one mapping over those of part of another, which are gone then; the
-  // former reads as zero. Neither part may lie on more than one mapping.
+  // former reads as zero. Neither part may lie on more than one mapping. What is in the first page
+  // may be lost, whatever the result.
   { vm.move_pages(pointer, pointer, bytes) } -> std::same_as<MoveResult>;
 };
 

@@ -208,8 +208,11 @@ void* LinuxVm::detach_pages(void* from, size_t bytes) {
 
 MoveResult LinuxVm::move_pages(void* from, void* to, size_t bytes) {
   const ErrnoKeeper keeper;
-  // Refused where a program has locked its memory: what pages are moved away from would not be.
-  if (madvise(to, bytes, MADV_DONTNEED) != 0) return MoveResult::kUnchanged;
+  // Refused where a program has locked its memory, the one or the other: what pages are moved away
+  // from would not be.
+  if (madvise(from, page_size(), MADV_DONTNEED) != 0 || madvise(to, bytes, MADV_DONTNEED) != 0) {
+    return MoveResult::kUnchanged;
+  }
   constexpr int kFlags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
   if (mremap(from, bytes, bytes, kFlags, to) == to) return MoveResult::kMoved;
   // The system may have unmapped the destination before it found a reason to refuse, and another

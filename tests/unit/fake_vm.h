@@ -375,6 +375,14 @@ class FakeOs {
     }
     memcpy(to, from, bytes);
     madvise(from, bytes, MADV_DONTNEED);
+    // What was said of the pages moves with them.
+    const uintptr_t source = base::address_of(from);
+    const uintptr_t place = base::address_of(to);
+    const Ranges moved = left_out_.part(source, source + bytes);
+    left_out_.remove(place, place + bytes);
+    for (const auto& [begin, end] : moved.map()) {
+      left_out_.add(begin - source + place, end - source + place);
+    }
     return sys::MoveResult::kMoved;
   }
 

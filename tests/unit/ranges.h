@@ -48,6 +48,14 @@ class Ranges {
     return next != ranges_.begin() && std::prev(next)->second >= end;
   }
 
+  // What of [begin, end) is in it.
+  Ranges part(uintptr_t begin, uintptr_t end) const {
+    Ranges result = *this;
+    result.remove(0, begin);
+    result.remove(end, UINTPTR_MAX);
+    return result;
+  }
+
   size_t bytes() const {
     size_t total = 0;
     for (const auto& [begin, end] : ranges_) total += end - begin;

@@ -82,6 +82,30 @@ TEST_P(EngineMoves, RefusedOnesAreNoHarm) {
   box.engine->verify();
 }
 
+// What the system does not want to have in cores again stays where it is.
+TEST_P(EngineMoves, PagesThatCoresDoNotHaveStay) {
+  leave_dirty(from());
+  box.client.purge();
+  ASSERT_GE(box.os.left_out().bytes(), 30 * kMiB);
+  box.os.fail_kind(VmCall::kSetDumped);
+  leave_dirty(from());
+  const Ranges left_out = box.os.left_out();
+  for (void* block : fill(box.client, to(), 28 * kMiB)) {
+    const uintptr_t begin = base::address_of(block);
+    EXPECT_FALSE(left_out.overlaps(begin, begin + to()));
+    EXPECT_FALSE(box.os.left_out().overlaps(begin, begin + to()));
+  }
+}
+
+// Not only the pages leave a zone, but what its records need for them.
+TEST_P(EngineMoves, NothingStaysBehind) {
+  leave_dirty(from());
+  release_all(box.client, fill(box.client, to(), 28 * kMiB));
+  EXPECT_GT(moves(box), 0u);
+  box.client.purge();
+  EXPECT_LE(box.os.resident_bytes(), kMiB / 2);
+}
+
 TEST_P(EngineMoves, AreNoneWhereNothingIsGivenBack) {
   box.engine->config().purge = false;
   leave_dirty(from());
@@ -92,6 +116,24 @@ TEST_P(EngineMoves, AreNoneWhereNothingIsGivenBack) {
 INSTANTIATE_TEST_SUITE_P(BothWays, EngineMoves,
                          testing::Values(std::pair{0, 1}, std::pair{0, 2}, std::pair{1, 0},
                                          std::pair{1, 2}, std::pair{2, 0}, std::pair{2, 1}));
+
+// Whole pages only, of whatever size; FakeOs looks.
+class MovesOfPages : public testing::TestWithParam<size_t> {};
+
+TEST_P(MovesOfPages, AreOfWholeOnes) {
+  StartedBox box({.page_bytes = GetParam()});
+  // The one zone needs more than the other ever had.
+  release_all(box.client, fill(box.client, kSizes[0], 20 * kMiB));
+  release_all(box.client, fill(box.client, kSizes[1], 40 * kMiB));
+  release_all(box.client, fill(box.client, kSizes[2], 60 * kMiB));
+  const auto blocks = fill(box.client, kSizes[0], 80 * kMiB);
+  EXPECT_GT(moves(box), 30u);
+  check_filled(blocks, kSizes[0]);
+  release_all(box.client, blocks);
+  box.engine->verify();
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, MovesOfPages, testing::Values(4096, 16384, 65536));
 
 TEST(PageMoves, ComeToAFewSteps) {
   heap::PageMoves moves;

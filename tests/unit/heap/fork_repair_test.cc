@@ -178,13 +178,17 @@ TEST_F(ForkRepair, InsideAHugeAllocationAndResize) {
   here.release(block);
 }
 
+// Of one zone after another was emptied; by more each time, or it is no growth.
+struct Growth {
+  size_t from;
+  size_t to;
+  size_t bytes;
+};
+constexpr Growth kGrowths[] = {
+    {200, 4000, 20 * kMiB}, {4000, 700'000, 40 * kMiB}, {700'000, 200, 80 * kMiB}};
+
 TEST_F(ForkRepair, InsideAMoveOfPages) {
-  const struct {
-    size_t from;
-    size_t to;
-    size_t bytes;  // more than before, or it is no growth
-  } cases[] = {{200, 4000, 20 * kMiB}, {4000, 700'000, 40 * kMiB}, {700'000, 200, 80 * kMiB}};
-  for (const auto& one : cases) {
+  for (const Growth& one : kGrowths) {
     const auto act = [&] {
       Client other(*box.engine);
       release_all(other, fill(other, one.from, one.bytes));
@@ -207,6 +211,31 @@ TEST_F(ForkRepair, InsideAMoveOfPages) {
     fork_inside(is_done, 1, act, zeroed_are_zero);
   }
 }
+
+// The system has unmapped the destination before it refused, and somebody else is there now.
+class ForkInARefusedMove : public ForkRepair, public testing::WithParamInterface<Growth> {};
+
+TEST_P(ForkInARefusedMove, LosesNothingToOthers) {
+  const Growth& growth = GetParam();
+  box.os.fail_kind(VmCall::kMovePages);
+  fork_inside(
+      [](const FakeOs::Event& event) {
+        return event.call == VmCall::kMovePages && event.bytes == 0;
+      },
+      2,
+      [&] {
+        Client other(*box.engine);
+        release_all(other, fill(other, growth.from, growth.bytes));
+        release_all(other, fill(other, growth.to, growth.bytes));
+      },
+      [&] {
+        box.engine->config().purge = false;  // no more of them
+        fill(box.client, growth.to, growth.bytes + 20 * kMiB);
+        return true;
+      });
+}
+
+INSTANTIATE_TEST_SUITE_P(OfAnyZone, ForkInARefusedMove, testing::ValuesIn(kGrowths));
 
 // A signal handler forks that interrupted a call of its own thread, locks and all, while another
 // thread is in the engine, too. The interrupted call goes on in the child.
