@@ -311,6 +311,7 @@ class Engine {
     return done;
   }
   void drain_spans(ThreadCache& cache) { SpanCache<Vm>(large_, cache.spans).drain(); }
+  void join_cached_spans(ThreadCache& cache, size_t bytes);
   // What the cache holds besides its stacks: spans, and blocks that wait.
   void drain_lists(ThreadCache& cache);
   uint32_t take_free_runs(Zone<Vm>& zone, layout::Slab& slab, size_t least_bytes)

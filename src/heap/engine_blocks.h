@@ -113,6 +113,15 @@ void* Engine<Vm>::allocate_dirty(size_t bytes, uint16_t owner, bool grows) {
   return block != nullptr ? block : huge_.allocate_kept(space_.vm, metadata_, bytes, owner, grows);
 }
 
+// Idle spans of the thread that are too short or too long serve before clean memory does: back in
+// the zone they are joined and cut.
+template <sys::VmSource Vm>
+void Engine<Vm>::join_cached_spans(ThreadCache& cache, size_t bytes) {
+  const size_t idle_bytes = size_t{cache.spans.pages} << layout::kSpanPageShift;
+  if (idle_bytes < bytes || !SpanCache<Vm>::has_length(bytes)) return;
+  if (!large_.has_dirty(bytes)) drain_spans(cache);
+}
+
 // From the class, or where its zone can't grow, from the large zone and the kernel; once more after
 // everything that is free elsewhere was given up. Near the hard limit that comes first: there whole
 // pages must not go to small blocks.
@@ -130,6 +139,7 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
   for (bool again = false;; again = true) {
     if (c != 0) block = allocate_of_class(cache, c, zeroed);
     if (block == nullptr && (c == 0 || again || !space_.limits.may_refuse(bytes))) {
+      if (cache != nullptr) join_cached_spans(*cache, bytes);
       block = allocate_big(bytes, alignment, 0, zeroed);
       trade_if_due(cache);
     }

@@ -190,11 +190,12 @@ class LargeZone {
   size_t purge(Purger<Vm>& purger, size_t most_bytes = SIZE_MAX,
                size_t least_bytes = layout::kSpanPageBytes);
 
+  // Whether a dirty span is long enough.
+  bool has_dirty(size_t bytes);
+
   // --- steps of kMoveBytes whose pages change zones, see large_zone_moves.h; one caller at a time
   // --
 
-  // Whether a dirty span is long enough.
-  bool has_dirty(size_t bytes);
   // The first page of an aligned span of some steps, free and of that kind, that leaves its list;
   // clean ones may be new. kNoPage: there is none.
   uint32_t take_steps(Vm& vm, State kind, size_t bytes);

@@ -6,13 +6,6 @@
 
 namespace tide::heap {
 
-template <sys::VmSource Vm>
-bool LargeZone<Vm>::has_dirty(size_t bytes) {
-  const ds::LockGuard guard(lock_);
-  const uint32_t pages = pages_for(bytes);
-  return dirty().pages() >= pages && dirty().find(pages) != layout::kNoPage;
-}
-
 // What a forked child finds of spans on their way is dirty. Of dirty ones a step only.
 template <sys::VmSource Vm>
 uint32_t LargeZone<Vm>::take_steps(Vm& vm, State kind, size_t bytes) {

@@ -6,6 +6,13 @@
 
 namespace tide::heap {
 
+template <sys::VmSource Vm>
+bool LargeZone<Vm>::has_dirty(size_t bytes) {
+  const ds::LockGuard guard(lock_);
+  const uint32_t pages = pages_for(bytes);
+  return dirty().pages() >= pages && dirty().find(pages) != layout::kNoPage;
+}
+
 // The busy span at `page` becomes a live block of `pages`, what is too much of it is free again.
 // Null: the hard limit forbids it.
 template <sys::VmSource Vm>
