@@ -78,7 +78,7 @@ class CachePool {
     drain(space, heap, cache);
     // The next thread starts small again: what this one needed says nothing about it.
     layout::for_each_stack([&](uint32_t stack, uint32_t) { take_room(cache, stack); });
-    cache.bound_bytes = 0;
+    base::racy_store(cache.bound_bytes, size_t{0});
     const ds::LockGuard guard(lock_);
     park_locked(cache);
   }
@@ -145,7 +145,8 @@ class CachePool {
       // The bound has come down: what was just given back is not to come again.
       const uint32_t kept = capacity / 2 + 1;
       base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + kept);
-      cache.bound_bytes -= size_t{capacity - kept} * layout::kClassInfo[c].bytes;
+      base::racy_store(cache.bound_bytes,
+                       cache.bound_bytes - size_t{capacity - kept} * layout::kClassInfo[c].bytes);
     }
     return true;
   }
@@ -449,7 +450,7 @@ class CachePool {
     }
     if (wanted > layout::kShortSlots) move_to_long_place(cache, c);
     base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + wanted);
-    cache.bound_bytes += more;
+    base::racy_store(cache.bound_bytes, cache.bound_bytes + more);
   }
 
   static uint32_t first_capacity(uint32_t c) {
@@ -471,7 +472,7 @@ class CachePool {
       base::racy_store(cache.limit[stack], cache.limit[stack] - taken);
       close_stack(cache, victim);
       const size_t freed = size_t{taken} * layout::kClassInfo[victim].bytes;
-      cache.bound_bytes -= freed;
+      base::racy_store(cache.bound_bytes, cache.bound_bytes - freed);
       stolen += freed;
     }
   }

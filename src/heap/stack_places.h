@@ -43,7 +43,7 @@ inline void fit_room(ThreadCache& cache) {
     if (layout::is_foreign(cache, stack)) return;
     uintptr_t* const top = base::racy_load(cache.top[stack]);
     const auto unused = static_cast<size_t>(cache.limit[stack] - top);
-    cache.bound_bytes -= unused * layout::kClassInfo[c].bytes;
+    base::racy_store(cache.bound_bytes, cache.bound_bytes - unused * layout::kClassInfo[c].bytes);
     base::racy_store(cache.limit[stack], top);
   });
 }

@@ -107,6 +107,15 @@ void zeroed() {
   }
 }
 
+// All blocks are of another size than before, and more each time: pages change zones.
+void drift() {
+  take_many(130, 60'000);
+  drop_all();
+  take_many(80, 200'000);
+  drop_all();
+  take_many(400, 60'000);
+}
+
 // First-class heaps: everything in them goes at once.
 void heaps() {
   for (int round = 0; round < 4; ++round) {
@@ -202,7 +211,7 @@ const Workload kWorkloads[] = {
     {"large", large},           {"huge", huge},     {"growth", growth},
     {"aligned", aligned},       {"zeroed", zeroed}, {"heaps", heaps},
     {"threads", threads},       {"fork", forks},    {"trim", trim},
-    {"exhaustion", exhaustion},
+    {"exhaustion", exhaustion}, {"drift", drift},
 };
 const uint32_t kWorkloadCount = std::size(kWorkloads);
 

@@ -1,6 +1,6 @@
 // Many threads, all kinds of calls, every block's contents checked when it goes.
 //
-//   stress [--threads N] [--ops N | --seconds N] [--seed N] [--no-fork] [--may-fail]
+//   stress [--threads N] [--ops N | --seconds N] [--seed N] [--no-fork] [--may-fail] [--drift]
 //
 // --ops: calls of each thread slot. What a seed decides is what each thread does, not in which
 // order threads run. Threads come and go and leave blocks behind; blocks are handed from thread to
@@ -9,7 +9,8 @@
 // few seconds all threads end and the engine checks its heap (Engine::verify). A second in each
 // sanitizer finds gross mistakes; --seconds 300 with several seeds is what a change to caches,
 // depots, purge or fork repair deserves. --may-fail: memory may be refused, as at a hard limit;
-// there has to be some in the end.
+// there has to be some in the end. --drift: all threads together go through small, middle and large
+// sizes, again and again, so that memory has to change zones.
 #include <sys/wait.h>
 #include <unistd.h>
 #include <atomic>
@@ -92,6 +93,8 @@ constexpr double kPhaseSeconds = 5;
 constexpr unsigned kMailboxes = 16;
 Mailbox g_mailboxes[kMailboxes];
 bool g_may_fail = false;
+bool g_drifts = false;
+std::atomic<size_t> g_drifted_bytes{0};  // decide on the size
 std::atomic<uint64_t> g_refused{0};
 
 // Whether a call was refused memory, where it may be.
@@ -108,10 +111,14 @@ class Worker {
   explicit Worker(uint64_t seed) : random_(seed) {}
 
   void run(uint64_t ops) {
-    for (uint64_t i = 0; i < ops && !g_stop.load(std::memory_order_relaxed); ++i) step();
+    if (g_drifts) {
+      run_drifting();
+    } else {
+      for (uint64_t i = 0; i < ops && !g_stop.load(std::memory_order_relaxed); ++i) step();
+    }
     // Some blocks go with the thread, the others are left to the threads that remain.
     for (const Block& block : held_) {
-      if (below(2) == 0) {
+      if (below(g_drifts ? 100 : 2) != 1) {
         drop(block);
       } else {
         g_mailboxes[below(kMailboxes)].put(block);
@@ -122,6 +129,21 @@ class Worker {
 
  private:
   uint64_t below(uint64_t limit) { return random_() % limit; }
+
+  void run_drifting() {
+    constexpr size_t kSizes[] = {900, 6000, 500'000};
+    constexpr size_t kBytesOfEach = size_t{96} << 20;
+    constexpr size_t kMine = size_t{24} << 20;
+    for (size_t total = 0; total < kMine && !g_stop.load(std::memory_order_relaxed);) {
+      const size_t middle = kSizes[g_drifted_bytes.load() / kBytesOfEach % 3];
+      const size_t bytes = middle / 2 + below(middle);
+      allocate_somehow(below(1000), bytes);
+      total += bytes;
+      g_drifted_bytes.fetch_add(bytes);
+      Block block;
+      if (below(4) == 0 && g_mailboxes[below(kMailboxes)].take(block)) drop(block);
+    }
+  }
 
   size_t some_size() {
     const uint64_t kind = below(1000);
@@ -370,7 +392,7 @@ int run(const Options& options) {
 int usage(const char* argument) {
   fprintf(stderr,
           "stress: bad argument %s; usage: stress [--threads N] [--ops N | --seconds N]\n"
-          "  [--seed N] [--no-fork] [--may-fail]\n",
+          "  [--seed N] [--no-fork] [--may-fail] [--drift]\n",
           argument);
   return 2;
 }
@@ -388,6 +410,10 @@ int main(int argc, char** argv) {
     }
     if (strcmp(name, "--may-fail") == 0) {
       tide::stress::g_may_fail = true;
+      continue;
+    }
+    if (strcmp(name, "--drift") == 0) {
+      tide::stress::g_drifts = true;
       continue;
     }
     if (i + 1 == argc) return tide::stress::usage(name);
