@@ -330,7 +330,8 @@ class Engine {
   void return_harder(ThreadCache& cache, size_t grown_bytes) TIDE_REQUIRES(purge_lock_);
   void heap_give_back(PrivateHeap<Vm>* heap) TIDE_REQUIRES(purge_lock_);
   void heap_try_give_back(PrivateHeap<Vm>* heap);
-  void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed);
+  void* try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment, bool& zeroed,
+                          bool& is_full);
   void* allocate_dirty(size_t bytes, uint16_t owner, bool grows);
   // See engine_resize.h.
   static constexpr size_t kLeastGrowthToCopy = 3;  // one part of so many

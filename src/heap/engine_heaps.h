@@ -32,9 +32,10 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
   if (alignment < layout::kMinAlignment) alignment = layout::kMinAlignment;
   if (!started()) return nullptr;
   bool known_zero = false;
-  void* block = try_heap_allocate(heap, bytes, alignment, known_zero);
-  if (block == nullptr && space_.limits.may_refuse(bytes) && make_room(nullptr, bytes)) {
-    block = try_heap_allocate(heap, bytes, alignment, known_zero);
+  bool is_full = false;
+  void* block = try_heap_allocate(heap, bytes, alignment, known_zero, is_full);
+  if (block == nullptr && !is_full && find_room(nullptr, bytes)) {
+    block = try_heap_allocate(heap, bytes, alignment, known_zero, is_full);
   }
   space_.bring_back();
   note_growth();
@@ -42,44 +43,48 @@ void* Engine<Vm>::heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alig
   return block;
 }
 
+// From the class, or where its zone can't grow, as in allocate_any(). `is_full`: the heap's own
+// limit forbids it.
 template <sys::VmSource Vm>
 void* Engine<Vm>::try_heap_allocate(PrivateHeap<Vm>* heap, size_t bytes, size_t alignment,
-                                    bool& known_zero) {
-  void* block = nullptr;
+                                    bool& known_zero, bool& is_full) {
   if (const uint32_t c = class_aligned(alignment, bytes)) {
     Zone<Vm>& zone = space_.zone_of_class(c);
     const size_t block_bytes = layout::kClassInfo[c].bytes;
     const ds::LockGuard guard(heap->lock);
-    if (!heap->admit(block_bytes)) return nullptr;
-    if (heap->slabs[c].take(space_.vm, zone, c, heap->id, &block, 1) == 0) {
-      heap->dismiss(block_bytes);
-      return nullptr;
+    is_full = !heap->admit(block_bytes);
+    if (is_full) return nullptr;
+    void* block = nullptr;
+    if (heap->slabs[c].take(space_.vm, zone, c, heap->id, &block, 1) != 0) {
+      if (TIDE_UNLIKELY(config_.prepare != nullptr)) config_.prepare(block, block_bytes);
+      uint8_t& state = zone.state_of_any(block);
+      known_zero = base::racy_load(state) == layout::kFreeZero;
+      base::racy_store(state, static_cast<uint8_t>(layout::kLiveSpecial));
+      return block;
     }
-    if (TIDE_UNLIKELY(config_.prepare != nullptr)) config_.prepare(block, block_bytes);
-    uint8_t& state = zone.state_of_any(block);
-    known_zero = base::racy_load(state) == layout::kFreeZero;
-    base::racy_store(state, static_cast<uint8_t>(layout::kLiveSpecial));
-  } else {
-    if (bytes == 0) bytes = 1;
-    if (bytes > static_cast<size_t>(PTRDIFF_MAX)) return nullptr;
-    // Counted before it is there, so that two threads can't pass the limit together.
-    const size_t unit = space_.vm.page_size() > layout::kSpanPageBytes ? space_.vm.page_size()
-                                                                       : layout::kSpanPageBytes;
-    size_t counted = base::align_up(bytes, unit);
-    {
-      const ds::LockGuard guard(heap->lock);
-      if (!heap->admit(counted)) return nullptr;
-    }
-    block = allocate_big(bytes, alignment, heap->id, known_zero);
-    const size_t usable = block == nullptr ? 0 : usable_bytes(block);
-    const ds::LockGuard guard(heap->lock);
-    if (block == nullptr) {
-      heap->dismiss(counted);
-      return nullptr;
-    }
-    heap->use.live_bytes += usable;
-    heap->use.live_bytes -= counted;
+    heap->dismiss(block_bytes);
+    if (space_.limits.may_refuse(bytes)) return nullptr;
   }
+  if (bytes == 0) bytes = 1;
+  if (bytes > static_cast<size_t>(PTRDIFF_MAX)) return nullptr;
+  // Counted before it is there, so that two threads can't pass the limit together.
+  const size_t unit = space_.vm.page_size() > layout::kSpanPageBytes ? space_.vm.page_size()
+                                                                     : layout::kSpanPageBytes;
+  const size_t counted = base::align_up(bytes, unit);
+  {
+    const ds::LockGuard guard(heap->lock);
+    is_full = !heap->admit(counted);
+    if (is_full) return nullptr;
+  }
+  void* const block = allocate_big(bytes, alignment, heap->id, known_zero);
+  const size_t usable = block == nullptr ? 0 : usable_bytes(block);
+  const ds::LockGuard guard(heap->lock);
+  if (block == nullptr) {
+    heap->dismiss(counted);
+    return nullptr;
+  }
+  heap->use.live_bytes += usable;
+  heap->use.live_bytes -= counted;
   return block;
 }
 

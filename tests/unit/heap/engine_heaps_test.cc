@@ -12,6 +12,30 @@ namespace {
 
 using heap::Released;
 
+// As malloc does: where the zone of a size can't grow, blocks come from elsewhere.
+TEST(EngineHeaps, GoOnWhereAZoneCannotGrow) {
+  StartedBox box;
+  FakeHeap* const heap = box.engine->heap_create(SIZE_MAX);
+  ASSERT_NE(heap, nullptr);
+  box.os.fail_kind(VmCall::kMapAt);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 100; ++i) {
+    auto* const block = static_cast<char*>(box.engine->heap_allocate(heap, 60'000, 0, true));
+    ASSERT_NE(block, nullptr) << i;
+    for (size_t at = 0; at < 60'000; at += 500) ASSERT_EQ(block[at], 0);
+    memset(block, 1, 60'000);
+    EXPECT_EQ(box.engine->heap_of(block), heap);
+    blocks.push_back(block);
+  }
+  EXPECT_EQ(box.engine->heap_use(heap).live_blocks, blocks.size());
+  for (size_t i = 0; i < blocks.size(); i += 2) {
+    ASSERT_EQ(box.client.release(blocks[i]), Released::kDone);
+  }
+  EXPECT_EQ(box.engine->heap_use(heap).live_blocks, blocks.size() / 2);
+  box.engine->heap_destroy(heap);
+  box.engine->verify();
+}
+
 TEST(EngineHeaps, BlocksOfAllSizesAndPlainFree) {
   StartedBox box;
   FakeHeap* const heap = box.engine->heap_create(SIZE_MAX);
