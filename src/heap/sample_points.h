@@ -30,7 +30,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "base/compiler.h"
 #include "base/exponential.h"
@@ -183,9 +182,7 @@ class SamplePoints {
     const int64_t bytes = (limit - bottom_of(c, limit)) * mark_bytes(marks_.gap_bytes, c);
     if (marks_.until_mark <= bytes) return false;
     marks_.until_mark -= bytes;
-    stack.is_stale = false;
-    stack.drawn = limit;
-    stack.is_bare = true;
+    note_drawn(c, limit);
     return true;
   }
 
@@ -235,7 +232,8 @@ class SamplePoints {
     marks_.window_samples = 0;
     marks_.counts_calls = counts_calls;
     set_gap(gap_bytes);
-    memset(marks_.stacks, 0, sizeof marks_.stacks);
+    for_each_of(marks_.with_drawn, [&](uint32_t c) { marks_.stacks[c].drawn = nullptr; });
+    for (uint64_t& word : marks_.with_drawn) word = 0;
     if (counts_calls) return layout::close_tables(cache_);
     // Most stacks get no mark, which shows before anything is written. They are drawn again at
     // their first slow path, as if they had been filled there.
@@ -305,12 +303,19 @@ class SamplePoints {
     return reinterpret_cast<uintptr_t*>(first_slot() + number * sizeof(uintptr_t));
   }
 
-  void draw(uint32_t c, uintptr_t* limit) {
+  // Without marks so far. Nothing else of a stack says anything before it has been here.
+  TIDE_INLINE void note_drawn(uint32_t c, uintptr_t* limit) {
     StackMarks& stack = marks_.stacks[c];
-    const uintptr_t* const bottom = bottom_of(c, limit);
     stack.is_stale = false;
     stack.drawn = limit;
     stack.is_bare = true;
+    marks_.with_drawn[c / 64] |= uint64_t{1} << c % 64;
+  }
+
+  void draw(uint32_t c, uintptr_t* limit) {
+    StackMarks& stack = marks_.stacks[c];
+    const uintptr_t* const bottom = bottom_of(c, limit);
+    note_drawn(c, limit);
     const int64_t step = mark_bytes(marks_.gap_bytes, c);
     int64_t left = limit - bottom;
     if (TIDE_LIKELY(marks_.until_mark > left * step)) {

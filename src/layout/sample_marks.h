@@ -45,8 +45,9 @@ struct SampleMarks {
   uint64_t bits[kMarkWords];  // from the first short slot on
   // Whose stacks may have a fence or a limit of their own.
   uint64_t closed[(kClassCount + 63) / 64];
-  int64_t gap_bytes;    // mean distance of samples from now on
-  int64_t until_mark;   // bytes of free blocks until the next marked slot
+  uint64_t with_drawn[(kClassCount + 63) / 64];  // whose `drawn` is not null
+  int64_t gap_bytes;                             // mean distance of samples from now on
+  int64_t until_mark;                            // bytes of free blocks until the next marked slot
   int64_t until_large;  // bytes that are counted call by call until the next sample or look
   int64_t beyond_look;  // from that look to the next sample
   uint64_t random;
