@@ -128,8 +128,8 @@ class CachePool {
       return true;
     }
     // Only a thread that also takes blocks is worth more room than a batch: see refill().
-    if (before < kFewBlocks || (before < layout::kClassInfo[c].batch &&
-                                before * layout::kClassInfo[c].bytes < kOneWayBytes)) {
+    if (before < few_blocks(c) || (before < layout::kClassInfo[c].batch &&
+                                   before * layout::kClassInfo[c].bytes < kOneWayBytes)) {
       grow(config, cache, c);
     }
     const uint32_t capacity = layout::stack_capacity(cache, stack);
@@ -386,6 +386,8 @@ class CachePool {
     parked_ = &cache;
   }
 
+  static constexpr bool is_long(uint32_t c) { return c >= layout::kFirstLongClass; }
+  static constexpr uint32_t few_blocks(uint32_t c) { return is_long(c) ? 2 : kFewBlocks; }
   static bool is_deep(uint32_t capacity, uint32_t c) {
     return capacity > layout::kClassInfo[c].usual_slots;
   }
@@ -433,6 +435,7 @@ class CachePool {
     const uint32_t most = may_be_deep && !is_limited ? info.cache_slots : info.usual_slots;
     if (wanted > most) wanted = most;
     if (wanted <= capacity) return;
+    if (is_long(c) && capacity >= few_blocks(c) && !cache.has_spilled[stack]) return;
     cache.has_spilled[stack] = false;
     cache.grown[c / 64] |= uint64_t{1} << c % 64;
     size_t more = (wanted - capacity) * block_bytes;
@@ -440,7 +443,7 @@ class CachePool {
     const size_t bound = share(config.thread_cache_bytes) / (wanted > info.usual_slots ? 2 : 1);
     // Only a stack that has next to nothing takes from others: stacks that are all in use would
     // otherwise take from each other at every turn.
-    if (cache.bound_bytes + more > bound && capacity < kFewBlocks) {
+    if (cache.bound_bytes + more > bound && capacity < few_blocks(c)) {
       steal(cache, c, cache.bound_bytes + more - bound);
     }
     if (cache.bound_bytes + more > bound) {

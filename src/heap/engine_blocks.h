@@ -130,7 +130,9 @@ void* Engine<Vm>::allocate_any(ThreadCache* cache, uint32_t c, size_t bytes, siz
                                bool& zeroed) {
   void* block = nullptr;
   if (c == 0 && cache != nullptr && SpanCache<Vm>::has_length(bytes)) {
-    block = SpanCache<Vm>(large_, cache->spans).take(bytes, alignment);
+    SpanCache<Vm> spans(large_, cache->spans);
+    block = spans.take(bytes, alignment);
+    if (block == nullptr) spans.note_taking();
   }
   if (block != nullptr) {
     if (TIDE_UNLIKELY(config_.hardened)) large_.fit(block, bytes);

@@ -54,6 +54,8 @@ class SpanCache {
     base::racy_store(lists_.uses, lists_.uses + 1);
     base::racy_store(lists_.count, lists_.count - 1);
     base::racy_store(lists_.pages, lists_.pages - entry.pages);
+    const auto length = static_cast<uint32_t>(list - lists_.first);
+    base::racy_store(lists_.long_pages, lists_.long_pages - long_part(length, entry.pages));
     return zone_.leave_cache(page);
   }
   void* take(size_t bytes, size_t alignment = 0) {
@@ -61,6 +63,9 @@ class SpanCache {
     uint32_t* const list = list_for(lists_, bytes);
     return list == nullptr ? nullptr : take(list);
   }
+
+  // The thread takes one that is not at hand.
+  void note_taking() { lists_.needed |= kHasTaken; }
 
   // One of the first few that lies as wished; or null.
   void* take_aligned(size_t bytes, size_t alignment) {
@@ -87,6 +92,9 @@ class SpanCache {
     const uint32_t pages = zone_.pages_of_live(p);
     const uint32_t length = layout::span_length_within(pages);
     if (length >= layout::kSpanLengths || lists_.pages + pages > lists_.most_pages) return false;
+    const uint32_t part = long_part(length, pages);
+    const uint32_t long_pages = lists_.long_pages + part;
+    if (long_pages > lists_.most_long_pages && part != 0 && part != long_pages) return false;
     layout::SpanEntry& entry = zone_.enter_cache(p);
     entry.next = lists_.first[length];
     std::atomic_signal_fence(std::memory_order_release);
@@ -94,6 +102,7 @@ class SpanCache {
     base::racy_store(lists_.uses, lists_.uses + 1);
     base::racy_store(lists_.count, lists_.count + 1);
     base::racy_store(lists_.pages, lists_.pages + pages);
+    base::racy_store(lists_.long_pages, long_pages);
     return true;
   }
 
@@ -101,12 +110,23 @@ class SpanCache {
   // added to `left_bytes`.
   bool put(const void* p, size_t most_bytes, size_t& left_bytes) {
     const uint32_t pages = zone_.pages_of_live(p);
-    const auto most_pages = static_cast<uint32_t>(most_bytes >> layout::kSpanPageShift);
+    auto most_pages = static_cast<uint32_t>(most_bytes >> layout::kSpanPageShift);
+    if (lists_.needed == 0 && most_pages > kMostOneWay) most_pages = kMostOneWay;
     base::racy_store(lists_.most_pages, most_pages);
-    if (layout::span_length_within(pages) >= layout::kSpanLengths) return false;
+    base::racy_store(lists_.most_long_pages, most_pages / kLongShare);
+    const uint32_t length = layout::span_length_within(pages);
+    if (length >= layout::kSpanLengths) return false;
     if (lists_.pages + pages > most_pages) {
       if (pages > most_pages / 2) return false;
-      left_bytes += make_room(most_pages - pages);
+      left_bytes += make_room(~uint64_t{0}, lists_.pages + pages - most_pages);
+    }
+    if (const uint32_t part = long_part(length, pages)) {
+      const uint32_t all = lists_.long_pages + part;
+      if (all > lists_.most_long_pages) {
+        const uint32_t excess = all - lists_.most_long_pages;
+        left_bytes +=
+            make_room(kLongLengths, excess < lists_.long_pages ? excess : lists_.long_pages);
+      }
     }
     // The short way ends where so much more is kept: that is to be noticed.
     constexpr uint32_t kUnnoticed = (uint32_t{1} << 20) >> layout::kSpanPageShift;
@@ -125,29 +145,49 @@ class SpanCache {
     // A thread that vanished with a fork may have been about to count.
     base::racy_store(lists_.count, 0u);
     base::racy_store(lists_.pages, 0u);
+    base::racy_store(lists_.long_pages, 0u);
   }
 
   // In a forked child: the sums of a cache whose thread may have vanished between two stores.
   void recount() {
     const Sums sums = sums_of_lists();
-    if (sums.count == lists_.count && sums.pages == lists_.pages) {
+    if (sums.count == lists_.count && sums.pages == lists_.pages &&
+        sums.long_pages == lists_.long_pages) {
       return;  // a page that the child need not copy
     }
     lists_.count = sums.count;
     lists_.pages = sums.pages;
+    lists_.long_pages = sums.long_pages;
   }
 
   void verify() const {
     const Sums sums = sums_of_lists();
     TIDE_ASSERT(sums.are_cached, "I-SPAN-3: what is in a thread's list is cached");
-    TIDE_ASSERT(sums.count == lists_.count && sums.pages == lists_.pages,
+    TIDE_ASSERT(sums.count == lists_.count && sums.pages == lists_.pages &&
+                    sums.long_pages == lists_.long_pages,
                 "I-SPAN-3: a thread's cached spans add up");
   }
 
  private:
+  // From 256 KiB on what a program writes into a block costs more than to ask the zone for it, and
+  // the zone's free memory is there for all threads and lengths: of these a thread keeps less.
+  static constexpr uint32_t kFirstLong =
+      layout::span_length((layout::kMidMaxBytes >> layout::kSpanPageShift) + 1);
+  static constexpr uint64_t kLongLengths = ~uint64_t{0} << kFirstLong;
+  static constexpr uint32_t kLongShare = 4;
+  // Stays in `needed`, which is 0 as long as a thread only frees. Such a one keeps little: the zone
+  // has it for those that take.
+  static constexpr uint64_t kHasTaken = uint64_t{1} << layout::kSpanLengths;
+  static_assert(layout::kSpanLengths < 64);
+  static constexpr uint32_t kMostOneWay = (size_t{512} << 10) >> layout::kSpanPageShift;
+  static TIDE_INLINE uint32_t long_part(uint32_t length, uint32_t pages) {
+    return length >= kFirstLong ? pages : 0;
+  }
+
   struct Sums {
     uint32_t count = 0;
     uint32_t pages = 0;
+    uint32_t long_pages = 0;
     bool are_cached = true;
   };
 
@@ -158,6 +198,7 @@ class SpanCache {
         const layout::SpanEntry& entry = zone_.entry(at - 1);
         ++sums.count;
         sums.pages += entry.pages;
+        sums.long_pages += long_part(length, entry.pages);
         sums.are_cached = sums.are_cached && entry.state == layout::SpanState::kCached &&
                           layout::span_length_within(entry.pages) == length;
       }
@@ -173,12 +214,12 @@ class SpanCache {
     return bits;
   }
 
-  // Spans leave until `most_pages` are kept at most: of lengths that the thread has not needed
-  // lately all, in turn; then of the others the older half. Returns their bytes.
-  TIDE_NOINLINE size_t make_room(uint32_t most_pages) {
+  // Spans of `lengths` leave until `wanted` pages have gone: of lengths that the thread has not
+  // needed lately all, in turn; then of the others the older half. Returns their bytes.
+  TIDE_NOINLINE size_t make_room(uint64_t lengths, uint32_t wanted) {
     const uint32_t before = lists_.pages;
-    while (lists_.pages > most_pages) {
-      const uint64_t all = filled();
+    while (before - lists_.pages < wanted) {
+      const uint64_t all = filled() & lengths;
       if (all == 0) {
         drain();
         break;
@@ -187,7 +228,7 @@ class SpanCache {
       const bool is_needed = victims == 0;
       if (is_needed) {
         victims = all;
-        lists_.needed = 0;
+        lists_.needed = (lists_.needed & ~lengths) | kHasTaken;
       }
       const uint64_t later = victims & ~uint64_t{0} << lists_.cursor << 1;
       const auto length = static_cast<uint32_t>(std::countr_zero(later != 0 ? later : victims));
@@ -213,6 +254,7 @@ class SpanCache {
     const auto gone = zone_.release_cached(leaving);
     base::racy_store(lists_.count, lists_.count - gone.spans);
     base::racy_store(lists_.pages, lists_.pages - gone.pages);
+    base::racy_store(lists_.long_pages, lists_.long_pages - long_part(length, gone.pages));
   }
 
   LargeZone<Vm>& zone_;

@@ -1,7 +1,7 @@
 // Size classes: 16-byte steps up to 128 bytes, then eight to a doubling up to 64 KiB, so that at
 // most 12.5 % of a block above 128 bytes is lost to rounding; then, up to 256 KiB, the lengths of
-// which two, three and so on to seven fill a slab, for sizes that lose no more in them either: the
-// others have no class, which is 0.
+// which two, three and so on to seven fill a slab, for sizes that lose no more than a quarter in
+// them: the others have no class, which is 0.
 //
 // Classes up to kSmallClasses live in the small zone and are multiples of 16; the others live in
 // the mid zone and are multiples of 128. A class whose size is a multiple of an alignment A gives
@@ -35,15 +35,29 @@ constexpr size_t class_bytes(uint32_t c) {
   return base + step * (base / 8);
 }
 
-// The smallest class that holds `bytes` and loses no more than an eighth, or 0; 0 bytes is 1 byte.
+// Of what a request above 64 KiB takes up, this part at most is lost in its class.
+inline constexpr size_t kLongLoss = 4;
+
+// The class for each 8 KiB above 64 KiB.
+inline constexpr size_t kLongStep = size_t{8} << 10;
+inline constexpr auto kLongClasses = [] {
+  std::array<uint8_t, (kMidMaxBytes - kClassedMaxBytes) / kLongStep> table{};
+  uint32_t c = kFirstLongClass;
+  for (size_t i = 0; i < table.size(); ++i) {
+    if (kClassedMaxBytes + (i + 1) * kLongStep > class_bytes(c)) ++c;
+    table[i] = static_cast<uint8_t>(c);
+  }
+  return table;
+}();
+
+// The smallest class that holds `bytes` and loses no more than may be, or 0; 0 bytes is 1 byte.
 constexpr uint32_t class_of(size_t bytes) {
   if (bytes <= 128) return bytes == 0 ? 1 : static_cast<uint32_t>((bytes + 15) / 16);
   if (bytes > kMidMaxBytes) return 0;
   if (bytes > kClassedMaxBytes) {
-    uint32_t c = kFirstLongClass;
-    while (class_bytes(c) < bytes) ++c;
+    const uint32_t c = kLongClasses[(bytes - 1 - kClassedMaxBytes) / kLongStep];
     const size_t least = (bytes + 127) / 128 * 128;  // as the table has it
-    return class_bytes(c) - least <= least / 8 ? c : 0;
+    return class_bytes(c) - least <= least / kLongLoss ? c : 0;
   }
   const size_t top = bytes - 1;
   const auto log = static_cast<uint32_t>(std::bit_width(top)) - 1;

@@ -59,6 +59,8 @@ struct CachedSpans {
   uint32_t cursor;  // the length that gave way last
   // What `pages` may be without another look at how much a cache may hold; 0 in a closed front.
   uint32_t most_pages;
+  uint32_t long_pages;       // of `pages`, those in long spans, see heap/span_cache.h
+  uint32_t most_long_pages;  // what these may be
   uint64_t needed;  // bit for each length of which one was taken since all lengths had their turn
   uint32_t first[kSpanLengths + 1];  // page + 1; 0: none. No span has the last length
 };
@@ -192,7 +194,8 @@ inline void fill_plain_tables(CacheFront& front, uint32_t home) {
   set_entries(front.mid_stack, kClosedStack, kMidTableEntries);
   begin = kSmallMaxBytes / 128 + 1;
   for (uint32_t c = kSmallClasses + 1; c <= kLastClass; ++c) {
-    const size_t least = (class_bytes(c) + 143) / 144;  // loses an eighth
+    constexpr size_t kMost = 128 + 128 / kLongLoss;
+    const size_t least = (class_bytes(c) + kMost - 1) / kMost;
     const size_t end = class_bytes(c) / 128 + 1;
     if (begin < least) begin = least;
     set_entries(front.mid_stack + begin, static_cast<uint8_t>(c), end - begin);

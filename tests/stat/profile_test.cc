@@ -187,9 +187,9 @@ TEST_F(ProfileStatistics, TotalsAreRightOnAverage) {
 
 // Between the largest classes there are lengths without a class.
 TEST_F(ProfileStatistics, LengthsWithoutAClassAreSampled) {
-  static_assert(layout::class_of(100'000) == 0 && layout::class_of(140'000) == 0 &&
+  static_assert(layout::class_of(100'000) == 0 && layout::class_of(170'000) == 0 &&
                 layout::class_of(130'000) != 0);
-  const Plans plans = {{{100'000, 40, 40}, {140'000, 40, 40}, {130'000, 40, 40}, {300'000, 9, 9}}};
+  const Plans plans = {{{100'000, 40, 40}, {170'000, 40, 40}, {130'000, 40, 40}, {300'000, 9, 9}}};
   const auto all = runs(plans, size_t{64} << 10, 60);
   for (size_t i = 0; i < kSites; ++i) {
     const auto truth = static_cast<double>(plans[i].bytes * plans[i].live);

@@ -286,6 +286,22 @@ TEST(CachePool, BusyClassGetsAsManySlotsAsItMay) {
             2 * layout::batch_blocks(c));
 }
 
+// Their room counts as taken, so others would have none.
+TEST(CachePool, StacksOfLongBlocksGrowOnlyWhenTheyHaveRunFull) {
+  StartedBox box;
+  const uint32_t c = layout::kLastClass;
+  const auto capacity = [&] { return layout::stack_capacity(*box.client.cache(), c); };
+  std::vector<void*> blocks;
+  for (int i = 0; i < 20; ++i) blocks.push_back(box.client.allocate(layout::class_bytes(c)));
+  EXPECT_EQ(capacity(), 2u);
+  for (int round = 0; round < 5; ++round) {
+    for (void* block : blocks) box.client.release(block);
+    for (void*& block : blocks) block = box.client.allocate(layout::class_bytes(c));
+  }
+  EXPECT_EQ(capacity(), layout::usual_slots(c));
+  box.engine->verify();
+}
+
 TEST(CachePool, BlocksFreedElsewhereComeBack) {
   // One thread allocates, another frees: memory must not grow with every round.
   StartedBox box;

@@ -36,7 +36,8 @@ TEST_P(EngineBlocks, EverySizeUpTo256KiB) {
     if (const uint32_t c = layout::class_of(bytes)) {
       ASSERT_EQ(usable, layout::class_bytes(c));
     }
-    ASSERT_LE(usable, bytes < 128 ? 128 : bytes + bytes / 8 + 4096);
+    const size_t part = bytes <= layout::kClassedMaxBytes ? 8 : layout::kLongLoss;
+    ASSERT_LE(usable, bytes < 128 ? 128 : bytes + bytes / part + 4096);
     static_cast<char*>(block)[0] = 1;
     static_cast<char*>(block)[usable - 1] = 1;
     ASSERT_EQ(client.release(block), Released::kDone);

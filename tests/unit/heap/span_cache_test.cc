@@ -83,7 +83,9 @@ TEST(SpanCache, ServesOtherLengthsBeforeCleanMemoryDoes) {
 // All blocks of a length have all its pages, so the last freed serves any of them; of the next
 // length one does where there is none, of longer ones none.
 TEST(SpanCache, TheLastFreedOfALengthComesFirst) {
-  StartedBox box;
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = 16384 * kKiB;
+  StartedBox box({}, config);
   std::vector<void*> blocks;
   for (const size_t pages : {100, 104, 97, 112, 120}) {
     blocks.push_back(box.client.allocate(pages * 4096));
@@ -142,7 +144,7 @@ TEST(SpanCache, OneThatWasCutServesAShorterLength) {
 // What the thread does not take again leaves before what it does, and of that the older half.
 TEST(SpanCache, WhatIsNeededStaysLongest) {
   heap::Config config = heap::Config::defaults();
-  config.thread_cache_bytes = 4096 * kKiB;
+  config.thread_cache_bytes = 16384 * kKiB;
   StartedBox box({}, config);
   std::vector<void*> never;
   for (int i = 0; i < 8; ++i) never.push_back(box.client.allocate(320 * kKiB));
@@ -204,6 +206,61 @@ TEST(SpanCache, BoundedInBytes) {
   void* const block = small.client.allocate(400 * kKiB);
   EXPECT_EQ(small.client.release(block), heap::Released::kDone);
   EXPECT_EQ(small.client.cache()->spans.count, 0u);
+}
+
+TEST(SpanCache, LongOnesHaveABoundOfTheirOwn) {
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = 8192 * kKiB;
+  StartedBox box({}, config);
+  const layout::CachedSpans& spans = box.client.cache()->spans;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 40; ++i) blocks.push_back(box.client.allocate((300 + i * 20) * kKiB));
+  for (void* block : blocks) {
+    ASSERT_EQ(box.client.release(block), heap::Released::kDone);
+    ASSERT_LE(spans.pages * size_t{4096}, config.thread_cache_bytes / 4);
+    ASSERT_EQ(spans.long_pages, spans.pages);
+    box.engine->verify();
+  }
+  // Short ones are kept beside them, up to the bound of all.
+  blocks.clear();
+  for (int i = 0; i < 30; ++i) blocks.push_back(box.client.allocate(200 * kKiB));
+  for (void* block : blocks) box.client.release(block);
+  EXPECT_GE((spans.pages - spans.long_pages) * size_t{4096}, 30 * 200 * kKiB);
+  box.engine->verify();
+}
+
+TEST(SpanCache, OneIsKeptHoweverLong) {
+  StartedBox box;
+  for (const size_t bytes : {4096 * kKiB, 3000 * kKiB}) {
+    void* const block = box.client.allocate(bytes);
+    void* const other = box.client.allocate(bytes);
+    box.client.release(other);
+    box.client.release(block);
+    EXPECT_EQ(box.client.cache()->spans.count, 1u);
+    void* const small = box.client.allocate(200 * kKiB);
+    box.client.release(small);
+    EXPECT_EQ(box.client.cache()->spans.count, 2u);
+    EXPECT_EQ(box.client.allocate(200 * kKiB), small);
+    EXPECT_EQ(box.client.allocate(bytes), block);
+    box.engine->verify();
+  }
+}
+
+// Or what is handed over would lie in vain with whoever drops it.
+TEST(SpanCache, AThreadThatOnlyFreesKeepsLittle) {
+  StartedBox box;
+  Client other(*box.engine);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 60; ++i) blocks.push_back(box.client.allocate((165 + i % 3 * 15) * kKiB));
+  const layout::CachedSpans& spans = other.cache()->spans;
+  for (void* block : blocks) ASSERT_EQ(other.release(block), heap::Released::kDone);
+  EXPECT_LE(spans.pages * size_t{4096}, 512 * kKiB);
+  // One that also takes some keeps what it frees.
+  blocks.clear();
+  for (int i = 0; i < 10; ++i) blocks.push_back(other.allocate(180 * kKiB));
+  for (void* block : blocks) other.release(block);
+  EXPECT_GE(spans.pages * size_t{4096}, 1800 * kKiB);
+  box.engine->verify();
 }
 
 TEST(SpanCache, CountsAsCachedAndGoesBackWithPurgeAndAtTheEnd) {

@@ -49,6 +49,18 @@ TEST(SizeClasses, AlignedRequestsGetAlignedClasses) {
   }
 }
 
+TEST(SizeClasses, LongBlocksHaveTheSmallestClassThatLosesLittle) {
+  constexpr size_t kKiB = 1024;
+  for (size_t bytes = kClassedMaxBytes + 1; bytes <= kMidMaxBytes; ++bytes) {
+    uint32_t c = kFirstLongClass;
+    while (class_bytes(c) < bytes) ++c;
+    const size_t least = (bytes + 127) / 128 * 128;
+    ASSERT_EQ(class_of(bytes), class_bytes(c) - least <= least / 4 ? c : 0) << bytes;
+  }
+  EXPECT_EQ(class_bytes(class_of(130 * kKiB)), 160 * kKiB);
+  EXPECT_EQ(class_of(170 * kKiB), 0u);
+}
+
 TEST(SizeClasses, SlabsBeginAtDifferentOffsets) {
   for (uint32_t c = 1; c < kClassCount; ++c) {
     EXPECT_EQ(first_block(0, c), 0u);
@@ -72,7 +84,7 @@ TEST(SizeClasses, TablesAgreeWithTheFormulas) {
   }
 }
 
-TEST(SizeClasses, AtMostAnEighthIsLostAbove128Bytes) {
+TEST(SizeClasses, AtMostAnEighthIsLostAbove128BytesAndAQuarterAbove64KiB) {
   size_t without = 0;
   for (size_t bytes = 129; bytes <= kMidMaxBytes; ++bytes) {
     const uint32_t c = class_of(bytes);
@@ -83,7 +95,8 @@ TEST(SizeClasses, AtMostAnEighthIsLostAbove128Bytes) {
     }
     ASSERT_GE(class_bytes(c), bytes);
     const size_t counted = bytes <= kClassedMaxBytes ? bytes : (bytes + 127) / 128 * 128;
-    ASSERT_LE((class_bytes(c) - counted) * 8, counted) << bytes;
+    const size_t part = bytes <= kClassedMaxBytes ? 8 : 4;
+    ASSERT_LE((class_bytes(c) - counted) * part, counted) << bytes;
   }
   EXPECT_LT(without, kMidMaxBytes / 2) << "most sizes have a class";
   EXPECT_EQ(class_of(kMidMaxBytes + 1), 0u);
