@@ -67,6 +67,7 @@ sys::StackBounds bounds_of_stack(const heap::ThreadCache& cache) {
 
 TIDE_NOINLINE void take_sample(heap::ThreadCache& cache, void* block, size_t bytes, double chance,
                                double same, uintptr_t outside) {
+  if (TIDE_UNLIKELY(!sys::may_unwind())) return;
   SampleMarks& marks = *cache.marks;
   marks.is_busy = true;  // what follows may call malloc
   uintptr_t frames[probe::SampleTable::kMostFrames];

@@ -16,6 +16,10 @@ namespace tide::sys {
 // from the program's.
 size_t capture_stack(uintptr_t* frames, size_t most, uintptr_t outside = 0);
 
+// Whether it is late enough in the life of the program for capture_stack() and the like; in a
+// program that libtide.a is linked into from its first constructor on. Before they find nothing.
+bool may_unwind();
+
 // The same up to the return address into the C or C++ library's start of the thread or program.
 // What is beyond is always the same, and to unwind it would make pages of those libraries' tables
 // resident that nobody else reads: 256 KiB.

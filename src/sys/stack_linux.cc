@@ -107,6 +107,7 @@ _Unwind_Reason_Code take_frame_to_start(_Unwind_Context* context, void* argument
 }  // namespace
 
 size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
+  if (!may_unwind()) return 0;
   const ErrnoKeeper keeper;
   const bool is_main = is_main_thread(lasting_thread_number());
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
@@ -126,6 +127,7 @@ size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
 #endif
 
 size_t capture_stack(uintptr_t* frames, size_t most, uintptr_t outside) {
+  if (!may_unwind()) return 0;
   const ErrnoKeeper keeper;
   Frames found{frames, most, 0, outside};
   _Unwind_Backtrace(take_frame, &found);

@@ -141,6 +141,12 @@ class Kinds(TideTest):
             self.assert_refused(tide("profile", cores[0], "--kind", "residency"), 1, "core",
                                 "resident")
 
+    def test_static(self):
+        """The library's own calls are in front of no stack, though they are the program's, too."""
+        with running("leak", program=f"{PLANTED}_static",
+                     env={**PROFILED, "LD_PRELOAD": ""}) as process:
+            self.assert_leak(self.ask(process.pid, "inuse"))
+
     def test_stripped(self):
         """Names come from the file that a stripped one leads to."""
         with tempfile.TemporaryDirectory() as folder:

@@ -47,7 +47,7 @@ std::string_view file_at(uintptr_t address) {
   return path.substr(path.rfind('/') + 1);
 }
 
-bool is_start(uintptr_t address) {
+[[maybe_unused]] bool is_start(uintptr_t address) {
   const std::string_view file = file_at(address);
   return file.substr(0, 7) == "libc.so" || file.substr(0, 12) == "libstdc++.so";
 }
