@@ -8,10 +8,9 @@
 // What keeps them short:
 //  - the calling thread's front always exists: one whose stacks are empty and full at once stands
 //    in until there is a cache, so there is no "am I initialised" test;
-//  - the topmost block lies in the front as well, in the stack's head, and an empty stack's is 0,
-//  so
-//    popping finds out by itself. The state byte's address then hangs on one load, not on two in a
-//    row: loads that follow wait for it (docs/design/01-heap.md);
+//  - the topmost block lies in the front as well, in the stack's head, and an empty stack's is
+//    0, so popping finds out by itself. The state byte's address then hangs on one load, not on two
+//    in a row: loads that follow wait for it (docs/design/17-heap-measured.md);
 //  - one compare of the rotated offset with the zone's limit rejects foreign pointers and pointers
 //    that are not on a granule: those have their low bits at the top;
 //  - one compare of the state byte with the slab's stack answers whether a live block of the
