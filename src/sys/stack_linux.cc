@@ -59,17 +59,13 @@ constexpr uintptr_t kWord = sizeof(uintptr_t);
 constexpr uintptr_t kStartOfProgram = 512;
 constexpr uintptr_t kStartOfThread = 4096;
 
-bool is_of(std::string_view file, std::string_view library) {
-  return base::starts_with(file, library);
-}
-
 // Whether the library whose code goes on at `address` is one that starts threads and programs.
 bool is_in_starting_library(uintptr_t address) {
   dl_find_object found;
   if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return false;
   std::string_view file = found.dlfo_link_map->l_name;
   file.remove_prefix(file.rfind('/') + 1);
-  return is_of(file, "libc.so") || is_of(file, "libstdc++.so");
+  return base::starts_with(file, "libc.so") || base::starts_with(file, "libstdc++.so");
 }
 
 struct FramesToStart : Frames {
