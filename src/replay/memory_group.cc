@@ -15,7 +15,9 @@
 #include <sstream>
 #include <vector>
 
+#include "base/text.h"
 #include "host/error.h"
+#include "sys/cgroup.h"
 
 namespace tide::replay {
 namespace {
@@ -37,55 +39,13 @@ std::string content_of(const std::string& path) {
   return text.str();
 }
 
-bool has_word(const std::string& list, std::string_view word) {
-  std::istringstream words(list);
-  for (std::string each; std::getline(words, each, ',');) {
-    if (each == word) return true;
-  }
-  return false;
-}
-
-// The group within its hierarchy: of version 1 that of "7:cpu,memory:/a/b", else of "0::/a/b".
-std::optional<std::string> group_of(const std::string& root, bool is_version_two) {
-  std::istringstream lines(content_of(root + "/proc/self/cgroup"));
-  for (std::string line; std::getline(lines, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (is_version_two ? controllers.empty() : has_word(controllers, "memory")) {
-      return line.substr(second + 1);
-    }
-  }
-  return std::nullopt;
-}
-
-// "30 23 0:26 ROOT MOUNTPOINT options [tags] - TYPE source superoptions".
-std::optional<Hierarchy> find_hierarchy(const std::string& root, bool is_version_two) {
-  const auto group = group_of(root, is_version_two);
-  if (!group) return std::nullopt;
-  std::istringstream lines(content_of(root + "/proc/self/mountinfo"));
-  for (std::string line; std::getline(lines, line);) {
-    std::string skipped;
-    std::string mounted;
-    std::string point;
-    std::string type;
-    std::string options;
-    std::istringstream words(line);
-    words >> skipped >> skipped >> skipped >> mounted >> point;
-    while (words >> skipped && skipped != "-") {
-    }
-    words >> type >> skipped >> options;
-    if (is_version_two ? type != "cgroup2" : type != "cgroup" || !has_word(options, "memory")) {
-      continue;
-    }
-    // What is mounted may be a group itself, and ours somewhere else: then it is all that is seen.
-    std::string inside = *group;
-    if (mounted != "/") inside = inside.starts_with(mounted) ? inside.substr(mounted.size()) : "";
-    if (inside == "/" || inside.find("/..") != std::string::npos) inside.clear();
-    return Hierarchy{is_version_two, root + point, root + point + inside};
-  }
-  return std::nullopt;
+std::optional<Hierarchy> find_hierarchy(const std::string& root, sys::CgroupVersion version) {
+  const auto room = std::make_unique<sys::GroupRoom>();
+  base::TextWriter folder(room->folder, sizeof room->folder);
+  size_t top = 0;
+  if (!sys::cgroup_folder(*room, root.c_str(), version, folder, top)) return std::nullopt;
+  return Hierarchy{version == sys::CgroupVersion::kTwo, std::string(folder.view().substr(0, top)),
+                   std::string(folder.view())};
 }
 
 // Whoever is in that group and not in one above would lose a limit by leaving it.
@@ -159,9 +119,10 @@ uint64_t counter_of(const std::string& text, std::string_view name) {
 std::unique_ptr<MemoryGroup> MemoryGroup::make(std::string& why_not, const std::string& root) {
   static unsigned counter = 0;
   why_not = "there is no hierarchy of control groups for memory";
-  for (const bool is_version_two : {false, true}) {
-    const auto hierarchy = find_hierarchy(root, is_version_two);
+  for (const auto version : {sys::CgroupVersion::kOne, sys::CgroupVersion::kTwo}) {
+    const auto hierarchy = find_hierarchy(root, version);
     if (!hierarchy) continue;
+    const bool is_version_two = hierarchy->is_version_two;
     for (const std::string& parent : parents(*hierarchy)) {
       remove_abandoned(parent);
       std::string folder = fmt::format("{}/{}{}-{}", parent, kPrefix, getpid(), ++counter);

@@ -35,7 +35,12 @@ struct GroupRoom {
 
 CgroupLimits cgroup_limits(GroupRoom& room, const char* root = "");
 
-// Appends the folder of the version-2 group. False: there is none. `folder` may be in room.folder.
-bool cgroup_folder(GroupRoom& room, const char* root, base::TextWriter& folder);
+enum class CgroupVersion : uint8_t { kOne, kTwo };
+
+// Appends the group's folder in the hierarchy of that version which limits memory; the first `top`
+// bytes of it are where the hierarchy is mounted. False: there is none. `folder` may be in
+// room.folder.
+bool cgroup_folder(GroupRoom& room, const char* root, CgroupVersion version,
+                   base::TextWriter& folder, size_t& top);
 
 }  // namespace tide::sys

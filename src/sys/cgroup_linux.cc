@@ -11,8 +11,6 @@ namespace {
 
 using base::TextWriter;
 
-enum class Version : uint8_t { kOne, kTwo };
-
 // Takes off `text` what stands before `separator`, and the separator.
 std::string_view take_until(std::string_view& text, char separator) {
   const size_t at = text.find(separator);
@@ -48,7 +46,7 @@ const char* terminated(TextWriter& path) {
 }
 
 // The group's path inside its hierarchy, from /proc/self/cgroup: "7:cpu,memory:/a/b" or "0::/a/b".
-bool find_group(GroupRoom& room, const char* root, Version version, TextWriter& group) {
+bool find_group(GroupRoom& room, const char* root, CgroupVersion version, TextWriter& group) {
   TextWriter file(room.file, sizeof room.file);
   file.text(root).text("/proc/self/cgroup");
   LineReader reader(terminated(file), room.lines);
@@ -56,47 +54,11 @@ bool find_group(GroupRoom& room, const char* root, Version version, TextWriter& 
   while (reader.next(line)) {
     const std::string_view number = take_until(line, ':');
     const std::string_view controllers = take_until(line, ':');
-    const bool found = version == Version::kTwo ? number == "0" && controllers.empty()
-                                                : has_word(controllers, "memory");
+    const bool found = version == CgroupVersion::kTwo ? number == "0" && controllers.empty()
+                                                      : has_word(controllers, "memory");
     if (!found) continue;
     group.text(line);
     return !group.truncated();
-  }
-  return false;
-}
-
-// From /proc/self/mountinfo: "30 23 0:26 ROOT MOUNTPOINT options [tags] - TYPE source
-// superoptions". The first `top` bytes of the folder are where the hierarchy is mounted.
-bool find_folder(GroupRoom& room, const char* root, Version version, TextWriter& folder,
-                 size_t& top) {
-  TextWriter group(room.group, sizeof room.group);
-  if (!find_group(room, root, version, group)) return false;
-  TextWriter file(room.file, sizeof room.file);
-  file.text(root).text("/proc/self/mountinfo");
-  LineReader reader(terminated(file), room.lines);
-  std::string_view line;
-  while (reader.next(line)) {
-    for (int skipped = 0; skipped < 3; ++skipped) take_until(line, ' ');
-    const std::string_view mounted = take_until(line, ' ');
-    const std::string_view point = take_until(line, ' ');
-    while (!line.empty() && take_until(line, ' ') != "-") {
-    }
-    const std::string_view type = take_until(line, ' ');
-    take_until(line, ' ');
-    const bool found =
-        version == Version::kTwo ? type == "cgroup2" : type == "cgroup" && has_word(line, "memory");
-    if (!found) continue;
-    folder.text(root);
-    append_unescaped(point, folder);
-    top = folder.length();
-    // What is mounted may be a group itself, and ours be somewhere else altogether: then the
-    // mounted one is all that can be seen.
-    std::string_view inside = group.view();
-    if (mounted != "/") {
-      inside.remove_prefix(base::starts_with(inside, mounted) ? mounted.size() : inside.size());
-    }
-    if (inside != "/" && inside.find("/..") == std::string_view::npos) folder.text(inside);
-    return !folder.truncated();
   }
   return false;
 }
@@ -132,21 +94,53 @@ void lower(uint64_t& limit, uint64_t other) {
 
 }  // namespace
 
-bool cgroup_folder(GroupRoom& room, const char* root, TextWriter& folder) {
-  size_t top = 0;
-  return find_folder(room, root, Version::kTwo, folder, top);
+// From /proc/self/mountinfo: "30 23 0:26 ROOT MOUNTPOINT options [tags] - TYPE source
+// superoptions".
+bool cgroup_folder(GroupRoom& room, const char* root, CgroupVersion version, TextWriter& folder,
+                   size_t& top) {
+  TextWriter group(room.group, sizeof room.group);
+  if (!find_group(room, root, version, group)) return false;
+  TextWriter file(room.file, sizeof room.file);
+  file.text(root).text("/proc/self/mountinfo");
+  LineReader reader(terminated(file), room.lines);
+  std::string_view line;
+  while (reader.next(line)) {
+    for (int skipped = 0; skipped < 3; ++skipped) take_until(line, ' ');
+    const std::string_view mounted = take_until(line, ' ');
+    const std::string_view point = take_until(line, ' ');
+    while (!line.empty() && take_until(line, ' ') != "-") {
+    }
+    const std::string_view type = take_until(line, ' ');
+    take_until(line, ' ');
+    const bool found = version == CgroupVersion::kTwo
+                           ? type == "cgroup2"
+                           : type == "cgroup" && has_word(line, "memory");
+    if (!found) continue;
+    folder.text(root);
+    append_unescaped(point, folder);
+    top = folder.length();
+    // What is mounted may be a group itself, and ours be somewhere else altogether: then the
+    // mounted one is all that can be seen.
+    std::string_view inside = group.view();
+    if (mounted != "/") {
+      inside.remove_prefix(base::starts_with(inside, mounted) ? mounted.size() : inside.size());
+    }
+    if (inside != "/" && inside.find("/..") == std::string_view::npos) folder.text(inside);
+    return !folder.truncated();
+  }
+  return false;
 }
 
 CgroupLimits cgroup_limits(GroupRoom& room, const char* root) {
   CgroupLimits limits;
   limits.seen = can_be_read(room, root, "/proc/self/cgroup") &&
                 can_be_read(room, root, "/proc/self/mountinfo");
-  for (const Version version : {Version::kTwo, Version::kOne}) {
+  for (const CgroupVersion version : {CgroupVersion::kTwo, CgroupVersion::kOne}) {
     TextWriter folder(room.folder, sizeof room.folder);
     size_t top = 0;
-    if (!find_folder(room, root, version, folder, top)) continue;
+    if (!cgroup_folder(room, root, version, folder, top)) continue;
     for (std::string_view path = folder.view();;) {
-      if (version == Version::kTwo) {
+      if (version == CgroupVersion::kTwo) {
         lower(limits.high, read_limit(room, path, "memory.high", limits.seen));
         lower(limits.max, read_limit(room, path, "memory.max", limits.seen));
       } else {

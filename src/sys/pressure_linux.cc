@@ -45,7 +45,8 @@ MemoryPressure memory_pressure(GroupRoom& room, const char* root) {
   constexpr uint32_t kHigh = 1000;
   uint32_t hundredths = 0;
   base::TextWriter group(room.folder, sizeof room.folder);
-  const bool has_group = cgroup_folder(room, root, group);
+  size_t top = 0;
+  const bool has_group = cgroup_folder(room, root, CgroupVersion::kTwo, group, top);
   group.text("/memory.pressure");
   if (!has_group || !read_hundredths(room, group, hundredths)) {
     base::TextWriter system(room.file, sizeof room.file);
