@@ -1,7 +1,8 @@
 # Order of functions in libtide.so.
 #
 # tide_order_functions(TARGET FILE): the functions that FILE names, a line each, come first in the
-# code of TARGET, side by side, behind the constants and what the compiler's libraries add. A small program runs an eighth of the library's
+# code of TARGET, side by side, behind the constants and what the compiler's libraries add; the
+# line "unwinder" is the compiler's unwinder, what finds a function's table first. A small program runs an eighth of the library's
 # code; scattered over all of it, that makes the whole library resident in every process.
 #
 # GNU ld takes an order only from a whole linker script: its own, with the names put in. With another
@@ -30,11 +31,12 @@ function(tide_order_functions target file)
   endforeach()
   file(STRINGS ${file} names REGEX "^[^#]")
   list(TRANSFORM names REPLACE "^literals$" "    *(.rodata.*)")
+  list(TRANSFORM names REPLACE "^unwinder$" "    *libgcc_eh.a:unwind-dw2-fde*(.text .text.*)\n    *libgcc_eh.a:(.text .text.*)")
   list(TRANSFORM names REPLACE "^([^ ]+)$" "    *(.text.\\1 .text.unlikely.\\1 .text.exit.\\1 .text.startup.\\1)")
   list(JOIN names "\n" names)
   # Small variables side by side: behind what ends with one, and apart from what is large and mostly never touched.
   string(REPLACE "*(.bss .bss.* " "*(.bss.before)\n   *(.bss .bss._*)\n   *(.bss.engine)\n   *(.bss.* " script "${script}")
-  string(REGEX REPLACE "${code}" "${constants}${at_exit}\n  .text :\n  {\n    *crtbegin*(.text)\n    *libgcc.a:(.text)\n    *libc_nonshared.a:(.text .text.*)\n${names}\n    *libgcc_eh.a:(.text .text.*)\n" script "${script}")
+  string(REGEX REPLACE "${code}" "${constants}${at_exit}\n  .text :\n  {\n    *crtbegin*(.text)\n    *libgcc.a:(.text)\n    *libc_nonshared.a:(.text .text.*)\n${names}\n" script "${script}")
   # Of constants, literals (sections whose names end with a dot and a digit) are read by fewer processes: they lie where FILE says.
   string(REPLACE "*(.rodata .rodata.* " "*(.rodata .rodata.*[!.]? " script "${script}")
   # The system maps 64 KiB around what is touched: what the unwinder reads is to lie in one such piece.
