@@ -13,6 +13,7 @@ enum class FrameKind : uint8_t {
   // The frame was aligned as it was entered, so that its length differs from call to call; where
   // the caller's begins is in a word of its own, `words` below where the frame pointer points.
   kAligned,
+  kOutermost,  // nobody called it: a thread or the program began there
 };
 
 // In words of eight bytes.

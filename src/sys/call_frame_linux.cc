@@ -100,7 +100,9 @@ class Bytes {
   bool is_good_ = true;
 };
 
-enum class Saved : uint8_t { kSame, kBelowCaller, kAtFrame, kUnknown };
+enum class Saved : uint8_t { kSame, kBelowCaller, kAtFrame, kNowhere, kUnknown };
+// Where a call returns to.
+enum class Return : uint8_t { kUnknown, kBelowCaller, kNowhere };
 
 // Of a place in a function.
 struct Row {
@@ -109,7 +111,7 @@ struct Row {
   int64_t distance = 0;
   Saved frame = Saved::kSame;
   int64_t frame_at = 0;  // from the caller's frame
-  bool has_usual_return = false;
+  Return return_to = Return::kUnknown;
 };
 
 struct Common {
@@ -194,7 +196,9 @@ class Rows {
       row_.frame = saved;
       row_.frame_at = at;
     } else if (which == kReturnAddress) {
-      row_.has_usual_return = saved == Saved::kBelowCaller && at == -kWord;
+      row_.return_to = saved == Saved::kNowhere                       ? Return::kNowhere
+                       : saved == Saved::kBelowCaller && at == -kWord ? Return::kBelowCaller
+                                                                      : Return::kUnknown;
     } else if (which == kStackPointer) {
       row_.kind = FrameKind::kUnknown;
       is_odd_ = true;
@@ -205,7 +209,7 @@ class Rows {
       row_.frame = first_.frame;
       row_.frame_at = first_.frame_at;
     } else if (which == kReturnAddress) {
-      row_.has_usual_return = first_.has_usual_return;
+      row_.return_to = first_.return_to;
     }
   }
   void define(uint64_t base, int64_t distance) {
@@ -262,7 +266,7 @@ class Rows {
         restore(bytes.unsigned_leb());
         return true;
       case 0x07:
-        save(bytes.unsigned_leb(), Saved::kUnknown, 0);
+        save(bytes.unsigned_leb(), Saved::kNowhere, 0);
         return true;
       case 0x08:
         save(bytes.unsigned_leb(), Saved::kSame, 0);
@@ -356,7 +360,10 @@ bool fits(int64_t words) { return words > 0 && words <= UINT16_MAX; }
 
 CallFrame frame_of(const Row& row) {
   constexpr CallFrame kNone{FrameKind::kUnknown, 0, 0};
-  if (!row.has_usual_return || row.distance % kWord != 0 || row.frame_at % kWord != 0) return kNone;
+  if (row.return_to == Return::kNowhere) return {FrameKind::kOutermost, 0, 0};
+  if (row.return_to == Return::kUnknown || row.distance % kWord != 0 || row.frame_at % kWord != 0) {
+    return kNone;
+  }
   CallFrame frame{row.kind, 0, 0};
   if (row.kind == FrameKind::kAligned) {
     if (row.frame != Saved::kAtFrame || !fits(-row.distance / kWord)) return kNone;

@@ -1,7 +1,7 @@
 // A frame's place follows from its return address: the caller's frame begins a fixed distance
-// above, or where the frame pointer, or a word beside where that points, says. For the functions
-// that the unwinder meets, such rules are taken from the debug information that it reads; a walk
-// that meets a return address without a rule, or leaves the stack, is done by the unwinder again.
+// above, or where the frame pointer, or a word beside where that points, says. Such rules are taken
+// from the tables that the unwinder reads. What they do not tell is learned from where the unwinder
+// goes; a walk that meets a return address without a rule, or leaves the stack, is done by it.
 #include "sys/unwind_cache.h"
 
 #include <unwind.h>
@@ -180,9 +180,32 @@ void empty_sets() {
   }
 }
 
-TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
-  if (g_is_learning.exchange(true, std::memory_order_acquire)) return;
-  const uint32_t forgotten = g_forgotten.load(std::memory_order_acquire);
+// From the tables alone, as it nearly always goes. The unwinder's code, and that of the C library
+// for it, then need not be resident. False: something that only the unwinder knows.
+TIDE_READS_ANY_STACK bool learn_from_tables(Place at, StackBounds bounds) {
+  for (size_t learned = 0; learned < kMostLearned; ++learned) {
+    Rule rule{};
+    const bool is_new = !find(at.address, rule);
+    if (is_new) {
+      const CallFrame frame = read_call_frame(at.address);
+      const bool is_last = frame.kind == FrameKind::kOutermost;
+      rule = {frame.words, frame.saved_words, frame.kind, is_last, 0};
+    } else if (rule.failures != 0) {
+      return false;
+    }
+    const Place here = at;
+    if (!rule.is_last && (rule.kind == FrameKind::kUnknown || !follow(rule, at, bounds))) {
+      return false;
+    }
+    if (is_new) keep(here.address, rule);
+    if (rule.is_last) return true;
+    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kWord);
+    if (at.address == 0) return false;
+  }
+  return true;
+}
+
+void learn_from_unwinder(const Place& from, StackBounds bounds) {
   static Places found;  // too large for a small stack
   found.count = 0;
   found.is_whole = true;
@@ -207,6 +230,12 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
   if (at + 1 == found.count && found.is_whole) {
     keep(found.places[at].address, {0, 0, FrameKind::kUnknown, true, 0});
   }
+}
+
+TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
+  if (g_is_learning.exchange(true, std::memory_order_acquire)) return;
+  const uint32_t forgotten = g_forgotten.load(std::memory_order_acquire);
+  if (!learn_from_tables(from, bounds)) learn_from_unwinder(from, bounds);
   // What has been unloaded meanwhile may be among them.
   if (g_forgotten.load(std::memory_order_acquire) != forgotten) empty_sets();
   g_is_learning.store(false, std::memory_order_release);
