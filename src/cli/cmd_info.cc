@@ -56,8 +56,7 @@ int run(const Arguments& arguments) {
       ->type_name("N");
   parser.add_option("--slice", slice, "Only this time since the start: 5s..10s, 250ms..")
       ->type_name("T0..T1");
-  parser.add_option("--top", most, "Rows where only the largest are shown, 5 by default")
-      ->type_name("N");
+  add_top_option(parser, most, "Rows where only the largest are shown, 5 by default");
   parser
       .add_option("--from", options.format, "The format of FILE, where its content does not tell")
       ->type_name("FORMAT");

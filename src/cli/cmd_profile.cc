@@ -256,7 +256,7 @@ int run(const Arguments& arguments) {
   parser.add_flag("--stop", wishes.stop, "Switch sampling off afterwards");
   parser.add_flag("--no-stop", wishes.no_stop,
                   "Do not stop PID for --kind fragmentation, which is less exact then");
-  parser.add_option("--top", wishes.top, "Stacks to show, 20 by default")->type_name("N");
+  add_top_option(parser, wishes.top, "Stacks to show, 20 by default");
   parser.add_option("-o,--output", wishes.output, "Write a profile for pprof to FILE")
       ->type_name("FILE");
   parser.add_option("--push", wishes.push.target, "Send the profile to a server")->type_name("URL");

@@ -128,6 +128,13 @@ bool VerbParser::accept(const Arguments& arguments) {
   return true;
 }
 
+void add_top_option(CLI::App& parser, size_t& most, const std::string& what) {
+  parser.add_option("--top", most, what)->type_name("N")->check([](const std::string& text) {
+    const bool is_none = !text.empty() && text.find_first_not_of('0') == std::string::npos;
+    return is_none ? fmt::format("'{}' rows say nothing", text) : std::string();
+  });
+}
+
 SplitArguments split_at_program(const CLI::App& parser, const Arguments& arguments) {
   auto begin = arguments.begin();
   for (; begin != arguments.end(); ++begin) {

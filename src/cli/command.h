@@ -56,6 +56,9 @@ class VerbParser : public CLI::App {
   std::string verb_;
 };
 
+// --top N of `what`: how many rows there are to be, at least one.
+void add_top_option(CLI::App& parser, size_t& most, const std::string& what);
+
 // Splits `[options] [--] PROG ARGS...` where PROG begins: at `--`, or at the first argument that is
 // neither one of `parser`'s options nor an option's value. What follows belongs to the program.
 struct SplitArguments {

@@ -120,7 +120,7 @@ int run_leaks(const Arguments& arguments) {
       ->type_name("SIZE");
   parser.add_option("--hosts", search.least_hosts, "Hosts that it takes, 1 by default")
       ->type_name("N");
-  parser.add_option("--top", most, "Rows to show, 20 by default")->type_name("N");
+  add_top_option(parser, most, "Rows to show, 20 by default");
   options.add_to(parser);
   database.add_to(parser);
   parser.add_flag("--json", as_json, "Print JSON");

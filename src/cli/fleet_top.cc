@@ -118,7 +118,7 @@ int run_top(const Arguments& arguments) {
                   "host, service (default), version, command, process, stack or class")
       ->type_name("WHAT");
   parser.add_option("--kind", kind, "Ask profiles: " + profile::kind_list())->type_name("KIND");
-  parser.add_option("--top", most, "Rows to show, 20 by default")->type_name("N");
+  add_top_option(parser, most, "Rows to show, 20 by default");
   options.add_to(parser);
   database.add_to(parser);
   parser.add_flag("--json", as_json, "Print JSON");
@@ -176,7 +176,7 @@ int run_diff(const Arguments& arguments) {
   parser.add_option("--by", by_name, "As of tide fleet top")->type_name("WHAT");
   parser.add_option("--service", service, "Only that service")->type_name("NAME");
   parser.add_option("--host", host, "Only that host")->type_name("NAME");
-  parser.add_option("--top", most, "Rows to show, 20 by default")->type_name("N");
+  add_top_option(parser, most, "Rows to show, 20 by default");
   database.add_to(parser);
   parser.add_flag("--json", as_json, "Print JSON");
   if (!parser.accept(arguments)) return host::kExitOk;

@@ -80,8 +80,7 @@ int run_fleet_trace(const Arguments& arguments) {
   size_t most = 5;
   bool as_json = false;
   parser.add_option("TRACE", wanted)->group("");
-  parser.add_option("--top", most, "Rows where only the largest are shown, 5 by default")
-      ->type_name("N");
+  add_top_option(parser, most, "Rows where only the largest are shown, 5 by default");
   database.add_to(parser);
   parser.add_flag("--json", as_json, "Print JSON");
   if (!parser.accept(arguments)) return host::kExitOk;

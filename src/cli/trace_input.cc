@@ -11,6 +11,8 @@
 #include "format/trace_file.h"
 #include "format/workload.h"
 #include "host/error.h"
+#include "profile/profile.h"
+#include "report/pprof_file.h"
 #include "trace/heritage.h"
 #include "trace/imported.h"
 
@@ -49,6 +51,22 @@ InputKind kind_of(const std::string& path) {
   return trace::import_format(path).empty() ? InputKind::kUnknown : InputKind::kImport;
 }
 
+namespace {
+
+// What is one has a verb of its own.
+void refuse_profile(const std::string& path) {
+  if (fs::is_directory(path)) return;
+  if (profile::is_profile_file(path)) {
+    throw host::Error(fmt::format("'{}' is a profile; what is in it: tide profile {}", path, path));
+  }
+  if (report::is_profile(path)) {
+    throw host::Error(
+        fmt::format("'{}' is a profile of pprof; a page of it: tide report {}", path, path));
+  }
+}
+
+}  // namespace
+
 TraceInput::TraceInput(const std::string& path, const Options& options)
     : path_(path), options_(options) {
   const InputKind kind = kind_of(path);
@@ -59,6 +77,7 @@ TraceInput::TraceInput(const std::string& path, const Options& options)
   }
   if (!import_format_.empty()) return;
   if (kind != InputKind::kTrace) {
+    refuse_profile(path);
     throw host::Error(fmt::format(
         "'{}' is no trace, nor of a format that tide imports; see: tide convert --help", path));
   }

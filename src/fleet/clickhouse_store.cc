@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "fleet/native_block.h"
+#include "fleet/sql_text.h"
 
 namespace tide::fleet {
 namespace {
@@ -285,9 +286,13 @@ Result ClickHouseStore::query(const std::string& sql) { return query_on(0, sql);
 
 // A user that may only read must not say so again.
 Result ClickHouseStore::ask_freely(const std::string& sql) {
+  const size_t end = end_of_statement(sql);
+  const std::string_view rest = behind_blanks(std::string_view(sql).substr(end));
+  if (!rest.empty()) refuse_second_question(rest);
   const Result known = query("SELECT value FROM system.settings WHERE name = 'readonly'");
   const bool may_write = known.rows.empty() || known.text(0, 0) == "0";
-  return parse_result(ask(0, sql + "\nFORMAT TabSeparatedWithNamesAndTypes", {}, may_write));
+  return parse_result(
+      ask(0, sql.substr(0, end) + "\nFORMAT TabSeparatedWithNamesAndTypes", {}, may_write));
 }
 
 bool ClickHouseStore::is_prepared_on(size_t server) {

@@ -88,9 +88,9 @@ void SqliteStore::fail(int code) {
   throw host::Error(text);
 }
 
-SqliteStore::Statement SqliteStore::compile(const std::string& sql) {
+SqliteStore::Statement SqliteStore::compile(const std::string& sql, const char** rest) {
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v2(database_.get(), sql.c_str(), -1, &statement, nullptr);
+  const int code = sqlite3_prepare_v2(database_.get(), sql.c_str(), -1, &statement, rest);
   if (code != SQLITE_OK) fail(code);
   return Statement(statement);
 }
@@ -195,8 +195,9 @@ void SqliteStore::insert(const Rows& rows) {
   }
 }
 
-Result SqliteStore::query(const std::string& sql) {
-  const Statement statement = compile(sql);
+Result SqliteStore::query(const std::string& sql) { return answer_of(compile(sql)); }
+
+Result SqliteStore::answer_of(const Statement& statement) {
   Result result;
   if (statement == nullptr) return result;
   const int columns = sqlite3_column_count(statement.get());
@@ -227,13 +228,23 @@ Result SqliteStore::query(const std::string& sql) {
 }
 
 Result SqliteStore::ask_freely(const std::string& sql) {
-  const Statement statement = compile(sql);
+  const char* rest = nullptr;
+  const Statement statement = compile(sql, &rest);
   if (statement == nullptr || sqlite3_column_count(statement.get()) == 0 ||
       sqlite3_stmt_readonly(statement.get()) == 0) {
     throw host::Error(
         fmt::format("the database '{}': only questions are put to it, no changes", path_));
   }
-  return query(sql);
+  // A comment is no statement.
+  while (*rest != '\0') {
+    const char* const from = rest;
+    sqlite3_stmt* more = nullptr;
+    const int code = sqlite3_prepare_v2(database_.get(), from, -1, &more, &rest);
+    const Statement owner(more);
+    if (code != SQLITE_OK || more != nullptr) refuse_second_question(from);
+    if (rest == from) break;
+  }
+  return answer_of(statement);
 }
 
 void SqliteStore::remove_before(int64_t time_ns) {

@@ -37,7 +37,8 @@ class SqliteStore : public Store {
     void operator()(sqlite3* database) const;
   };
 
-  Statement compile(const std::string& sql);
+  Statement compile(const std::string& sql, const char** rest = nullptr);
+  Result answer_of(const Statement& statement);
   void run(const std::string& sql);
   void insert(const Rows& rows);
   [[noreturn]] void fail(int code);

@@ -1,7 +1,13 @@
 #include "fleet/store.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "fleet/clickhouse_store.h"
+#include "fleet/sql_text.h"
 #include "fleet/sqlite_store.h"
+#include "host/error.h"
 
 namespace tide::fleet {
 
@@ -16,6 +22,13 @@ const std::string& Result::text(size_t row, size_t column) const {
   static const std::string empty;
   const std::string* const value = std::get_if<std::string>(&rows[row][column]);
   return value == nullptr ? empty : *value;
+}
+
+void refuse_second_question(std::string_view rest) {
+  constexpr size_t kMostShown = 60;
+  rest = behind_blanks(rest);
+  const std::string_view shown = rest.substr(0, std::min(rest.find_first_of("\r\n"), kMostShown));
+  throw host::Error(fmt::format("one question at a time; behind the first stands '{}'", shown));
 }
 
 std::unique_ptr<Store> open_store(const DatabaseAddress& address, bool must_exist) {

@@ -65,6 +65,9 @@ class Store {
   virtual const Dialect& dialect() const = 0;
 };
 
+// Throws host::Error: of what was typed only the first statement would be answered.
+[[noreturn]] void refuse_second_question(std::string_view rest);
+
 // `must_exist`: do not make a file. Throws host::Error, Unavailable.
 std::unique_ptr<Store> open_store(const DatabaseAddress& address, bool must_exist);
 

@@ -1,6 +1,5 @@
 #include "host/symbol_cache.h"
 
-#include <cxxabi.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
@@ -14,24 +13,17 @@
 #include <fstream>
 #include <string_view>
 
+#include "host/demangle.h"
+
 namespace tide::host {
 namespace {
-
-// Without the prefix it is a name of C: a function w would be a wchar_t, as types are mangled.
-std::string demangled(const char* name) {
-  if (name[0] != '_' || name[1] != 'Z') return name;
-  int status;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(name, nullptr, nullptr, &status), std::free);
-  return status == 0 && text != nullptr ? text.get() : name;
-}
 
 // The function's name in full where the debug information has it: the linker's, else the source's.
 std::string name_of(Dwarf_Die* die) {
   Dwarf_Attribute attribute;
   for (const unsigned kind : {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}) {
     if (dwarf_attr_integrate(die, kind, &attribute) == nullptr) continue;
-    if (const char* const name = dwarf_formstring(&attribute)) return demangled(name);
+    if (const char* const name = dwarf_formstring(&attribute)) return demangled_symbol(name);
   }
   const char* const name = dwarf_diename(die);
   return name != nullptr ? name : "";
@@ -216,7 +208,7 @@ std::vector<SourcePlace> SymbolCache::File::find(uint64_t offset) {
   if (!is_known) result.emplace_back();
   // Without the version that the linker's table may have in it.
   const std::string_view whole = name;
-  result.back().function = demangled(std::string(whole.substr(0, whole.find('@'))).c_str());
+  result.back().function = demangled_symbol(whole.substr(0, whole.find('@')));
   return result;
 }
 

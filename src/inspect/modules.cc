@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "host/demangle.h"
+
 namespace tide::inspect {
 namespace {
 
@@ -142,7 +144,7 @@ std::string Modules::describe(uint64_t address) const {
   if (!name.has_value()) return place_of(address);
   // Without the prefix it is a name of C, and not a type's, as those are mangled.
   const bool is_mangled = std::string_view(name->symbol).starts_with("_Z");
-  const std::string text = is_mangled ? demangled(name->symbol) : std::string(name->symbol);
+  const std::string text = is_mangled ? host::demangled(name->symbol) : std::string(name->symbol);
   return name->offset == 0 ? text : fmt::format("{}+{:#x}", text, name->offset);
 }
 

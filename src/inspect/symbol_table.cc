@@ -1,6 +1,5 @@
 #include "inspect/symbol_table.h"
 
-#include <cxxabi.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
@@ -16,24 +15,6 @@ namespace {
 
 // More than any program has; a damaged header must not make us allocate without end.
 constexpr size_t kMostSymbols = 8'000'000;
-constexpr size_t kLongestMangled = 1024;
-// A name may refer back to its own parts, so it can be made to grow without bounds when it is
-// printed. With n references it grows at most by a factor of 3^(n/3).
-constexpr int kMostReferences = 30;
-
-int count_references(std::string_view mangled) {
-  int count = 0;
-  for (size_t i = 0; i + 1 < mangled.size(); ++i) {
-    if (mangled[i] != 'S' && mangled[i] != 'T') continue;
-    size_t end = i + 1;
-    while (end < mangled.size() && ((mangled[end] >= '0' && mangled[end] <= '9') ||
-                                    (mangled[end] >= 'A' && mangled[end] <= 'Z'))) {
-      ++end;
-    }
-    if (end < mangled.size() && mangled[end] == '_') ++count;
-  }
-  return count;
-}
 
 }  // namespace
 
@@ -142,17 +123,6 @@ std::optional<uint64_t> SymbolTable::address_of(uint64_t offset) const {
     }
   }
   return std::nullopt;
-}
-
-std::string demangled(std::string_view name) {
-  if (name.size() > kLongestMangled || count_references(name) > kMostReferences) {
-    return std::string(name.substr(0, kLongestMangled));
-  }
-  const std::string text(name);
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> result(
-      abi::__cxa_demangle(text.c_str(), nullptr, nullptr, &status), std::free);
-  return status == 0 && result != nullptr ? std::string(result.get()) : text;
 }
 
 }  // namespace tide::inspect

@@ -61,8 +61,4 @@ class SymbolTable {
   std::string build_id_;
 };
 
-// A mangled name of a symbol or a type ("_ZTV3Foo", "3Foo") for people; as it is when it is none,
-// or one that is too long.
-std::string demangled(std::string_view name);
-
 }  // namespace tide::inspect

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/demangle.h"
 #include "host/terminal.h"
 
 namespace tide::inspect {
@@ -69,7 +70,7 @@ std::optional<std::string> Vtables::resolve(uint64_t word) const {
   }
   if (const std::optional<Modules::Name> name = modules_.name_of(word)) {
     if (name->symbol.starts_with(kVtablePrefix) && name->offset >= 16) {
-      return demangled(name->symbol.substr(kVtablePrefix.size()));
+      return host::demangled(name->symbol.substr(kVtablePrefix.size()));
     }
   }
   // Without a name: at least a table of functions, and what must be before it.
@@ -98,7 +99,7 @@ std::optional<std::string> Vtables::type_name(uint64_t type_information) const {
   // A name that is to be compared by its address: of a class that other files do not see.
   if (name->starts_with('*')) name->erase(0, 1);
   if (!is_mangled_class(*name)) return std::nullopt;
-  std::string text = demangled(*name);
+  std::string text = host::demangled(*name);
   // A letter alone is a type as well ("i": int), but no class; and what is no name stays as it is.
   const bool is_plain = text == *name;
   if (is_plain && name->size() < 256) return std::nullopt;

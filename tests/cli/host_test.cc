@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string>
 
+#include "host/demangle.h"
 #include "host/elf_file.h"
 #include "host/pagemap.h"
 #include "host/preload.h"
@@ -123,6 +125,24 @@ TEST(Pagemap, KnowsWhatWasNeverTouched) {
   munmap(start, bytes);
   // Of a process that may not be asked all may have been touched.
   EXPECT_EQ(Pagemap(proc, 0x7ffffffe).first_touched(at, at + bytes), at);
+}
+
+TEST(Demangled, NamesThatGrowWithoutBoundsStayAsTheyAre) {
+  // Each level has the one before twice: 2^40 characters if it were printed.
+  std::string name = "1A";
+  for (int i = 0; i < 40; ++i) name = "1AI" + name + "S_S_E";
+  EXPECT_EQ(demangled(name), name);
+  const std::string longest(5000, 'x');
+  EXPECT_LE(demangled(longest).size(), 1024U);
+  EXPECT_EQ(demangled("no name"), "no name");
+  EXPECT_EQ(demangled("_ZN4pond4Fish4swimEv"), "pond::Fish::swim()");
+  // Few references let a short name grow by little.
+  EXPECT_EQ(demangled("_Z4swimN4pond4FishIiEES1_S1_"),
+            "swim(pond::Fish<int>, pond::Fish<int>, pond::Fish<int>)");
+  // A function of C, not a type.
+  EXPECT_EQ(demangled("w"), "wchar_t");
+  EXPECT_EQ(demangled_symbol("w"), "w");
+  EXPECT_EQ(demangled_symbol("_Z4swimv"), "swim()");
 }
 
 }  // namespace

@@ -225,6 +225,8 @@ class OnSqlite(FleetTest):
         for arguments, words in ((("top", "--by", "color"), ("color", "service")),
                                  (("top", "--from", "yesterday"), ("yesterday",)),
                                  (("top", "--top", "-1"), ("--top", "'-1'")),
+                                 (("top", "--top", "0"), ("--top", "'0'")),
+                                 (("leaks", "--top", "0"), ("--top", "'0'")),
                                  (("top", "--from", "1h", "--to", "2h"), ("--from", "--to")),
                                  (("diff",), ("--versions", "--before")),
                                  (("expire",), ("--older-than",)),
@@ -239,6 +241,12 @@ class OnSqlite(FleetTest):
         self.assert_refused(tide("fleet", "leak"), USAGE, "leak", "leaks")
         self.assert_refused(tide("fleet", "sql", "SELECT nonsense FROM nowhere", "--db", self.db,
                                  env=clickhouse.ENVIRONMENT), 1, "no")
+        for statement in ("SELECT 1; SELECT 2", "SELECT ';' ; -- first\n SELECT 2", "SELECT 1; nonsense"):
+            self.assert_refused(tide("fleet", "sql", statement, "--db", self.db,
+                                     env=clickhouse.ENVIRONMENT), 1, "one question at a time",
+                                statement[-8:])
+        for statement in "SELECT 1;", "SELECT 1 ; -- SELECT 2", "SELECT 1 /* ; */ ;; /* 2 */":
+            self.assertEqual(len(self.sql(statement)), 1, statement)
         # Nothing is changed by who asks.
         before = self.sql("SELECT count(*) FROM statistics")
         for statement in "DROP TABLE statistics", "CREATE TABLE more (a Int64)", ";", "-- nothing":

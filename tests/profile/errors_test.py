@@ -28,6 +28,7 @@ class Errors(TideTest):
                     (("--bad",), ("--bad",)),
                     (("--top", "many"), ("--top", "'many'")),
                     (("--top", "-1"), ("--top", "'-1'")),
+                    (("--top", "0"), ("--top", "'0'")),
                     (("--top", "99999999999999999999"), ("--top",)),
                     (("--top", "1.5"), ("--top", "'1.5'"))]:
                 self.assert_refused(tide("profile", pid, *options), 2, *words)
@@ -39,6 +40,13 @@ class Errors(TideTest):
             for option in (("--kind", "growth"), ("--for", "1s"), ("--rate", "1M"), ("--stop",),
                            ("--no-stop",)):
                 self.assert_refused(tide("profile", path, *option), 2, option[0], "process")
+
+    def test_info(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = run_to_file(f"{folder}/p.prof", "leak")
+            self.assert_refused(tide("info", path), 1, path, f"tide profile {path}")
+            tide("profile", path, "-o", f"{folder}/p.pb.gz")
+            self.assert_refused(tide("info", f"{folder}/p.pb.gz"), 1, "tide report")
 
     def test_no_target(self):
         self.assert_refused(tide("profile", "/nowhere/p.prof"), 2, "/nowhere/p.prof", "process")
