@@ -23,6 +23,7 @@ namespace {
 
 // So that this process stays as small as the agent.
 constexpr host::SymbolCache::Bounds kNarrow{.unpacked_bytes = uint64_t{4} << 20,
+                                            .unit_bytes = uint64_t{256} << 10,
                                             .resident_bytes = uint64_t{14} << 20};
 
 void add_profile_of(const host::Proc& proc, const std::string& host, int pid,

@@ -44,6 +44,17 @@ void set_call_place(Dwarf_Die* unit, Dwarf_Die* inlined, SourcePlace& caller) {
   }
 }
 
+// Of its description in .debug_info. 0: not known.
+uint64_t unit_bytes(Dwarf_Die* unit) {
+  const Dwarf_Off start = dwarf_dieoffset(unit) - dwarf_cuoffset(unit);
+  Dwarf_Off next, abbreviations;
+  size_t header;
+  uint8_t address_bytes, offset_bytes;
+  const bool is_known = dwarf_nextcu(dwarf_cu_getdwarf(unit->cu), start, &next, &header,
+                                     &abbreviations, &address_bytes, &offset_bytes) == 0;
+  return is_known ? next - start : 0;
+}
+
 // Of its compressed sections, which libdw unpacks all.
 uint64_t unpacked_bytes(Elf* elf) {
   uint64_t bytes = 0;
@@ -85,12 +96,16 @@ struct SymbolCache::File {
   Dwarf_Addr start = 0;
   std::string id;
   uint64_t& unpacked_bytes_left;
+  const uint64_t most_unit_bytes;
   bool has_looked_at_debug = false;
   bool has_room_for_debug = true;
   bool is_for_symbols = false;
 
-  File(const std::string& path, const std::string& build_id, uint64_t& unpacked_left)
-      : dwfl(dwfl_begin(&kCallbacks)), unpacked_bytes_left(unpacked_left) {
+  File(const std::string& path, const std::string& build_id, uint64_t& unpacked_left,
+       uint64_t most_of_unit)
+      : dwfl(dwfl_begin(&kCallbacks)),
+        unpacked_bytes_left(unpacked_left),
+        most_unit_bytes(most_of_unit) {
     if (dwfl == nullptr || path.empty() || path[0] != '/') return;
     dwfl_report_begin(dwfl.get());
     Dwfl_Module* const found = dwfl_report_offline(dwfl.get(), path.c_str(), path.c_str(), -1);
@@ -169,8 +184,10 @@ bool SymbolCache::File::find_by_debug_information(Dwarf_Addr address,
   Dwarf_Addr bias;
   Dwarf_Die* const unit = dwfl_module_addrdie(module, address, &bias);
   if (unit == nullptr) return false;
+  const bool has_lines = most_unit_bytes == kNoLimit || unit_bytes(unit) <= most_unit_bytes;
   SourcePlace place;
-  if (Dwfl_Line* const line = dwfl_module_getsrc(module, address)) {
+  Dwfl_Line* const line = has_lines ? dwfl_module_getsrc(module, address) : nullptr;
+  if (line != nullptr) {
     int number = 0;
     if (const char* const file = dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr)) {
       place.file = file;
@@ -187,7 +204,7 @@ bool SymbolCache::File::find_by_debug_information(Dwarf_Addr address,
     result.push_back(place);
     if (tag == DW_TAG_subprogram) return true;
     place = {};
-    set_call_place(unit, &scopes[i], place);
+    if (has_lines) set_call_place(unit, &scopes[i], place);
   }
   // dwarf_getscopes gives the inlined function's own place in the source where it is abstract.
   if (!place.file.empty()) result.push_back(place);
@@ -226,7 +243,9 @@ SymbolCache::File& SymbolCache::file(const std::string& path, const std::string&
     if (now != files_.end() && now->second->id == build_id) return *now->second;
   }
   std::unique_ptr<File>& file = files_[{path, build_id}];
-  if (file == nullptr) file = std::make_unique<File>(path, build_id, unpacked_bytes_left_);
+  if (file == nullptr) {
+    file = std::make_unique<File>(path, build_id, unpacked_bytes_left_, bounds_.unit_bytes);
+  }
   return *file;
 }
 

@@ -30,6 +30,10 @@ class SymbolCache {
     // files together would need more than so much, functions come from the symbol table: without
     // lines, and without those that were inlined.
     uint64_t unpacked_bytes = kNoLimit;
+    // What libdw keeps of a unit's lines grows with the unit, to megabytes where a program was
+    // optimised as a whole. In one that is larger there are functions, inlined ones, too, but no
+    // lines.
+    uint64_t unit_bytes = kNoLimit;
     // Files are closed when the process has become larger than that, what is known of them stays.
     uint64_t resident_bytes = kNoLimit;
   };

@@ -121,6 +121,19 @@ TEST(SymbolCache, CompressedDebugInformationThatIsTooLargeStaysPacked) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(SymbolCache, AUnitThatIsTooLargeHasFunctionsWithoutLines) {
+  const uint64_t offset = offset_of(symbol_cache_target);
+  SymbolCache roomy, narrow({.unit_bytes = 1000});
+  const auto whole = roomy.places(own_file(), "", offset);
+  const auto named = narrow.places(own_file(), "", offset);
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_NE(whole[0].line, 0u);
+  ASSERT_EQ(named.size(), 1u);
+  EXPECT_EQ(named[0].function, "symbol_cache_target");
+  EXPECT_EQ(named[0].line, 0u);
+  EXPECT_EQ(named[0].file, "");
+}
+
 TEST(SymbolCache, FilesThatAreClosedInBetweenSayTheSame) {
   SymbolCache roomy, narrow({.resident_bytes = 0});
   for (const uint64_t at : {offset_of(symbol_cache_target), offset_of(w)}) {
