@@ -102,6 +102,22 @@ std::string note_on_calls(const Profile& profile, Kind kind) {
          "profile_calls=on from the start\n";
 }
 
+namespace {
+
+// Few blocks may pin much, so that no sample falls on them: a table that is right on average may
+// have nothing of it.
+std::string note_on_pins(const Profile& profile, const Cost& total) {
+  constexpr double kMatters = 1 << 20;
+  constexpr double kSigmas = 3;
+  const double all = static_cast<double>(profile.pinned_bytes.value_or(0));
+  const double explained = total.bytes + kSigmas * total.bytes_error;
+  if (all < kMatters || explained > all / 2) return "";
+  return "not in it: most of what is pinned, by blocks of which none was a sample; which they are: "
+         "tide heap PID frag; a lower --rate finds who allocates them from then on\n";
+}
+
+}  // namespace
+
 std::string profile_text(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
   const Costs costs(profile, kind);
   const Cost& total = costs.total();
@@ -136,7 +152,8 @@ std::string profile_text(const Profile& profile, profile::Names& names, Kind kin
     cells.push_back({callers_text(profile, profile.stacks[i], names, kShownFrames), {}});
     table.add_row(std::move(cells));
   }
-  return text + table.render(host::Terminal(STDOUT_FILENO)) + note_on_calls(profile, kind);
+  return text + table.render(host::Terminal(STDOUT_FILENO)) + note_on_calls(profile, kind) +
+         (kind == Kind::kFragmentation ? note_on_pins(profile, total) : "");
 }
 
 std::string profile_json(const Profile& profile, profile::Names& names, Kind kind, size_t top) {
