@@ -50,7 +50,7 @@ class CachePool {
     } else {
       cache = unused(space, metadata);
       if (cache == nullptr) return nullptr;
-      cache->home = static_cast<uint8_t>(next_home_++ % config.homes);
+      base::racy_store(cache->home, static_cast<uint8_t>(next_home_++ % config.homes));
       prepare(*cache, config.tail_bytes);
       cache->random = space.vm.random_seed() ^ base::address_of(cache);
       register_locked(*cache);

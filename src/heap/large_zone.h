@@ -340,10 +340,14 @@ class LargeZone {
     return kind;
   }
 
+  void count_unmapped(size_t bytes) TIDE_REQUIRES(lock_) {
+    base::racy_store(unmapped_bytes_, unmapped_bytes_ + bytes);
+  }
+
   sys::MapResult map_again(Vm& vm, uint32_t page) TIDE_REQUIRES(lock_) {
     const size_t bytes = size_t{entries_[page].pages} << layout::kSpanPageShift;
     const auto result = vm.map_at(address_of_page(page), bytes);
-    if (result == sys::MapResult::kOk) unmapped_bytes_ -= bytes;
+    if (result == sys::MapResult::kOk) count_unmapped(0 - bytes);
     return result;
   }
 

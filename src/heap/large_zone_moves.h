@@ -50,7 +50,7 @@ void LargeZone<Vm>::put_steps(uint32_t page, uint32_t done, uint32_t end, State 
     const uint32_t next = page + entries_[page].pages;
     if (page == done && is_next_lost) {
       base::racy_store(entries_[page].state, State::kUnusable);
-      unmapped_bytes_ += kMoveBytes;
+      count_unmapped(kMoveBytes);
     } else {
       insert_free(page, page < done ? kind : rest_kind);
     }

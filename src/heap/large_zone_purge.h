@@ -76,7 +76,7 @@ size_t LargeZone<Vm>::unmap_free(Vm& vm) {
         break;
       }
       total += bytes;
-      unmapped_bytes_ += bytes;
+      count_unmapped(bytes);
       if (state == State::kDirty) limits_->dismiss(bytes);
       insert_free(page, State::kUnmapped);
     }
@@ -92,7 +92,7 @@ void LargeZone<Vm>::forget_unmapped(const void* p) {
   base::racy_store(live_pages_, live_pages_ - pages);
   base::racy_store(live_blocks_, live_blocks_ - 1);
   limits_->dismiss(bytes_of(pages));
-  unmapped_bytes_ += bytes_of(pages);
+  count_unmapped(bytes_of(pages));
   insert_free(page_of(&entry), State::kUnmapped);
 }
 

@@ -13,16 +13,20 @@ namespace tide::heap {
 using layout::ThreadCache;
 
 // The stacks of a cache that is all zero: none has room. Does not look at their slots: that would
-// map the page under each.
+// map the page under each. Who counts what is cached may still look at one that was shelved.
 inline void lay_out_stacks(ThreadCache& cache) {
+  const auto begin_at = [&cache](uint32_t stack, uintptr_t* bottom) {
+    base::racy_store(cache.limit[stack], bottom);
+    base::racy_store(cache.top[stack], bottom);
+  };
   for (uint32_t stack = 0; stack < layout::kCacheStacks; ++stack) {
-    cache.top[stack] = cache.limit[stack] = &cache.null_slot;
+    begin_at(stack, &cache.null_slot);
   }
   layout::for_each_stack([&](uint32_t stack, uint32_t c) {
     uintptr_t* const bottom = layout::is_foreign(cache, stack)
                                   ? layout::foreign_bottom(cache, stack)
                                   : layout::short_bottom(cache, c);
-    cache.top[stack] = cache.limit[stack] = bottom;
+    begin_at(stack, bottom);
   });
 }
 

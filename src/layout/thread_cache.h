@@ -251,7 +251,7 @@ inline uintptr_t* foreign_bottom(ThreadCache& cache, uint32_t stack) {
 // The stack of class `c` that malloc takes from.
 inline uint32_t own_stack(const ThreadCache& cache, uint32_t c) { return stack_of(c, cache.home); }
 inline bool is_foreign(const ThreadCache& cache, uint32_t stack) {
-  return stack >= kFirstHomeStack && home_of_stack(stack) != cache.home;
+  return stack >= kFirstHomeStack && home_of_stack(stack) != base::stale_load(cache.home);
 }
 
 inline uintptr_t* stack_bottom(ThreadCache& cache, uint32_t stack) {

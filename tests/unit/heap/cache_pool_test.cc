@@ -3,8 +3,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/engine_client.h"
@@ -234,6 +236,24 @@ TEST(CachePool, ParkedCachesNeedNoMemoryOfTheirOwn) {
   box.client.purge();
   EXPECT_LT(box.os.resident_bytes(), resident + threads.size() / 2 * 4096);
   box.engine->verify();
+}
+
+// For ThreadSanitizer: who counts has no lock, and may be at a cache that is being made again.
+TEST(CachePool, ACacheIsMadeWhileItIsCounted) {
+  StartedBox box;
+  Client thread(*box.engine);
+  layout::ThreadCache* const cache = thread.cache();
+  thread.park();
+  box.client.purge();
+  std::atomic<bool> has_counted{false};
+  std::thread reader([&] {
+    heap::for_each_cached_count(*cache, [](uint32_t, uint32_t) {});
+    has_counted.store(true, std::memory_order_relaxed);
+  });
+  while (!has_counted.load(std::memory_order_relaxed)) std::this_thread::yield();
+  thread.acquire();
+  EXPECT_EQ(thread.cache(), cache);
+  reader.join();
 }
 
 TEST(CachePool, ACacheWhoseMemoryCannotGoStaysParked) {

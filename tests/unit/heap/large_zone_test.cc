@@ -1,8 +1,10 @@
 #include "heap/large_zone_purge.h"
 #include "heap/large_zone_repair.h"
 
+#include <atomic>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "tests/unit/heap/os_fixture.h"
 #include "tests/unit/sizes.h"
@@ -325,6 +327,29 @@ TEST_F(LargeZoneTest, APlaceBeyondWaitsForItsEntries) {
   memset(block, 1, size_t{16} << 20);
   check_chain();
   EXPECT_EQ(zone.mapped_bytes() + zone.metadata_bytes(), os.mapped_bytes());
+}
+
+// For ThreadSanitizer: statistics are read without the lock.
+TEST_F(LargeZoneTest, WhatIsMappedIsReadWhileItChanges) {
+  void* const kept = allocate(size_t{1} << 20);
+  ASSERT_TRUE(release(allocate(size_t{2} << 20)));
+  const size_t mapped = zone.mapped_bytes();
+  std::atomic<bool> has_read{false};
+  std::atomic<bool> ends{false};
+  std::thread reader([&] {
+    while (!ends.load(std::memory_order_relaxed)) {
+      EXPECT_LE(zone.mapped_bytes(), mapped);
+      has_read.store(true, std::memory_order_relaxed);
+    }
+  });
+  while (!has_read.load(std::memory_order_relaxed)) std::this_thread::yield();
+  EXPECT_EQ(zone.unmap_free(vm), size_t{2} << 20);
+  EXPECT_NE(allocate(size_t{2} << 20), nullptr) << "is mapped again";
+  ASSERT_TRUE(vm.unmap(kept, size_t{1} << 20));
+  zone.forget_unmapped(kept);
+  ends.store(true, std::memory_order_relaxed);
+  reader.join();
+  EXPECT_EQ(zone.mapped_bytes(), mapped - (size_t{1} << 20));
 }
 
 TEST_F(LargeZoneTest, NullWhenTheWindowIsFull) {
