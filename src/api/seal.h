@@ -18,6 +18,7 @@
 #include "api/pieces.h"
 #include "base/compiler.h"
 #include "layout/seal.h"
+#include "sys/zero_pieces.h"
 
 namespace tide::api {
 
@@ -149,14 +150,16 @@ inline bool read_seal(uint64_t secret, const void* block, size_t room, Seal& sea
 
 // Whether all of `bytes`, a multiple of 8, from `p` on are 0.
 TIDE_INLINE bool all_zero(const void* p, size_t bytes) {
+  static_assert(sys::kLeastIsZeroBytes == kFewLines * kLineBytes);
   using Piece = uint64_t __attribute__((vector_size(kPieceBytes), aligned(8), may_alias));
   const auto* const first = static_cast<const unsigned char*>(p);
+  if (bytes > sys::kLeastIsZeroBytes) return sys::is_zero(first, bytes);
   Piece found{};
   const auto look = [&](const unsigned char* at) { found |= *reinterpret_cast<const Piece*>(at); };
   if (TIDE_UNLIKELY(bytes < kPieceBytes)) {
     memcpy(&found, first, sizeof(uint64_t));
   } else {
-    visit_pieces(first, bytes, look);
+    visit_few_lines(first, bytes, look);
   }
   return (found[0] | found[1]) == 0;
 }
