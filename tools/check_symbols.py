@@ -32,8 +32,8 @@ WEAK_CXX = {
 # The compiler's start files, and what a static program's libc may lack.
 WEAK_OTHER = {
     "__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable", "__cxa_finalize",
-    "__cxa_thread_atexit_impl", "__libc_free", "__libc_single_threaded", "__libc_stack_end", "dlopen",
-    "dlsym",
+    "__cxa_thread_atexit_impl", "__libc_free", "__libc_single_threaded", "__libc_stack_end", "_r_debug",
+    "dlopen", "dlsym",
 }
 # What the compiler's unwinder asks whether the program has threads by.
 WEAK_OTHER |= {"__pthread_key_create", "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_once"}

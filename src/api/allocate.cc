@@ -17,6 +17,7 @@
 #include "sys/libc_heap.h"
 #include "sys/report.h"
 #include "sys/thread.h"
+#include "sys/unwind_tables.h"
 
 namespace tide::api {
 
@@ -130,6 +131,7 @@ void* allocate_to_move(size_t usable, size_t bytes) {
 RealEngine& engine() {
   if (TIDE_UNLIKELY(!g_engine.started())) {
     sys::look_at_stderr();
+    sys::note_objects_at_start();
     start_hardening_and_guards();
     g_engine.start(config_from_options());
     start_profile_by_options();

@@ -15,6 +15,7 @@
 #include "sys/call_frame.h"
 #include "sys/errno_keeper.h"
 #include "sys/stack.h"
+#include "sys/unwind_tables.h"
 
 namespace tide::sys {
 
@@ -30,6 +31,10 @@ constexpr size_t kMostSets = 4096;
 // From then on the unwinder is asked without learning from it.
 constexpr uint16_t kMostFailures = 64;
 constexpr size_t kInSet = 4;  // a cache line of them
+// So many stacks after the last one that something was learned from, the tables that were read for
+// it go: learning comes in bursts, and a process that soon ends is spared the calls.
+constexpr uint32_t kStacksUntilRelease = 16;
+constexpr size_t kMostObjects = 8;
 
 // Where the caller's frame is; see CallFrame. One word, so that nobody reads half of it.
 struct alignas(8) Rule {
@@ -54,7 +59,11 @@ alignas(kFirstSets * sizeof(Set)) TIDE_LARGE Set g_sets[kMostSets];
 // half of that is found there still; the rest is learned again.
 std::atomic<size_t> g_set_count{kFirstSets};
 std::atomic<bool> g_is_learning{false};
-std::atomic<uint32_t> g_forgotten{0};  // how often
+std::atomic<uint32_t> g_forgotten{0};      // how often
+std::atomic<uint32_t> g_until_release{0};  // 0: there is nothing to release
+// Code of each object whose tables were read since then. By who is learning.
+uintptr_t g_read_for[kMostObjects];
+size_t g_read_count = 0;
 
 Set& set_of(uintptr_t address) {
   const size_t hash = static_cast<size_t>(address * base::kGoldenGamma >> 32);
@@ -180,6 +189,21 @@ void empty_sets() {
   }
 }
 
+void note_read(uintptr_t address) {
+  // A neighbour is of the same object, as a rule; to release one twice does no harm.
+  constexpr uintptr_t kNear = uintptr_t{64} << 10;
+  for (size_t i = 0; i < g_read_count; ++i) {
+    if (address - g_read_for[i] + kNear < 2 * kNear) return;
+  }
+  if (g_read_count < kMostObjects) g_read_for[g_read_count++] = address;
+}
+
+TIDE_NOINLINE void release_tables() {
+  if (g_is_learning.exchange(true, std::memory_order_acquire)) return;
+  while (g_read_count != 0) release_unwind_tables(g_read_for[--g_read_count]);
+  g_is_learning.store(false, std::memory_order_release);
+}
+
 // From the tables alone, as it nearly always goes. The unwinder's code, and that of the C library
 // for it, then need not be resident. False: something that only the unwinder knows.
 TIDE_READS_ANY_STACK bool learn_from_tables(Place at, StackBounds bounds) {
@@ -187,6 +211,7 @@ TIDE_READS_ANY_STACK bool learn_from_tables(Place at, StackBounds bounds) {
     Rule rule{};
     const bool is_new = !find(at.address, rule);
     if (is_new) {
+      note_read(at.address);
       const CallFrame frame = read_call_frame(at.address);
       const bool is_last = frame.kind == FrameKind::kOutermost;
       rule = {frame.words, frame.saved_words, frame.kind, is_last, 0};
@@ -210,6 +235,7 @@ void learn_from_unwinder(const Place& from, StackBounds bounds) {
   found.count = 0;
   found.is_whole = true;
   _Unwind_Backtrace(take_place, &found);
+  for (size_t i = 0; i < found.count; ++i) note_read(found.places[i].address);
   size_t at = 0;
   while (at < found.count &&
          (found.places[at].address != from.address || found.places[at].stack != from.stack)) {
@@ -236,6 +262,7 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
   if (g_is_learning.exchange(true, std::memory_order_acquire)) return;
   const uint32_t forgotten = g_forgotten.load(std::memory_order_acquire);
   if (!learn_from_tables(from, bounds)) learn_from_unwinder(from, bounds);
+  g_until_release.store(kStacksUntilRelease, std::memory_order_relaxed);
   // What has been unloaded meanwhile may be among them.
   if (g_forgotten.load(std::memory_order_acquire) != forgotten) empty_sets();
   g_is_learning.store(false, std::memory_order_release);
@@ -278,6 +305,9 @@ TIDE_NOINLINE TIDE_READS_ANY_STACK size_t capture_known_stack(StackBounds bounds
     const ErrnoKeeper keeper;
     learn(from, bounds);
     count = walk(from, bounds, outside, all, wanted, may_learn);
+  } else if (const uint32_t left = g_until_release.load(std::memory_order_relaxed); left != 0) {
+    g_until_release.store(left - 1, std::memory_order_relaxed);
+    if (left == 1) release_tables();
   }
   if (count == 0) return capture_stack(frames, most, outside);
   return copy_without_ours(all, count, frames, most);
