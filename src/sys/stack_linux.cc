@@ -52,8 +52,6 @@ _Unwind_Reason_Code take_frame(_Unwind_Context* context, void* argument) {
 
 namespace {
 
-constexpr int kFramePointer = 6;  // rbp, as debug information counts
-constexpr uintptr_t kWord = sizeof(uintptr_t);
 // Most that lies above the first frame of the program's own: the libraries' frames, and above a
 // thread's the part of its variables that every library may have some of.
 constexpr uintptr_t kStartOfProgram = 512;
@@ -68,36 +66,26 @@ bool is_in_starting_library(uintptr_t address) {
   return base::starts_with(file, "libc.so") || base::starts_with(file, "libstdc++.so");
 }
 
-struct FramesToStart : Frames {
-  uintptr_t end;  // of the stack, 0: not known
-  uintptr_t start_bytes;
-};
-
-// Where the function at `address`, which the unwinder is at, returns to, if that is the libraries'
-// start of the thread or program, else 0.
-TIDE_READS_ANY_STACK uintptr_t start_behind(_Unwind_Context* context, uintptr_t address,
-                                            const FramesToStart& frames) {
-  const uintptr_t stack = _Unwind_GetCFA(context);
-  const CallFrame frame = read_call_frame(address);
-  uintptr_t caller = 0;
-  if (frame.kind == FrameKind::kOfStack) caller = stack + frame.words * kWord;
-  if (frame.kind == FrameKind::kOfFrame) {
-    caller = _Unwind_GetGR(context, kFramePointer) + 2 * kWord;
+// By the tables alone, so that the unwinder's code need not be resident for it. 0: something that
+// only the unwinder knows.
+TIDE_NOINLINE TIDE_READS_ANY_STACK size_t walk_to_start(uintptr_t* frames, size_t most,
+                                                        StackBounds bounds, uintptr_t start_bytes) {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  FramePlace at{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kStackWord,
+                *reinterpret_cast<const uintptr_t*>(here)};
+  size_t count = 0;
+  for (;;) {
+    if (count != 0 || !is_ours(at.address)) frames[count++] = at.address;
+    if (count == most) return count;
+    const CallFrame frame = read_call_frame(at.address);
+    if (frame.kind == FrameKind::kOutermost) return count;
+    if (frame.kind == FrameKind::kUnknown || !follow(frame, at, bounds)) return 0;
+    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kStackWord);
+    if (count == 0 || bounds.high - at.stack > start_bytes) continue;
+    if (!is_in_starting_library(at.address)) continue;
+    frames[count++] = at.address;
+    return count;
   }
-  if (caller <= stack || caller >= frames.end || caller % kWord != 0) return 0;
-  if (frames.end - caller > frames.start_bytes) return 0;
-  const uintptr_t next = *reinterpret_cast<const uintptr_t*>(caller - kWord);
-  return is_in_starting_library(next) ? next : 0;
-}
-
-_Unwind_Reason_Code take_frame_to_start(_Unwind_Context* context, void* argument) {
-  auto& frames = *static_cast<FramesToStart*>(argument);
-  if (take_frame(context, argument) != _URC_NO_REASON) return _URC_END_OF_STACK;
-  if (frames.count == 0 || frames.count == frames.most) return _URC_NO_REASON;
-  const uintptr_t start = start_behind(context, frames.frames[frames.count - 1], frames);
-  if (start == 0) return _URC_NO_REASON;
-  frames.frames[frames.count++] = start;
-  return _URC_END_OF_STACK;
 }
 
 }  // namespace
@@ -107,11 +95,10 @@ size_t capture_stack_to_start(uintptr_t* frames, size_t most) {
   const ErrnoKeeper keeper;
   const bool is_main = is_main_thread(lasting_thread_number());
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  FramesToStart found{{frames, most, 0, 0},
-                      near_stack_bounds(here, is_main).high,
-                      is_main ? kStartOfProgram : kStartOfThread};
-  _Unwind_Backtrace(take_frame_to_start, &found);
-  return found.count;
+  const StackBounds bounds = near_stack_bounds(here, is_main);
+  const uintptr_t start_bytes = is_main ? kStartOfProgram : kStartOfThread;
+  const size_t count = bounds.high == 0 ? 0 : walk_to_start(frames, most, bounds, start_bytes);
+  return count != 0 ? count : capture_stack(frames, most);
 }
 
 #else

@@ -24,7 +24,6 @@ namespace tide::sys {
 namespace {
 
 constexpr int kFramePointer = 6;  // rbp, as debug information counts
-constexpr size_t kWord = sizeof(uintptr_t);
 constexpr size_t kMostLearned = 96;
 constexpr size_t kFirstSets = 64;  // a page
 constexpr size_t kMostSets = 4096;
@@ -106,14 +105,8 @@ void keep(uintptr_t address, Rule rule) {
   base::published_store(entry.address, address);
 }
 
-struct Place {
-  uintptr_t address;  // what is called from there returns to it
-  uintptr_t stack;    // the stack pointer then
-  uintptr_t frame;    // the frame pointer
-};
-
 struct Places {
-  Place places[kMostLearned];
+  FramePlace places[kMostLearned];
   size_t count;
   bool is_whole;
 };
@@ -136,38 +129,13 @@ _Unwind_Reason_Code take_place(_Unwind_Context* context, void* argument) {
   return _URC_NO_REASON;
 }
 
-TIDE_NOINLINE TIDE_READS_ANY_STACK bool follow_aligned(Rule rule, Place& at, StackBounds bounds) {
-  const uintptr_t where = at.frame - rule.words * kWord;
-  if (where < at.stack || where >= bounds.high || where % kWord != 0) return false;
-  const uintptr_t next = *reinterpret_cast<const uintptr_t*>(where);
-  if (next <= at.frame || next > bounds.high || next % kWord != 0) return false;
-  at.frame = *reinterpret_cast<const uintptr_t*>(at.frame);
-  at.stack = next;
-  return true;
-}
-
-// Where a frame's caller is by a rule: its stack and frame pointer. False: nowhere on the stack.
-TIDE_INLINE TIDE_READS_ANY_STACK bool follow(Rule rule, Place& at, StackBounds bounds) {
-  uintptr_t next = at.stack + rule.words * kWord;
-  if (rule.kind != FrameKind::kOfStack) {
-    if (rule.kind == FrameKind::kAligned) return follow_aligned(rule, at, bounds);
-    next = at.frame + 2 * kWord;
-  }
-  if (next <= at.stack || next > bounds.high || next % kWord != 0) return false;
-  if (rule.saved_words != 0) {
-    at.frame = *reinterpret_cast<const uintptr_t*>(next - rule.saved_words * kWord);
-  }
-  at.stack = next;
-  return true;
-}
-
 // False: the rule does not lead to where the unwinder went.
-bool leads_to(Rule rule, Place from, const Place& caller, StackBounds bounds) {
+bool leads_to(Rule rule, FramePlace from, const FramePlace& caller, StackBounds bounds) {
   return follow(rule, from, bounds) && from.stack == caller.stack && from.frame == caller.frame;
 }
 
 // Of a frame and its caller. False: none that holds.
-bool make_rule(const Place& here, const Place& caller, StackBounds bounds, Rule& rule) {
+bool make_rule(const FramePlace& here, const FramePlace& caller, StackBounds bounds, Rule& rule) {
   const CallFrame frame = read_call_frame(here.address);
   rule = {frame.words, frame.saved_words, frame.kind, false, 0};
   return frame.kind != FrameKind::kUnknown && leads_to(rule, here, caller, bounds);
@@ -206,7 +174,7 @@ TIDE_NOINLINE void release_tables() {
 
 // From the tables alone, as it nearly always goes. The unwinder's code, and that of the C library
 // for it, then need not be resident. False: something that only the unwinder knows.
-TIDE_READS_ANY_STACK bool learn_from_tables(Place at, StackBounds bounds) {
+TIDE_READS_ANY_STACK bool learn_from_tables(FramePlace at, StackBounds bounds) {
   for (size_t learned = 0; learned < kMostLearned; ++learned) {
     Rule rule{};
     const bool is_new = !find(at.address, rule);
@@ -218,19 +186,19 @@ TIDE_READS_ANY_STACK bool learn_from_tables(Place at, StackBounds bounds) {
     } else if (rule.failures != 0) {
       return false;
     }
-    const Place here = at;
+    const FramePlace here = at;
     if (!rule.is_last && (rule.kind == FrameKind::kUnknown || !follow(rule, at, bounds))) {
       return false;
     }
     if (is_new) keep(here.address, rule);
     if (rule.is_last) return true;
-    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kWord);
+    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kStackWord);
     if (at.address == 0) return false;
   }
   return true;
 }
 
-void learn_from_unwinder(const Place& from, StackBounds bounds) {
+void learn_from_unwinder(const FramePlace& from, StackBounds bounds) {
   static Places found;  // too large for a small stack
   found.count = 0;
   found.is_whole = true;
@@ -258,7 +226,7 @@ void learn_from_unwinder(const Place& from, StackBounds bounds) {
   }
 }
 
-TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
+TIDE_NOINLINE void learn(const FramePlace& from, StackBounds bounds) {
   if (g_is_learning.exchange(true, std::memory_order_acquire)) return;
   const uint32_t forgotten = g_forgotten.load(std::memory_order_acquire);
   if (!learn_from_tables(from, bounds)) learn_from_unwinder(from, bounds);
@@ -270,8 +238,8 @@ TIDE_NOINLINE void learn(const Place& from, StackBounds bounds) {
 
 // How many return addresses there are from `at` on, without those below `outside`; 0: a rule is
 // missing, and may be learned.
-TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t outside, uintptr_t* frames,
-                                 size_t most, bool& may_learn) {
+TIDE_READS_ANY_STACK size_t walk(FramePlace at, StackBounds bounds, uintptr_t outside,
+                                 uintptr_t* frames, size_t most, bool& may_learn) {
   size_t count = 0;
   for (;;) {
     Rule rule;
@@ -284,7 +252,7 @@ TIDE_READS_ANY_STACK size_t walk(Place at, StackBounds bounds, uintptr_t outside
     count += at.stack >= outside ? 1 : 0;
     if (rule.is_last || count == most) return count;
     if (!follow(rule, at, bounds)) return 0;
-    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kWord);
+    at.address = *reinterpret_cast<const uintptr_t*>(at.stack - kStackWord);
   }
 }
 
@@ -294,8 +262,8 @@ TIDE_NOINLINE TIDE_READS_ANY_STACK size_t capture_known_stack(StackBounds bounds
                                                               size_t most, uintptr_t outside) {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most, outside);
-  const Place from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kWord,
-                   *reinterpret_cast<const uintptr_t*>(here)};
+  const FramePlace from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                        here + 2 * kStackWord, *reinterpret_cast<const uintptr_t*>(here)};
   constexpr size_t kInner = 16;  // calls inside of this library
   uintptr_t all[kInner + 64];
   const size_t wanted = most + kInner < std::size(all) ? most + kInner : std::size(all);
