@@ -142,9 +142,7 @@ std::string Modules::place_of(uint64_t address) const {
 std::string Modules::describe(uint64_t address) const {
   const std::optional<Name> name = name_of(address);
   if (!name.has_value()) return place_of(address);
-  // Without the prefix it is a name of C, and not a type's, as those are mangled.
-  const bool is_mangled = std::string_view(name->symbol).starts_with("_Z");
-  const std::string text = is_mangled ? host::demangled(name->symbol) : std::string(name->symbol);
+  const std::string text = host::demangled_symbol(name->symbol);
   return name->offset == 0 ? text : fmt::format("{}+{:#x}", text, name->offset);
 }
 

@@ -39,7 +39,14 @@ struct FramePlace {
 
 inline constexpr size_t kStackWord = sizeof(uintptr_t);
 
-// The same for a frame of kind kAligned.
+// Where the function is that has called the one that this stands in, which must not be inlined.
+TIDE_INLINE TIDE_READS_ANY_STACK FramePlace callers_place() {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  return {reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kStackWord,
+          *reinterpret_cast<const uintptr_t*>(here)};
+}
+
+// follow() for a frame of kind kAligned.
 template <class Frame>
 TIDE_NOINLINE TIDE_READS_ANY_STACK bool follow_aligned(Frame frame, FramePlace& at,
                                                        StackBounds bounds) {

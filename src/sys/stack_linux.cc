@@ -70,9 +70,7 @@ bool is_in_starting_library(uintptr_t address) {
 // only the unwinder knows.
 TIDE_NOINLINE TIDE_READS_ANY_STACK size_t walk_to_start(uintptr_t* frames, size_t most,
                                                         StackBounds bounds, uintptr_t start_bytes) {
-  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  FramePlace at{reinterpret_cast<uintptr_t>(__builtin_return_address(0)), here + 2 * kStackWord,
-                *reinterpret_cast<const uintptr_t*>(here)};
+  FramePlace at = callers_place();
   size_t count = 0;
   for (;;) {
     if (count != 0 || !is_ours(at.address)) frames[count++] = at.address;

@@ -262,8 +262,7 @@ TIDE_NOINLINE TIDE_READS_ANY_STACK size_t capture_known_stack(StackBounds bounds
                                                               size_t most, uintptr_t outside) {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   if (here < bounds.low || here >= bounds.high) return capture_stack(frames, most, outside);
-  const FramePlace from{reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
-                        here + 2 * kStackWord, *reinterpret_cast<const uintptr_t*>(here)};
+  const FramePlace from = callers_place();
   constexpr size_t kInner = 16;  // calls inside of this library
   uintptr_t all[kInner + 64];
   const size_t wanted = most + kInner < std::size(all) ? most + kInner : std::size(all);
