@@ -61,7 +61,7 @@ class Unpacker {
   }
   void raw(void* to, size_t bytes) {
     if (in_.size() < bytes) fail();
-    std::memcpy(to, in_.data(), bytes);
+    if (bytes != 0) std::memcpy(to, in_.data(), bytes);
     in_.remove_prefix(bytes);
   }
   bool at_end() const { return in_.empty(); }
@@ -75,7 +75,9 @@ void unpack_rows(Unpacker& in, Batch& batch) {
   const size_t found = find_table(in.text());
   const size_t columns = in.count(1);
   if (found == SIZE_MAX || columns != tables()[found].columns.size()) Unpacker::fail();
+  const size_t before = batch.tables.size();
   Rows& rows = batch.rows(static_cast<TableId>(found));
+  if (batch.tables.size() == before) Unpacker::fail();  // a table is in it once
   const size_t count = in.count(columns * 8);
   for (size_t i = 0; i < columns; ++i) {
     if (rows.table().columns[i].type == Type::kText) {
@@ -200,6 +202,8 @@ Batch decode(std::string_view content) {
   if (head.crc != host::crc_of(content.data(), content.size()) || head.bytes > kMostBytes) {
     throw host::Error("it is damaged: its checksum is wrong");
   }
+  // The checksum is not of the head: that says how much is taken for it.
+  if (head.bytes != ZSTD_getFrameContentSize(content.data(), content.size())) Unpacker::fail();
   std::string plain(head.bytes, '\0');
   const size_t bytes = ZSTD_decompress(plain.data(), plain.size(), content.data(), content.size());
   if (ZSTD_isError(bytes) != 0 || bytes != plain.size()) Unpacker::fail();

@@ -43,9 +43,15 @@ bool is_sane(const ProfileTable& table) {
          table.block_slots < kMostEntries;
 }
 
+// Sums and squares of such numbers are numbers.
+bool is_plausible(double value) {
+  constexpr double kMost = 1e60;
+  return std::fabs(value) < kMost;  // false for what is none
+}
+
 bool is_plausible(const SampledSum& sum) {
-  return std::isfinite(sum.count) && std::isfinite(sum.bytes) &&
-         std::isfinite(sum.count_variance) && std::isfinite(sum.bytes_variance);
+  return is_plausible(sum.count) && is_plausible(sum.bytes) && is_plausible(sum.count_variance) &&
+         is_plausible(sum.bytes_variance);
 }
 
 // What a file says that nobody has changed since.
@@ -53,13 +59,14 @@ bool is_plausible(const SampledStack& stack) {
   constexpr uint64_t kMostSamples = uint64_t{1} << 40;
   return stack.samples < kMostSamples && stack.live_samples <= stack.samples &&
          is_plausible(stack.allocated) && is_plausible(stack.live) && is_plausible(stack.peak) &&
-         is_plausible(stack.freed) && std::isfinite(stack.lifetime_ns);
+         is_plausible(stack.freed) && is_plausible(stack.lifetime_ns);
 }
 
 // Drops what leads outside of the profile.
 void clean_up(Profile& profile) {
   std::erase_if(profile.blocks, [&](const SampledBlock& block) {
-    return block.address <= kGone || block.stack >= profile.stacks.size();
+    return block.address <= kGone || block.stack >= profile.stacks.size() ||
+           !is_plausible(block.weight);
   });
   for (SampledStack& stack : profile.stacks) {
     const uint64_t end = uint64_t{stack.first_frame} + stack.frame_count;

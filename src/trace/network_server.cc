@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "format/trace_file.h"
@@ -31,10 +32,11 @@ constexpr int kHelloSeconds = 10;
 constexpr size_t kMostSenders = 256;
 
 bool is_plain(const std::string& part) {
-  return !part.empty() && part.front() != '.' &&
-         std::all_of(part.begin(), part.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || std::strchr("-_+.", c) != nullptr;
-         });
+  constexpr std::string_view kOthers = "-_+.";
+  return !part.empty() && part.front() != '.' && std::all_of(part.begin(), part.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           kOthers.find(c) != std::string_view::npos;
+  });
 }
 
 // Names of a trace's files, and no others: nothing outside of its folder.
@@ -119,6 +121,17 @@ std::string receive_hello(NetworkStream& stream, const std::string& token) {
   return is_plain(name) ? name : "trace";
 }
 
+// Takes no more memory than has come: the length is what somebody says.
+void receive_data(NetworkStream& stream, uint64_t bytes, std::vector<uint8_t>& data) {
+  constexpr size_t kStep = size_t{4} << 20;
+  data.clear();
+  while (data.size() != bytes) {
+    const size_t had = data.size();
+    data.resize(had + std::min<uint64_t>(kStep, bytes - had));
+    stream.receive(data.data() + had, data.size() - had);
+  }
+}
+
 // True at the end of the trace.
 bool receive_frame(NetworkStream& stream, FolderOutput& output, std::vector<uint8_t>& data) {
   FrameHead frame;
@@ -131,8 +144,7 @@ bool receive_frame(NetworkStream& stream, FolderOutput& output, std::vector<uint
   if (!is_file_name(name)) {
     throw host::Error(fmt::format("{} sends a file that no trace has", stream.other()));
   }
-  data.resize(frame.data_bytes);
-  stream.receive(data.data(), data.size());
+  receive_data(stream, frame.data_bytes, data);
   switch (frame.kind) {
     case FrameKind::kPut:
       output.put(name, {reinterpret_cast<const char*>(data.data()), data.size()});
@@ -155,13 +167,15 @@ NetworkServer::NetworkServer(ServerSettings settings)
 
 NetworkServer::~NetworkServer() {
   stop();
-  for (std::thread& thread : threads_) thread.join();
+  for (Sender& sender : senders_) sender.thread.join();
 }
 
 void NetworkServer::stop() {
   must_stop_ = true;
   const std::lock_guard lock(mutex_);
-  for (const int socket : sockets_) shutdown(socket, SHUT_RDWR);
+  for (const Sender& sender : senders_) {
+    if (sender.socket >= 0) shutdown(sender.socket, SHUT_RDWR);
+  }
 }
 
 void NetworkServer::run() {
@@ -175,12 +189,26 @@ void NetworkServer::run() {
         accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &bytes, SOCK_CLOEXEC);
     if (socket < 0) continue;
     const std::lock_guard lock(mutex_);
-    if (sockets_.size() >= kMostSenders) {
+    join_those_gone();
+    if (senders_.size() >= kMostSenders) {
       close(socket);
       continue;
     }
-    sockets_.push_back(socket);
-    threads_.emplace_back([this, socket, who = name_of(address, bytes)] { serve(socket, who); });
+    Sender& sender = senders_.emplace_back(Sender{socket, {}});
+    sender.thread =
+        std::thread([this, &sender, who = name_of(address, bytes)] { serve(sender, who); });
+  }
+}
+
+// Else each would keep its stack for as long as the server runs.
+void NetworkServer::join_those_gone() {
+  for (auto sender = senders_.begin(); sender != senders_.end();) {
+    if (sender->socket >= 0) {
+      ++sender;
+      continue;
+    }
+    sender->thread.join();
+    sender = senders_.erase(sender);
   }
 }
 
@@ -199,8 +227,8 @@ std::string NetworkServer::make_folder(const std::string& wanted) {
   }
 }
 
-void NetworkServer::serve(int socket, const std::string& who) {
-  NetworkStream stream(socket, who);
+void NetworkServer::serve(Sender& sender, const std::string& who) {
+  NetworkStream stream(sender.socket, who);
   std::string folder;
   try {
     stream.set_patience(kHelloSeconds);
@@ -221,7 +249,7 @@ void NetworkServer::serve(int socket, const std::string& who) {
                          : fmt::format("'{}' is not complete: {}", folder, error.what()));
   }
   const std::lock_guard lock(mutex_);
-  sockets_.remove(socket);
+  sender.socket = -1;
 }
 
 }  // namespace tide::trace

@@ -36,16 +36,21 @@ class NetworkServer {
   void stop();
 
  private:
-  void serve(int socket, const std::string& who);
+  struct Sender {
+    int socket;  // -1: it is gone
+    std::thread thread;
+  };
+
+  void serve(Sender& sender, const std::string& who);
   std::string make_folder(const std::string& wanted);
+  void join_those_gone();
 
   ServerSettings settings_;
   host::FileDescriptor listener_;
   uint16_t port_ = 0;
   std::atomic<bool> must_stop_{false};
   std::mutex mutex_;  // of what follows
-  std::list<int> sockets_;
-  std::list<std::thread> threads_;
+  std::list<Sender> senders_;
 };
 
 }  // namespace tide::trace

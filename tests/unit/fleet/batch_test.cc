@@ -1,6 +1,7 @@
 #include "fleet/batch.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "host/error.h"
 
@@ -35,6 +36,20 @@ TEST(Batch, DamageOfAnyByteIsSeen) {
     EXPECT_THROW(decode(bad), host::Error) << i;
     EXPECT_THROW(decode(std::string_view(good).substr(0, i)), host::Error) << i;
   }
+}
+
+// An agent that took it would be killed, and the next one by the same file.
+TEST(Batch, ALengthThatIsDamagedTakesNoMemory) {
+  std::string bad = encode(small());
+  constexpr size_t kLengthAt = 8;
+  const uint64_t length = uint64_t{4000} << 20;
+  bad.replace(kLengthAt, sizeof length, reinterpret_cast<const char*>(&length), sizeof length);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit tight{rlim_t{3000} << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+  EXPECT_THROW(decode(bad), host::Error);
+  setrlimit(RLIMIT_AS, &before);
 }
 
 TEST(Batch, OfAnotherSchemaIsRefusedWithBothVersions) {
