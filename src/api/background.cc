@@ -45,7 +45,8 @@ void wake_background() {
   g_wishes.fetch_add(1);
   watch_surroundings();
   notice_huge_pages();
-  if (g_runs.load(std::memory_order_relaxed) || !options().is_on(OptionId::purge)) return;
+  // Not relaxed: on ARM that could look before the wish is to be seen, when run() has not seen it.
+  if (g_runs.load() || !options().is_on(OptionId::purge)) return;
   // In a forked child whose handlers have yet to run, a helper would be forgotten by ours, and
   // another one be started on its stack.
   sys::finish_fork();
