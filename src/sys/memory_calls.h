@@ -14,6 +14,10 @@ int direct_munmap(void* address, size_t bytes);
 void* direct_mremap(void* address, size_t old_bytes, size_t new_bytes, int flags, void* to);
 int direct_madvise(void* address, size_t bytes, int advice);
 
+// Whether the system's good word for madvise() of this memory counts: emulators of other machines
+// agree to everything, and do little of it. Sets errno.
+bool minds_advice(void* memory);
+
 // Whether mremap() with these flags takes a fifth argument.
 inline bool has_new_address(int mremap_flags) {
   constexpr int kFixed = 2;

@@ -28,4 +28,9 @@ int direct_madvise(void* address, size_t bytes, int advice) {
   return static_cast<int>(syscall(SYS_madvise, address, bytes, advice));
 }
 
+bool minds_advice(void* memory) {
+  constexpr int kNoAdvice = 0x7fff;
+  return direct_madvise(memory, 1, kNoAdvice) != 0;
+}
+
 }  // namespace tide::sys

@@ -31,7 +31,7 @@ void* map_wiped_on_fork(size_t bytes, bool* wiped) {
   void* const memory =
       direct_mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
-  *wiped = direct_madvise(memory, bytes, MADV_WIPEONFORK) == 0;
+  *wiped = direct_madvise(memory, bytes, MADV_WIPEONFORK) == 0 && minds_advice(memory);
   return memory;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/racy.h"
 #include "sys/errno_keeper.h"
+#include "sys/memory_calls.h"
 #include "sys/thread.h"
 #include "sys/thread_pointer.h"
 
@@ -85,7 +86,7 @@ void at_fork_in_child(void (*callback)()) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* const memory =
       mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory != MAP_FAILED && madvise(memory, page, MADV_WIPEONFORK) == 0) {
+  if (memory != MAP_FAILED && madvise(memory, page, MADV_WIPEONFORK) == 0 && minds_advice(memory)) {
     auto* const not_forked = static_cast<std::atomic<bool>*>(memory);
     not_forked->store(true, std::memory_order_relaxed);
     // Other threads are in finish_fork() already: they see the flag and the callback set.
