@@ -37,13 +37,6 @@ alignas(64) TIDE_LARGE char g_thread_local[2 * kThreadLocalBytes];
 std::atomic<int32_t> g_thread{0};
 void (*g_run)() = nullptr;
 
-// x86-64 psABI: the first word at the thread pointer is its own address. glibc repeats it.
-void prepare_thread_local(char* middle) {
-  auto* const words = reinterpret_cast<void**>(middle);
-  words[0] = middle;
-  words[2] = middle;
-}
-
 bool is_errno_in_reach() {
   const auto distance = reinterpret_cast<char*>(&errno) - thread_pointer();
   return distance > -static_cast<ptrdiff_t>(kThreadLocalBytes) &&
@@ -140,7 +133,7 @@ bool start_background(void (*run)()) {
       !is_shut_in()) {
     g_run = run;
     char* const middle = g_thread_local + kThreadLocalBytes;
-    prepare_thread_local(middle);
+    prepare_thread_pointer(middle);
     constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                            CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
                            CLONE_CHILD_CLEARTID;

@@ -69,9 +69,9 @@ TIDE_INLINE bool look_at_all(const char* p, size_t bytes) {
   return is_none(even);
 }
 
+#if defined(__x86_64__)
 Vectors g_vectors = Vectors::kOfAll;
 
-#if defined(__x86_64__)
 __attribute__((target("avx2"))) size_t count_zero_wide(const char* p, size_t bytes) {
   return count_zero<Wide>(p, bytes);
 }
