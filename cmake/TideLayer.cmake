@@ -24,6 +24,9 @@ set(TIDE_RUNTIME_FLAGS
     -fno-builtin-aligned_alloc -fno-builtin-posix_memalign -fno-builtin-memalign)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|i.86")
   list(APPEND TIDE_RUNTIME_FLAGS -fcf-protection=none)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  # Call stacks are found by the chain of frame pointers, which passes through us.
+  list(APPEND TIDE_RUNTIME_FLAGS -fno-omit-frame-pointer -momit-leaf-frame-pointer)
 endif()
 if(TIDE_SANITIZE MATCHES "undefined")
   list(APPEND TIDE_RUNTIME_FLAGS -fno-sanitize=vptr)

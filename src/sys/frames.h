@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/compiler.h"
+#include "sys/return_address.h"
 
 namespace tide::sys {
 
@@ -56,7 +57,7 @@ TIDE_INLINE FrameChain walk_frames(const void* frame, StackBounds bounds, uintpt
   for (;;) {
     const auto* const pair = reinterpret_cast<const uintptr_t*>(at);
     const uintptr_t caller = pair[0];
-    const uintptr_t address = pair[1];
+    const uintptr_t address = plain_return_address(pair[1]);
     if (address < kSmallestPage) return chain;
     frames[chain.count++] = address;
     chain.hash = hash_frame(chain.hash, address);

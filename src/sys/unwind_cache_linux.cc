@@ -286,7 +286,7 @@ void forget_known_stacks() {
   empty_sets();
 }
 
-#else
+#elif !defined(__aarch64__)  // see unwind_cache_arm64.cc
 
 size_t capture_known_stack(StackBounds, uintptr_t* frames, size_t most, uintptr_t outside) {
   return capture_stack(frames, most, outside);

@@ -1,4 +1,5 @@
 // Call stacks: found by frame pointers without leaving the stack, numbered once each.
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <thread>
@@ -101,6 +102,9 @@ TEST(Frames, KnowsTheStacksUpperPartWithoutAList) {
   };
   look();
   std::thread(look).join();
+  if (std::getenv("TIDE_EMULATOR") != nullptr) {
+    GTEST_SKIP() << "an emulator puts programs and their memory right below the stack";
+  }
   // Memory that is no stack.
   static char elsewhere[256];
   std::vector<char> heap(256);

@@ -40,6 +40,21 @@ char* table_for(void* code) {
   return _dl_find_object(code, &found) == 0 ? static_cast<char*>(found.dlfo_eh_frame) : nullptr;
 }
 
+// Linkers for x86-64 put what is only read into a part of its own, those for ARM do not.
+bool lies_apart(const char* table) {
+  dl_find_object found;
+  if (_dl_find_object(const_cast<char*>(table), &found) != 0) return false;
+  const auto* const file = static_cast<const ElfW(Ehdr)*>(found.dlfo_map_start);
+  const auto* const parts = reinterpret_cast<const ElfW(Phdr)*>(
+      static_cast<const char*>(found.dlfo_map_start) + file->e_phoff);
+  const auto place = reinterpret_cast<uintptr_t>(table) - found.dlfo_link_map->l_addr;
+  for (size_t i = 0; i < file->e_phnum; ++i) {
+    const bool is_in = place - parts[i].p_vaddr < parts[i].p_memsz;
+    if (parts[i].p_type == PT_LOAD && is_in) return parts[i].p_flags == PF_R;
+  }
+  return false;
+}
+
 class UnwindTables : public testing::Test {
  protected:
   void SetUp() override {
@@ -49,6 +64,7 @@ class UnwindTables : public testing::Test {
     ASSERT_NE(code_, nullptr);
     table_ = table_for(code_);
     ASSERT_NE(table_, nullptr);
+    if (!lies_apart(table_)) GTEST_SKIP() << "the C library's tables lie among its code";
     // Read it, so that it is there.
     sum_ = table_[0];
     if ((page_at(table_) & (kPresent | kOfFile)) != (kPresent | kOfFile)) {
