@@ -20,7 +20,9 @@ constexpr size_t kSizeBytes = sizeof(size_t);
 void* bootstrap_allocate(size_t alignment, size_t bytes) {
   if (bytes > kBootstrapBytes || alignment > kBootstrapBytes) return nullptr;
   const size_t begin = g_used.fetch_add(bytes + alignment + 2 * 16);
-  const size_t start = base::align_up(begin + kSizeBytes, alignment < 16 ? 16 : alignment);
+  const uintptr_t first = base::address_of(g_bootstrap);
+  const size_t start =
+      base::align_up(first + begin + kSizeBytes, alignment < 16 ? 16 : alignment) - first;
   if (start + bytes > kBootstrapBytes) return nullptr;
   memcpy(g_bootstrap + start - kSizeBytes, &bytes, kSizeBytes);
   return g_bootstrap + start;

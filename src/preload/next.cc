@@ -7,6 +7,7 @@
 #include "preload/operators_by_malloc.h"
 #include "sys/memory_calls.h"
 #include "sys/path_taken.h"
+#include "sys/vm.h"
 
 namespace tide::preload {
 
@@ -37,7 +38,7 @@ int first_posix_memalign(void** result, size_t alignment, size_t bytes) {
   return *result == nullptr ? ENOMEM : 0;
 }
 
-void* first_valloc(size_t bytes) { return bootstrap_allocate(4096, bytes); }
+void* first_valloc(size_t bytes) { return bootstrap_allocate(sys::LinuxVm{}.page_size(), bytes); }
 
 // What is freed here is of bootstrap.h, too.
 void first_free(void*) {}

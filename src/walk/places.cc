@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -13,7 +14,8 @@ using host::Mapping;
 
 // What glibc aligns arenas to, and their greatest size, on 64-bit machines.
 constexpr uint64_t kArenaBytes = uint64_t{64} << 20;
-constexpr uint64_t kGuardBytes = 4096;
+// A page of any system's.
+constexpr uint64_t kGuardBytes[] = {4096, 16384, 65536};
 // PTHREAD_STACK_MIN; a page alone is one of the allocator's sampled blocks.
 constexpr uint64_t kLeastStack = uint64_t{16} << 10;
 constexpr uint64_t kGreatestStack = uint64_t{64} << 20;
@@ -110,8 +112,10 @@ class PlaceFinder {
     }
     if (i == 0 || mapping.size() < kLeastStack || mapping.size() > kGreatestStack) return false;
     const Mapping& guard = mappings_[i - 1];
-    return guard.end == mapping.start && guard.size() == kGuardBytes && !guard.is_readable &&
-           !guard.is_writable && is_anonymous(guard);
+    const bool is_page = std::find(std::begin(kGuardBytes), std::end(kGuardBytes), guard.size()) !=
+                         std::end(kGuardBytes);
+    return guard.end == mapping.start && is_page && mapping.size() > guard.size() &&
+           !guard.is_readable && !guard.is_writable && is_anonymous(guard);
   }
 
   // At a multiple of its greatest size, and what it has not grown to yet is reserved behind it.

@@ -24,5 +24,14 @@ TEST_F(HugePagesTest, OnlyAlwaysIsWithoutBeingAsked) {
   EXPECT_FALSE(set(""));
 }
 
+// Those of systems with larger pages are of 32 MiB, or of 512.
+TEST_F(HugePagesTest, OfAnotherSizeAreNoneOfOurs) {
+  write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n");
+  write("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152\n");
+  EXPECT_TRUE(sys::gives_huge_pages(root()));
+  write("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "536870912\n");
+  EXPECT_FALSE(sys::gives_huge_pages(root()));
+}
+
 }  // namespace
 }  // namespace tide::tests

@@ -29,6 +29,21 @@ TEST(Places, BehindAGuardPageIsAStackIfItIsLongEnoughForOne) {
   EXPECT_EQ(places[3], MappingKind::kAnonymous) << "a sampled block between its guard pages";
 }
 
+TEST(Places, AGuardPageMayBeLarger) {
+  const auto places = places_of(
+      "7f0000000000-7f0000010000 ---p 00000000 00:00 0 \n"
+      "7f0000010000-7f0000050000 rw-p 00000000 00:00 0 \n"
+      "7f0000100000-7f0000110000 ---p 00000000 00:00 0 \n"
+      "7f0000110000-7f0000120000 rw-p 00000000 00:00 0 \n"
+      "7f0000120000-7f0000130000 ---p 00000000 00:00 0 \n"
+      "7f0000200000-7f0000204000 ---p 00000000 00:00 0 \n"
+      "7f0000204000-7f0000244000 rw-p 00000000 00:00 0 \n");
+  ASSERT_EQ(places.size(), 7u);
+  EXPECT_EQ(places[1], MappingKind::kStack);
+  EXPECT_EQ(places[3], MappingKind::kAnonymous) << "a sampled block between its guard pages";
+  EXPECT_EQ(places[6], MappingKind::kStack);
+}
+
 }  // namespace
 
 }  // namespace tide::tests
