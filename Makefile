@@ -40,6 +40,13 @@ test-check test-asan test-ubsan test-tsan: test-%: ## the tests with all checks 
 	@$(call build,$*)
 	@$(if $(filter check,$*),,$(calm)) $(call test,$*)
 
+.PHONY: test-arm64
+test-arm64: ## the library for 64-bit ARM and its tests, under qemu
+	@tools/setup build test arm64
+	@tools/arm64_root build/arm64-root
+	@$(call build,arm64)
+	@$(call test,arm64)
+
 .PHONY: test-programs
 test-programs: ## install the long list of foreign programs and run them on Tide
 	@tools/setup build test programs

@@ -9,7 +9,8 @@
 #   A program that knows nothing of Tide, to be run with and without the preload; not a test itself.
 # tide_script_test(<name> COMMAND <command>... [LABELS <label>...] [TIMEOUT <seconds>] [SERIAL])
 #   A ctest entry that runs a command. It finds TIDE_BUILD (build directory), TIDE_LIB (libtide.so)
-#   and TIDE_BIN (the tide command) in its environment.
+#   and TIDE_BIN (the tide command) in its environment; in a build for another machine also
+#   TIDE_EMULATOR, to which a command that is one of our programs is given.
 #
 # Every test has a label: unit, model, stress, api, cli, conformance, misuse, profile, stat, checks,
 # programs-dev, programs, programs-long, soak, bench. `make test` leaves the last four out.
@@ -19,6 +20,11 @@ find_package(GTest REQUIRED)
 set(TIDE_TEST_ENVIRONMENT
     TIDE_BUILD=${PROJECT_BINARY_DIR} TIDE_LIB=${PROJECT_BINARY_DIR}/lib/libtide.so
     TIDE_BIN=${PROJECT_BINARY_DIR}/bin/tide TIDE_SOURCE=${PROJECT_SOURCE_DIR})
+# Programs that are built for another machine run under an emulator, which tests may need to know.
+string(JOIN " " TIDE_EMULATOR ${CMAKE_CROSSCOMPILING_EMULATOR})
+if(TIDE_EMULATOR)
+  list(APPEND TIDE_TEST_ENVIRONMENT "TIDE_EMULATOR=${TIDE_EMULATOR}")
+endif()
 
 function(tide_set_test_properties name labels timeout)
   if(NOT labels)

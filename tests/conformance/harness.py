@@ -18,6 +18,10 @@ SKIPPED = 77
 # Variables of the library's options for every program, from --option.
 OPTIONS = {}
 
+# What runs the programs of a build for another machine. It takes part in their addresses, mappings
+# and resident memory.
+EMULATOR = os.environ.get("TIDE_EMULATOR", "").split()
+
 
 class Outcome:
     """How a program ended: `status` is an exit status, or minus a signal, or None if it hung."""
@@ -60,7 +64,7 @@ def launch(command, library, timeout, environment=None, address_space=None):
         if address_space is not None:
             resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
 
-    process = subprocess.Popen([str(word) for word in command], env=variables,
+    process = subprocess.Popen(EMULATOR + [str(word) for word in command], env=variables,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, errors="replace", preexec_fn=prepare,
                                start_new_session=True)

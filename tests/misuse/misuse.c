@@ -272,8 +272,8 @@ static void unmapped(void) {
   g_call(opaque(p));
 }
 static void low_mapped(void) {
-  char* p =
-      mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  void* const low = (void*)(1ul << 30);
+  char* p = mmap(low, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   g_call(opaque(p + 64));
 }
 static void brk_memory(void) {
