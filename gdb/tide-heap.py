@@ -82,11 +82,15 @@ def tide_core_path(inferior):
     return found and found.group(1)
 
 
+def tide_is_remote(inferior):
+    connection = getattr(inferior, "connection", None)
+    return connection is not None and connection.type.endswith("remote")
+
+
 def tide_maps_of(inferior):
     """What the system says is mapped where: /proc/PID/maps of the machine that it runs on."""
     name = f"/proc/{inferior.pid}/maps"
-    connection = getattr(inferior, "connection", None)
-    if connection is None or not connection.type.endswith("remote"):
+    if not tide_is_remote(inferior):
         try:
             with open(name, "rb") as maps:
                 return maps.read()
@@ -129,7 +133,9 @@ def tide_all_registers(inferior):
 def tide_head_of(inferior):
     """All that the child gets before it asks for memory."""
     maps = tide_maps_of(inferior)
-    lines = ["tide-reader 1", f"name process {inferior.pid}"]
+    lines = ["tide-reader 2", f"name process {inferior.pid}"]
+    if not tide_is_remote(inferior):
+        lines.append(f"process {inferior.pid}")
     program = gdb.current_progspace().filename
     if program:
         lines.append(f"program {program}")

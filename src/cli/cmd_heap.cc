@@ -148,6 +148,10 @@ int run(const Arguments& arguments) {
   parser.add_flag("--json", as_json, "Print JSON");
   parser.add_option("--program", options.program, "The program's file, as PROGRAM")
       ->type_name("FILE");
+  parser
+      .add_option("--sysroot", options.sysroot,
+                  "The folder that the files are under which a core names")
+      ->type_name("DIR");
   parser.add_flag("--no-stop", no_stop,
                   "Leave the process running; what it changes meanwhile may not fit together");
   parser.add_option("--size", sizes, "Only blocks of so many usable bytes: 64, 64-1K, 1M-")

@@ -59,6 +59,7 @@ struct Wishes {
   std::string duration;
   std::string rate;
   std::string output;
+  std::string sysroot;
   std::string every;
   PushWishes push;
   size_t top = 20;
@@ -273,6 +274,10 @@ int run(const Arguments& arguments) {
   parser
       .add_option("--token-file", wishes.push.token_file, "The token for --push is its first line")
       ->type_name("FILE");
+  parser
+      .add_option("--sysroot", wishes.sysroot,
+                  "The folder that the files are under which FILE or CORE names")
+      ->type_name("DIR");
   parser.add_flag("--folded", wishes.folded, "Print a line per stack, for flame graphs");
   parser.add_flag("--json", wishes.as_json, "Print JSON");
   if (!parser.accept(arguments)) return host::kExitOk;
@@ -292,8 +297,8 @@ int run(const Arguments& arguments) {
   if (!wishes.push.target.empty()) {
     pusher.emplace(wishes.push, kind, is_file ? 0 : parse_process_number("profile", wishes.target));
   }
-  const Profile profile =
-      is_file ? load_profile_or_core(wishes.target, kind) : profile_of_process(wishes, kind);
+  const Profile profile = is_file ? load_profile_or_core(wishes.target, kind, wishes.sysroot)
+                                  : profile_of_process(wishes, kind);
   if (pusher) {
     pusher->push(profile);
     say_pushed(*pusher);

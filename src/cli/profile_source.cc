@@ -20,6 +20,7 @@
 #include "host/proc.h"
 #include "inspect/page_pins.h"
 #include "layout/thread_cache.h"
+#include "walk/build_id.h"
 #include "walk/core_target.h"
 #include "walk/root_notes.h"
 #include "walk/tide_caches.h"
@@ -176,11 +177,11 @@ void add_residency(Profile& profile, const PageStates& states) {
   profile::set_pages(profile, pages);
 }
 
-Profile load_core(const std::string& path, Kind kind) {
+Profile load_core(const std::string& path, Kind kind, const std::string& sysroot) {
   if (kind == Kind::kResidency) {
     throw host::Error("--kind residency: a core does not say which pages were resident");
   }
-  const walk::CoreTarget target(path);
+  const walk::CoreTarget target(path, "", sysroot);
   const TableAt table = find_table(target);
   if (table.address == 0) {
     throw host::Error(fmt::format("{} is not of a process on Tide", target.name()));
@@ -199,6 +200,9 @@ Profile load_core(const std::string& path, Kind kind) {
     mapping.offset = segment.offset;
     mapping.name = segment.file;
     profile.maps.push_back(std::move(mapping));
+    if (!segment.is_file() || segment.offset != 0) continue;
+    profile.files.push_back(
+        {segment.start, target.path_of(segment), walk::build_id_at(target, segment.start)});
   }
   profile.pid = target.threads().empty() ? 0 : target.threads().front().id;
   // A core does not say when it was; its file does, and the last sample.
@@ -234,6 +238,14 @@ LiveProfile::LiveProfile(int pid) : pid_(pid), target_(pid, false) {
 
 void LiveProfile::complete(Profile& profile) const {
   profile.maps = host::parse_maps(host::Proc().read(pid_, "maps"));
+  const auto files = std::make_shared<host::MappedFiles>(host::Proc(), pid_);
+  for (const host::Mapping& mapping : profile.maps) {
+    if (!mapping.is_file() || mapping.offset != 0) continue;
+    std::string path = files->path_of(mapping);
+    std::string id = path.empty() ? walk::build_id_at(target_, mapping.start) : std::string();
+    profile.files.push_back({mapping.start, std::move(path), std::move(id)});
+  }
+  profile.process = files;
   profile.now_ns = now_ns(CLOCK_MONOTONIC);
   profile.real_now_ns = now_ns(CLOCK_REALTIME);
   profile.pid = pid_;
@@ -364,9 +376,9 @@ void LiveProfile::write(size_t offset, T value) const {
   }
 }
 
-Profile load_profile_or_core(const std::string& path, Kind kind) {
-  if (is_elf(path)) return load_core(path, kind);
-  Profile profile = profile::load_profile(path);
+Profile load_profile_or_core(const std::string& path, Kind kind, const std::string& sysroot) {
+  if (is_elf(path)) return load_core(path, kind, sysroot);
+  Profile profile = profile::load_profile(path, sysroot);
   if (profile::is_of_pages(kind) && !profile.has_pages) {
     throw host::Error(fmt::format(
         "'{}' is of an older libtide.so, which noted nothing of pages; --kind {} needs that", path,

@@ -56,7 +56,9 @@ class LiveProfile {
   bool can_count_ = false;
 };
 
-// A core, or a file of the option profile_file or of tide_profile_write.
-profile::Profile load_profile_or_core(const std::string& path, profile::Kind kind);
+// A core, or a file of the option profile_file or of tide_profile_write. The files that it names
+// are under `sysroot`, a folder; empty: they are this machine's.
+profile::Profile load_profile_or_core(const std::string& path, profile::Kind kind,
+                                      const std::string& sysroot);
 
 }  // namespace tide::cli

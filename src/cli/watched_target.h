@@ -19,6 +19,9 @@ class WatchedTarget : public walk::Target {
   const std::vector<walk::Segment>& segments() const override { return under_->segments(); }
   const std::vector<walk::Thread>& threads() const override { return under_->threads(); }
   std::string program() const override { return under_->program(); }
+  std::string path_of(const walk::Segment& segment) const override {
+    return under_->path_of(segment);
+  }
   uint64_t cut_bytes() const override { return under_->cut_bytes(); }
   uint64_t next_touched(uint64_t address, uint64_t end) const override {
     const uint64_t touched = under_->next_touched(address, end);

@@ -79,6 +79,15 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+// Says which file is at a path, and which state of it; empty: none. Begins with a '/', as no build
+// id does.
+std::string identity(const std::string& path) {
+  struct stat status {};
+  if (path.empty() || path[0] != '/' || stat(path.c_str(), &status) != 0) return {};
+  return fmt::format("/{}:{} {} {}.{}", status.st_dev, status.st_ino, status.st_size,
+                     status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
 std::string hex(const unsigned char* bytes, int count) {
   std::string result;
   for (int i = 0; i < count; ++i) result += fmt::format("{:02x}", bytes[i]);
@@ -237,12 +246,13 @@ SymbolCache::SymbolCache(const Bounds& bounds)
 SymbolCache::~SymbolCache() = default;
 
 SymbolCache::File& SymbolCache::file(const std::string& path, const std::string& build_id) {
+  const std::string which = identity(path);
   if (!build_id.empty()) {
     // As a rule it is the build that was looked into already.
-    const auto now = files_.find({path, ""});
+    const auto now = files_.find({which, ""});
     if (now != files_.end() && now->second->id == build_id) return *now->second;
   }
-  std::unique_ptr<File>& file = files_[{path, build_id}];
+  std::unique_ptr<File>& file = files_[{which, build_id}];
   if (file == nullptr) {
     file = std::make_unique<File>(path, build_id, unpacked_bytes_left_, bounds_.unit_bytes);
   }
@@ -262,9 +272,13 @@ void SymbolCache::close_files_if_large() {
 
 const std::vector<SourcePlace>& SymbolCache::places(const std::string& path,
                                                     const std::string& build_id, uint64_t offset) {
-  const auto [at, is_new] = known_[build_id.empty() ? path : build_id].try_emplace(offset);
+  static const std::vector<SourcePlace> kNone;
+  const std::string key = build_id.empty() ? identity(path) : build_id;
+  if (key.empty()) return kNone;
+  const auto [at, is_new] = known_[key].try_emplace(offset);
   Known& known = at->second;
-  if (is_new) {
+  // Another path may lead to the build that was not found before.
+  if (is_new || (!known.is_of_file && !path.empty())) {
     File& in = file(path, build_id);
     known.places = in.find(offset);
     known.is_of_file = in.module != nullptr;
@@ -276,14 +290,10 @@ const std::vector<SourcePlace>& SymbolCache::places(const std::string& path,
 }
 
 std::string SymbolCache::build_id(const std::string& path) {
-  struct stat status {};
-  if (path.empty() || path[0] != '/' || stat(path.c_str(), &status) != 0) return {};
-  const auto [at, is_new] = build_ids_.try_emplace(
-      fmt::format("{}:{} {} {}.{}", status.st_dev, status.st_ino, status.st_size,
-                  status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+  const std::string which = identity(path);
+  if (which.empty()) return {};
+  const auto [at, is_new] = build_ids_.try_emplace(which);
   if (is_new) {
-    // The file that was looked into under this name may have been another one.
-    files_.erase({path, ""});
     at->second.text = file(path, "").id;
     has_news_ = true;
   }

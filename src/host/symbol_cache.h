@@ -45,7 +45,8 @@ class SymbolCache {
 
   // The functions at so many bytes behind the object's first one in memory, innermost first: those
   // that are inlined there, then the one that is called. Empty: nothing is known, or the file has
-  // another build id than this one, where that is not empty.
+  // another build id than this one, where that is not empty. `path` is
+  // where the file can be opened now; a path may lead to another file at each call.
   const std::vector<SourcePlace>& places(const std::string& path, const std::string& build_id,
                                          uint64_t offset);
 
@@ -64,7 +65,7 @@ class SymbolCache {
     bool is_of_file = true;  // else it could not be read
     bool is_asked_for = false;
   };
-  // By build id, or where there is none by path.
+  // By build id, or where there is none by what says which file it is.
   using Code = std::map<std::string, std::unordered_map<uint64_t, Known>>;
   struct BuildId {
     std::string text;
@@ -76,6 +77,7 @@ class SymbolCache {
   Bounds bounds_;
   uint64_t unpacked_bytes_left_;
   uint64_t most_resident_bytes_;
+  // By what says which file it is, and the build id that it should have; empty: any.
   std::map<std::pair<std::string, std::string>, std::unique_ptr<File>> files_;
   Code known_;
   std::map<std::string, BuildId> build_ids_;  // by what says which file it is

@@ -41,7 +41,7 @@ std::string SymbolCache::news() const {
     if (id.is_asked_for) all["build_ids"][file] = id.text;
   }
   for (const auto& [id, code] : known_) {
-    // A path alone does not say which build it is.
+    // Of a file without a build id: it may be rewritten in its place.
     if (id.empty() || id[0] == '/') continue;
     Json entries = Json::array();
     for (const auto& [offset, known] : code) {

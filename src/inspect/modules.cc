@@ -1,6 +1,7 @@
 #include "inspect/modules.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -26,6 +27,8 @@ bool is_library(std::string_view path) {
 
 struct Modules::Module {
   std::string path;
+  const walk::Segment* first;
+  std::string given;      // the file that was named for the program, if this is it
   uint64_t start;         // of its first segment
   uint64_t offset;        // of that in the file
   bool has_code = false;  // else it is a file that the program mapped
@@ -44,8 +47,8 @@ Modules::Modules(const walk::Target& target) : target_(target) {
             return m->path == segment.file && segment.offset >= m->offset;
           });
       if (known == modules_.rend() || (segment.offset == 0 && (*known)->has_code)) {
-        modules_.push_back(std::make_unique<Module>(
-            Module{segment.file, segment.start, segment.offset, false, false, 0, nullptr}));
+        modules_.push_back(std::make_unique<Module>(Module{
+            segment.file, &segment, {}, segment.start, segment.offset, false, false, 0, nullptr}));
         module = modules_.back().get();
       } else {
         module = known->get();
@@ -76,6 +79,7 @@ Modules::Modules(const walk::Target& target) : target_(target) {
   for (const std::unique_ptr<Module>& module : modules_) {
     if (!module->has_code || is_library(module->path)) continue;
     module->path = program;
+    module->given = program;
     break;
   }
 }
@@ -106,7 +110,10 @@ bool Modules::is_code(uint64_t address) const {
 const SymbolTable* Modules::symbols_of(Module& module) const {
   if (module.is_read) return module.symbols.get();
   module.is_read = true;
-  auto symbols = std::make_unique<SymbolTable>(module.path);
+  std::string path = module.given;
+  if (path.empty() || access(path.c_str(), R_OK) != 0) path = target_.path_of(*module.first);
+  if (path.empty()) return nullptr;
+  auto symbols = std::make_unique<SymbolTable>(path);
   const std::optional<uint64_t> address = symbols->address_of(module.offset);
   if (!address.has_value()) return nullptr;
   module.bias = module.start - *address;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace tide::layout {
 
@@ -30,6 +31,9 @@ constexpr uint32_t counting_until(SamplingMode mode, uint64_t end_s) {
 }
 
 inline constexpr uint32_t kProfileVersion = 1;
+// Behind the mappings a line for each object file that has a build id: this, the address of its
+// first byte in hex, a space, the id.
+inline constexpr std::string_view kBuildIdLine = "build-id ";
 inline constexpr uint32_t kProfileFileVersion = 2;
 inline constexpr uint64_t kProfileFileMagic = 0x656c69666f727074;  // "tprofile"
 

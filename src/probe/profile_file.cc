@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "sys/clock.h"
 #include "sys/line_reader.h"
+#include "sys/object_files.h"
 #include "sys/process.h"
 #include "sys/report.h"
 #include "sys/residency.h"
@@ -43,6 +44,26 @@ bool write_all_pages(SampleTable& samples, Output& output) {
          Output::write(&output, &kLast, sizeof kLast);
 }
 
+// The paths of the mappings may lead elsewhere by the time, and on the machine, where the file is
+// read.
+bool write_build_ids(Output& output) {
+  struct Lines {
+    Output& output;
+    bool are_written = true;
+  } lines{output};
+  sys::visit_object_files(
+      [](void* argument, const sys::ObjectFile& file) {
+        auto& to = *static_cast<Lines*>(argument);
+        if (file.build_id.empty()) return;
+        base::TextBuffer<128> line;
+        line.text(layout::kBuildIdLine).hex(file.address).put(' ').text(file.build_id).put('\n');
+        to.are_written =
+            to.are_written && Output::write(&to.output, line.view().data(), line.view().size());
+      },
+      &lines);
+  return lines.are_written;
+}
+
 }  // namespace
 
 layout::SampledPages residency_of_sample(const layout::SampledBlock& sample, size_t page_bytes) {
@@ -78,7 +99,7 @@ bool write_profile(SampleTable& samples, PagesOfSample* pages, int descriptor) {
   while (reader.next(line)) {
     if (!sys::write_all(descriptor, line) || !sys::write_all(descriptor, "\n")) return false;
   }
-  return true;
+  return write_build_ids(output);
 }
 
 void write_profile_to(SampleTable& samples, PagesOfSample* pages, const char* pattern) {

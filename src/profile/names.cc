@@ -15,10 +15,17 @@ Names::Names(const Profile& profile, std::shared_ptr<host::SymbolCache> cache)
     if (!modules_.empty() && modules_.back().path == mapping.name && mapping.offset != 0) {
       modules_.back().end = mapping.end;
     } else if (mapping.offset == 0) {
-      modules_.push_back({mapping.start, mapping.end, mapping.name, ""});
+      modules_.push_back({mapping.start, mapping.end, mapping.name, "", ""});
     }
   }
-  for (Module& module : modules_) module.build_id = cache_->build_id(module.path);
+  for (Module& module : modules_) {
+    const auto known =
+        std::lower_bound(profile.files.begin(), profile.files.end(), module.start,
+                         [](const ObjectFile& file, uint64_t start) { return file.start < start; });
+    if (known == profile.files.end() || known->start != module.start) continue;
+    module.file = known->path;
+    module.build_id = known->build_id.empty() ? cache_->build_id(known->path) : known->build_id;
+  }
 }
 
 const Names::Module* Names::module(uint64_t address) const {
@@ -35,7 +42,7 @@ const std::vector<host::SourcePlace>& Names::places(uint64_t address) {
   if (!is_new) return at->second;
   // What a call returns to may be the next function already.
   const Module* const in = module(address - 1);
-  if (in != nullptr) at->second = cache_->places(in->path, in->build_id, address - 1 - in->start);
+  if (in != nullptr) at->second = cache_->places(in->file, in->build_id, address - 1 - in->start);
   std::erase_if(at->second, [](const host::SourcePlace& place) { return place.function.empty(); });
   if (at->second.empty()) {
     const size_t slash = in == nullptr ? 0 : in->path.rfind('/') + 1;

@@ -24,8 +24,9 @@ class Names {
   struct Module {
     uint64_t start;
     uint64_t end;
-    std::string path;
+    std::string path;  // as the process has it
     std::string build_id;
+    std::string file;  // where it can be opened; empty: nowhere
   };
   const std::vector<Module>& modules() const { return modules_; }
   const Module* module(uint64_t address) const;

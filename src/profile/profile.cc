@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <thread>
 #include <unordered_map>
 
@@ -72,6 +74,44 @@ void clean_up(Profile& profile) {
     const uint64_t end = uint64_t{stack.first_frame} + stack.frame_count;
     if (end > profile.frames.size()) stack.first_frame = stack.frame_count = 0;
   }
+}
+
+// By the address of the file's first byte: of lines "build-id ADDRESS ID" behind the mappings.
+std::map<uint64_t, std::string> build_ids_of(std::string_view text) {
+  std::map<uint64_t, std::string> ids;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = text.substr(at, end - at);
+    at = end + 1;
+    if (!line.starts_with(layout::kBuildIdLine)) continue;
+    line.remove_prefix(layout::kBuildIdLine.size());
+    if (line.starts_with("0x")) line.remove_prefix(2);
+    uint64_t start = 0;
+    const auto [rest, fault] = std::from_chars(line.data(), line.data() + line.size(), start, 16);
+    if (fault != std::errc() || rest == line.data() + line.size()) continue;
+    ids[start] = line.substr(static_cast<size_t>(rest - line.data()) + 1);
+  }
+  return ids;
+}
+
+// What is at a path now is what was mapped then if it has the same build id, which is seen when it
+// is opened, or where it has none, if it is the same file.
+std::vector<ObjectFile> files_of(const std::vector<host::Mapping>& maps,
+                                 const std::map<uint64_t, std::string>& build_ids,
+                                 const std::string& sysroot) {
+  std::vector<ObjectFile> files;
+  for (const host::Mapping& mapping : maps) {
+    if (!mapping.is_file() || mapping.offset != 0) continue;
+    const auto id = build_ids.find(mapping.start);
+    ObjectFile file{mapping.start, sysroot + mapping.name, ""};
+    if (id != build_ids.end()) {
+      file.build_id = id->second;
+    } else if (sysroot.empty() && !host::is_mapped_file(mapping, file.path)) {
+      file.path.clear();
+    }
+    files.push_back(std::move(file));
+  }
+  return files;
 }
 
 }  // namespace
@@ -147,7 +187,7 @@ void set_pages(Profile& profile, const std::vector<layout::SampledPages>& pages)
   profile.has_pages = true;
 }
 
-Profile load_profile(const std::string& path) {
+Profile load_profile(const std::string& path, const std::string& sysroot) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw host::Error(fmt::format("can't open '{}': {}", path, std::strerror(errno)));
   if (std::filesystem::is_directory(path)) {
@@ -201,7 +241,9 @@ Profile load_profile(const std::string& path) {
     if (one.address == 0) break;
     pages.push_back(one);
   }
-  profile.maps = host::parse_maps(std::string_view(bytes).substr(at));
+  const std::string_view maps = std::string_view(bytes).substr(at);
+  profile.maps = host::parse_maps(maps);
+  profile.files = files_of(profile.maps, build_ids_of(maps), sysroot);
   profile.now_ns = header.now_ns;
   profile.real_now_ns = header.real_now_ns;
   profile.pid = header.process;

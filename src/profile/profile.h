@@ -5,14 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "host/mapped_files.h"
 #include "host/process_maps.h"
 #include "layout/profile_table.h"
 
 namespace tide::profile {
+
+// An object file that is mapped from its beginning on.
+struct ObjectFile {
+  uint64_t start;
+  std::string path;      // where it can be opened; empty: nowhere here
+  std::string build_id;  // empty: none, or that of the file at `path`
+};
 
 struct Profile {
   layout::ProfileTable table;
@@ -26,8 +35,10 @@ struct Profile {
   // Bytes beyond live ones on all pages that live blocks keep, sampled or not.
   std::optional<uint64_t> pinned_bytes;
   std::vector<host::Mapping> maps;
-  uint64_t now_ns = 0;       // monotonic, when it was read
-  uint64_t real_now_ns = 0;  // since 1970
+  std::vector<ObjectFile> files;                     // ascending
+  std::shared_ptr<const host::MappedFiles> process;  // their paths may be good as long as this is
+  uint64_t now_ns = 0;                               // monotonic, when it was read
+  uint64_t real_now_ns = 0;                          // since 1970
   int pid = 0;
 };
 
@@ -44,8 +55,8 @@ void set_pages(Profile& profile, const std::vector<layout::SampledPages>& pages)
 // Whether what was allocated has every call in it, and not only those that passed by marked places.
 bool saw_every_call(const Profile& profile);
 
-// A file that the library wrote. Throws host::Error.
-Profile load_profile(const std::string& path);
+// A file that the library wrote; the files that it names are under `sysroot`. Throws host::Error.
+Profile load_profile(const std::string& path, const std::string& sysroot = {});
 bool is_profile_file(const std::string& path);
 
 }  // namespace tide::profile

@@ -73,8 +73,12 @@ MappedFile::MappedFile(const std::string& path) {
 
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
-CoreTarget::CoreTarget(const std::string& path, const std::string& program)
-    : path_(path), given_program_(program), core_(std::make_unique<MappedFile>(path)) {
+CoreTarget::CoreTarget(const std::string& path, const std::string& program,
+                       const std::string& sysroot)
+    : path_(path),
+      given_program_(program),
+      sysroot_(sysroot),
+      core_(std::make_unique<MappedFile>(path)) {
   read_headers();
   add_named_ranges();
   add_absent_ranges();
@@ -294,25 +298,39 @@ const MappedFile* CoreTarget::file_of(const std::string& path) const {
   const auto [entry, is_new] = files_.try_emplace(path);
   if (!is_new) return entry->second.get();
   try {
-    entry->second = std::make_unique<MappedFile>(path);
+    const bool is_given = path == given_program_;
+    entry->second = std::make_unique<MappedFile>(is_given ? path : sysroot_ + path);
   } catch (const host::Error&) {
     return nullptr;
   }
-  if (!is_same_file(path, entry->second->bytes())) entry->second = nullptr;
+  if (is_same_file(path, entry->second->bytes()) != Same::kYes) entry->second = nullptr;
   return entry->second.get();
 }
 
 // Of most files the core has the first page, and with it headers and the build id. Of a file of
 // which it has nothing that can be compared nothing is known.
-bool CoreTarget::is_same_file(const std::string& file, std::span<const std::byte> now) const {
+CoreTarget::Same CoreTarget::is_same_file(const std::string& file,
+                                          std::span<const std::byte> now) const {
   for (size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = segments_[i];
     if (segment.file != file || segment.is_writable || segment.present == 0) continue;
     const size_t bytes = std::min<size_t>(segment.present, 4096);
-    if (segment.offset > now.size() || now.size() - segment.offset < bytes) return false;
-    return std::memcmp(now.data() + segment.offset, contents_[i].bytes.data(), bytes) == 0;
+    if (segment.offset > now.size() || now.size() - segment.offset < bytes) return Same::kNo;
+    const bool is_same =
+        std::memcmp(now.data() + segment.offset, contents_[i].bytes.data(), bytes) == 0;
+    return is_same ? Same::kYes : Same::kNo;
   }
-  return false;
+  return Same::kUnknown;
+}
+
+std::string CoreTarget::path_of(const Segment& segment) const {
+  const std::string path = sysroot_ + segment.file;
+  try {
+    const MappedFile file(path);
+    return is_same_file(segment.file, file.bytes()) == Same::kNo ? std::string() : path;
+  } catch (const host::Error&) {
+    return {};
+  }
 }
 
 std::span<const std::byte> CoreTarget::file_bytes(size_t index) const {

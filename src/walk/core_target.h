@@ -33,8 +33,10 @@ class MappedFile {
 class CoreTarget : public Target {
  public:
   // `program`: the program's file, where the core's own name for it leads nowhere; may be empty.
+  // `sysroot`: the folder that the files are under, which the core names; empty: the machine's.
   // Throws host::Error: not there, no core, of a machine that is not known.
-  explicit CoreTarget(const std::string& path, const std::string& program = {});
+  explicit CoreTarget(const std::string& path, const std::string& program = {},
+                      const std::string& sysroot = {});
   ~CoreTarget() override;
 
   std::string name() const override { return "core '" + path_ + "'"; }
@@ -42,6 +44,7 @@ class CoreTarget : public Target {
   const std::vector<Segment>& segments() const override { return segments_; }
   const std::vector<Thread>& threads() const override { return threads_; }
   std::string program() const override { return program_; }
+  std::string path_of(const Segment& segment) const override;
   uint64_t cut_bytes() const override { return cut_bytes_; }
 
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
@@ -71,11 +74,13 @@ class CoreTarget : public Target {
   void name_stacks();
   std::span<const std::byte> file_bytes(size_t segment) const;
   const MappedFile* file_of(const std::string& path) const;
-  bool is_same_file(const std::string& file, std::span<const std::byte> now) const;
+  enum class Same { kYes, kNo, kUnknown };
+  Same is_same_file(const std::string& file, std::span<const std::byte> now) const;
 
   std::string path_;
   std::string program_;
   std::string given_program_;
+  std::string sysroot_;
   std::unique_ptr<MappedFile> core_;
   std::vector<Segment> segments_;
   std::vector<Contents> contents_;

@@ -16,7 +16,8 @@
 
 namespace tide::walk {
 
-LiveTarget::LiveTarget(int pid, bool stop) : pid_(pid), memory_(proc_, pid), pagemap_(proc_, pid) {
+LiveTarget::LiveTarget(int pid, bool stop)
+    : pid_(pid), memory_(proc_, pid), pagemap_(proc_, pid), files_(proc_, pid) {
   proc_.require(pid);
   if (stop) stopped_ = std::make_unique<StoppedThreads>(proc_, pid);
   read_segments();
@@ -44,6 +45,18 @@ std::vector<Segment> segments_of(std::string_view maps) {
     segments.push_back(std::move(segment));
   }
   return segments;
+}
+
+std::string path_of_mapped(const host::MappedFiles& files, const host::Proc& proc, int pid,
+                           uint64_t address) {
+  for (const host::Mapping& mapping : host::parse_maps(proc.try_read(pid, "maps").value_or(""))) {
+    if (mapping.start == address) return files.path_of(mapping);
+  }
+  return {};
+}
+
+std::string LiveTarget::path_of(const Segment& segment) const {
+  return path_of_mapped(files_, proc_, pid_, segment.start);
 }
 
 void LiveTarget::read_segments() {

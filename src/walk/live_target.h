@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/mapped_files.h"
 #include "host/pagemap.h"
 #include "host/proc.h"
 #include "walk/live_memory.h"
@@ -17,6 +18,10 @@ namespace tide::walk {
 
 // Of the text of /proc/PID/maps.
 std::vector<Segment> segments_of(std::string_view maps);
+
+// Of a process of this system: where the file that it has mapped at `address` can be opened.
+std::string path_of_mapped(const host::MappedFiles& files, const host::Proc& proc, int pid,
+                           uint64_t address);
 
 class LiveTarget : public Target {
  public:
@@ -30,6 +35,7 @@ class LiveTarget : public Target {
   const std::vector<Segment>& segments() const override { return segments_; }
   const std::vector<Thread>& threads() const override { return threads_; }
   std::string program() const override { return proc_.link_target(pid_, "exe"); }
+  std::string path_of(const Segment& segment) const override;
   void read(const std::vector<Piece>& pieces) const override { memory_.read(pieces); }
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
   uint64_t next_touched(uint64_t address, uint64_t end) const override;
@@ -44,6 +50,7 @@ class LiveTarget : public Target {
   int pid_;
   LiveMemory memory_;
   host::Pagemap pagemap_;
+  host::MappedFiles files_;
   std::unique_ptr<StoppedThreads> stopped_;
   std::vector<Segment> segments_;
   std::vector<Thread> threads_;

@@ -46,7 +46,7 @@ std::unique_ptr<Target> open_target(const std::string& what, const OpenOptions& 
                     "there",
                     what));
   }
-  return std::make_unique<CoreTarget>(what, options.program);
+  return std::make_unique<CoreTarget>(what, options.program, options.sysroot);
 }
 
 std::vector<std::unique_ptr<Heap>> find_heaps(const Target& target) {

@@ -12,6 +12,7 @@ namespace tide::walk {
 
 struct OpenOptions {
   bool stop = true;     // the process, while it is looked at
+  std::string sysroot;  // the folder that a core's files are under; empty: this machine's
   std::string program;  // the program's file, where a core's own name for it leads nowhere
 };
 

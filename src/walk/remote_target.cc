@@ -15,7 +15,7 @@
 namespace tide::walk {
 namespace {
 
-constexpr std::string_view kGreeting = "tide-reader 1";
+constexpr std::string_view kGreeting = "tide-reader 2";
 constexpr size_t kMostLine = 8192;
 constexpr uint64_t kMostMapsBytes = uint64_t{256} << 20;
 constexpr size_t kMostRegisters = 64;
@@ -88,6 +88,9 @@ void RemoteTarget::read_head() {
       name_ = text;
     } else if (take_word(text, "program ")) {
       program_ = text;
+    } else if (take_word(text, "process ")) {
+      pid_ = static_cast<int>(take_number(text, 10));
+      files_.emplace(host::Proc(), pid_);
     } else if (take_word(text, "thread ")) {
       add_thread(text);
     } else if (take_word(text, "maps ")) {
@@ -101,6 +104,12 @@ void RemoteTarget::read_head() {
       fail_of(fmt::format("'{}' is no line of its head", line));
     }
   }
+}
+
+// Of another machine's process the files here may be others: that is told by their first page.
+std::string RemoteTarget::path_of(const Segment& segment) const {
+  if (files_) return path_of_mapped(*files_, host::Proc(), pid_, segment.start);
+  return has_other_start(*this, segment, segment.file) ? std::string() : segment.file;
 }
 
 size_t RemoteTarget::ask(uint64_t address, size_t bytes, std::byte* to) const {

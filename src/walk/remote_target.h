@@ -5,9 +5,11 @@
 
 #include <array>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "host/mapped_files.h"
 #include "walk/target.h"
 
 namespace tide::walk {
@@ -23,6 +25,7 @@ class RemoteTarget : public Target {
   const std::vector<Segment>& segments() const override { return segments_; }
   const std::vector<Thread>& threads() const override { return threads_; }
   std::string program() const override { return program_; }
+  std::string path_of(const Segment& segment) const override;
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
 
  private:
@@ -47,6 +50,8 @@ class RemoteTarget : public Target {
   int questions_;
   std::string name_;
   std::string program_;
+  int pid_ = 0;  // of a process of this machine
+  std::optional<host::MappedFiles> files_;
   std::vector<Segment> segments_;
   std::vector<Thread> threads_;
   mutable std::mutex mutex_;  // one question at a time

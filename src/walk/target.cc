@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "host/error.h"
 
@@ -72,6 +73,17 @@ std::optional<std::string> Target::load_text(uint64_t address, size_t most) cons
     if (end != nullptr) return text;
   }
   return std::nullopt;
+}
+
+bool has_other_start(const Target& target, const Segment& segment, const std::string& path) {
+  constexpr size_t kPage = 4096;
+  if (segment.offset != 0 || segment.is_writable) return false;
+  std::string file(kPage, '\0'), memory(kPage, '\0');
+  std::ifstream in(path, std::ios::binary);
+  in.read(file.data(), static_cast<std::streamsize>(file.size()));
+  file.resize(static_cast<size_t>(in.gcount()));
+  return !file.empty() && target.try_read(segment.start, memory.data(), file.size()) &&
+         memory.compare(0, file.size(), file) != 0;
 }
 
 }  // namespace tide::walk

@@ -56,6 +56,9 @@ class Target : public MemorySource {
   virtual const std::vector<Thread>& threads() const = 0;
   // The program's file, as far as it is known; empty if not.
   virtual std::string program() const = 0;
+  // Where the file of a segment can be opened here; empty: nowhere, or what is there is another one
+  // than what was mapped.
+  virtual std::string path_of(const Segment& segment) const { return segment.file; }
   // Bytes that the core should have and that its file does not: it was cut off. 0 for a process.
   virtual uint64_t cut_bytes() const { return 0; }
 
@@ -91,5 +94,9 @@ class Target : public MemorySource {
   // The text at `address` up to its zero, or nothing: not there, or longer than `most`.
   std::optional<std::string> load_text(uint64_t address, size_t most = 4096) const;
 };
+
+// Whether the file at `path` is known to be another one than what the segment, which begins with
+// the file's first byte, was mapped from. What cannot be compared is not.
+bool has_other_start(const Target& target, const Segment& segment, const std::string& path);
 
 }  // namespace tide::walk

@@ -27,7 +27,7 @@ const std::string kMaps =
     "700000301000-700000302000 r--p 00001000 08:01 42    /opt/a program\n";
 
 std::string head(const std::string& lines) {
-  return "tide-reader 1\nname process 42\n" + lines + "maps " + std::to_string(kMaps.size()) +
+  return "tide-reader 2\nname process 42\n" + lines + "maps " + std::to_string(kMaps.size()) +
          "\n" + kMaps;
 }
 
@@ -138,9 +138,9 @@ TEST(RemoteTarget, WhatIsNotThereIsSaidAndEndsNothingElse) {
 
 TEST(RemoteTarget, RefusesHeadsThatItDoesNotUnderstand) {
   for (const std::string& text :
-       {std::string(), std::string("tide-reader 2\n"), std::string("tide-reader 1\nwhat 5\n"),
-        std::string("tide-reader 1\nthread x\n"), std::string("tide-reader 1\nthread 1 99 1 2\n"),
-        std::string("tide-reader 1\nmaps 99999999999999\n"), std::string("tide-reader 1\nmaps\n"),
+       {std::string(), std::string("tide-reader 3\n"), std::string("tide-reader 2\nwhat 5\n"),
+        std::string("tide-reader 2\nthread x\n"), std::string("tide-reader 2\nthread 1 99 1 2\n"),
+        std::string("tide-reader 2\nmaps 99999999999999\n"), std::string("tide-reader 2\nmaps\n"),
         std::string(1 << 14, 'x')}) {
     Script script(text + "\n");
     EXPECT_THROW(script.target(), host::Error) << text.substr(0, 40);
