@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
 #include <thread>
@@ -46,13 +47,6 @@ std::vector<std::string> stat_fields(const host::Proc& proc, int pid) {
   return fields;
 }
 
-// When the process was started, in the kernel's ticks; 0: there is none.
-uint64_t start_time(const host::Proc& proc, int pid) {
-  constexpr size_t kField = 19;  // from the state on
-  const std::vector<std::string> fields = stat_fields(proc, pid);
-  return fields.size() > kField ? std::stoull(fields[kField]) : 0;
-}
-
 bool has_ended(const host::Proc& proc, int pid) {
   const std::vector<std::string> fields = stat_fields(proc, pid);
   return fields.empty() || fields[0] == "Z" || fields[0] == "X";
@@ -75,14 +69,6 @@ void require_traceable(const host::Proc& proc, int pid) {
       .read(reinterpret_cast<char*>(head), sizeof head);
   if (std::memcmp(head, ELFMAG, SELFMAG) == 0 && head[EI_CLASS] != ELFCLASS64) {
     throw host::Error(fmt::format("process {} is a 32-bit program; Tide is for 64 bits", pid));
-  }
-  const std::string space = proc.link_target(pid, "ns/pid");
-  if (!space.empty() && space != proc.link_target(getpid(), "ns/pid")) {
-    throw host::Error(
-        fmt::format("process {} is in another PID namespace (a container); run this "
-                    "command in there, or: nsenter --target {} --pid --mount tide "
-                    "trace --pid ...",
-                    pid, pid));
   }
 }
 
@@ -174,12 +160,14 @@ size_t detach_all(uint64_t inode, const Report& report) {
   return count;
 }
 
-void require_unrecorded(const Redirection& redirection, int pid) {
-  const host::Proc proc;
+void require_unrecorded(const LiveTarget& target, const Redirection& redirection) {
   const layout::Attachment& attachment = redirection.attachment();
-  if (attachment.number != 0 && start_time(proc, attachment.tool) == attachment.tool_started) {
-    throw host::Error(
-        fmt::format("process {} is being recorded by process {} already", pid, attachment.tool));
+  if (attachment.number == 0) return;
+  const auto collector = target.load<uint32_t>(reinterpret_cast<uint64_t>(attachment.arena) +
+                                               offsetof(format::TraceArena, collector));
+  if (collector && format::is_collected(*collector)) {
+    throw host::Error(fmt::format("process {} is being recorded by process {} already",
+                                  target.pid(), attachment.tool));
   }
 }
 
@@ -191,7 +179,7 @@ size_t repair_recorded(int pid, const Report& report) {
   {
     const LiveTarget target(pid, true);
     const Redirection redirection(target);
-    require_unrecorded(redirection, pid);
+    require_unrecorded(target, redirection);
     if (redirection.attachment().number == 0) return 0;
     inode = inode_at(proc, pid, reinterpret_cast<uint64_t>(redirection.attachment().arena));
   }
@@ -240,11 +228,10 @@ std::vector<trace::KnownBlock> AttachedProcess::attach(trace::ArenaOwner& arena,
   attachment.arena_bytes = arena.arena().bytes;
   attachment.arena =
       reinterpret_cast<void*>(redirection.map_memory(descriptor_, attachment.arena_bytes));
-  attachment.process = pid_;
+  attachment.process = proc.number_inside(pid_);
   const std::vector<std::string> fields = stat_fields(proc, pid_);
   attachment.slot = arena.give_slot(pid_, fields.size() > 1 ? std::stoi(fields[1]) : 0);
   attachment.tool = getpid();
-  attachment.tool_started = start_time(proc, getpid());
   const walk::Segment* const library = target.segment_of(redirection.entry());
   const std::string path = library != nullptr ? library->file : "";
   std::memcpy(attachment.allocator, path.data(),

@@ -31,7 +31,7 @@ void end_executed(const AttachedProcess& process, trace::ArenaOwner& arena) {
     format::ProcessSlot& slot = arena.slot(i);
     auto state = format::ProcessState::kLive;
     if (slot.state.load(std::memory_order_acquire) != state) continue;
-    if (process.runs_another(slot.pid)) {
+    if (process.runs_another(arena.process_of(slot))) {
       slot.state.compare_exchange_strong(state, format::ProcessState::kEnded);
     }
   }

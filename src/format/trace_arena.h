@@ -19,7 +19,7 @@
 namespace tide::format {
 
 inline constexpr uint64_t kArenaMagic = 0x616e657261746474;  // "tdtarena", low byte first
-inline constexpr uint32_t kArenaVersion = 1;
+inline constexpr uint32_t kArenaVersion = 2;
 // The variable that leads traced programs to the arena: "<path>:<descriptor>:<identity>", see
 // probe/arena_map.h. The descriptor is inherited, the path is for programs that closed it.
 inline constexpr char kArenaVariable[] = "TIDE_TRACE_ARENA";
@@ -61,7 +61,7 @@ struct TraceArena {
   uint32_t tick_shift;  // a tick is that many bits of the clock's own unit (TSC cycle or ns)
   StackKind stacks;
   uint32_t stack_depth;
-  int32_t collector;  // its process number
+  uint32_t unused;
   // Offsets from here.
   uint64_t processes;      // ProcessSlot[process_count]
   uint64_t packet_states;  // std::atomic<PacketState>[packet_count]
@@ -74,7 +74,18 @@ struct TraceArena {
   alignas(64) std::atomic<uint32_t> freed;
   std::atomic<uint32_t> threads_wait;      // how many sleep on `freed`
   alignas(64) std::atomic<uint64_t> lost;  // events that no process could be charged with
+  // A robust mutex of the C library's, which the collector holds; this is its first word. The
+  // kernel clears the thread's number in it when the collector ends, however it does, and wherever
+  // those are who look: in their PID namespaces the collector may have another number, or none.
+  alignas(64) std::atomic<uint32_t> collector;
+  char rest_of_collector[60];
 };
+
+// By TraceArena::collector.
+inline bool is_collected(uint32_t collector) {
+  constexpr uint32_t kThread = 0x3fffffff;
+  return (collector & kThread) != 0;
+}
 
 // A program in a process: a process that executes another program begins a new one.
 struct alignas(64) ProcessSlot {
@@ -88,6 +99,7 @@ struct alignas(64) ProcessSlot {
   std::atomic<uint64_t> lost;         // events
   std::atomic<uint64_t> requests;     // see tide_trace_sync: counted up by the program,
   std::atomic<uint64_t> answers;      // and by the collector once all before it is in the file
+  uint64_t pid_namespace;             // in which `pid` and `parent` are numbers; 0: not known
 };
 
 // At the start of a packet; records follow.

@@ -39,14 +39,26 @@ bool is_mapped_file(const Mapping& mapping, const std::string& path) {
          fmt::format("{:02x}:{:02x}", major(status.st_dev), minor(status.st_dev)) == mapping.device;
 }
 
-const std::string& MappedFiles::root() const {
-  if (has_root_) return root_path_;
-  has_root_ = true;
-  root_.emplace(open(proc_.path(pid_, "root").c_str(), O_PATH | O_CLOEXEC));
-  if (root_->get() < 0) return root_path_;
-  root_path_ = fmt::format("/proc/self/fd/{}", root_->get());
-  root_name_ = proc_.link_target(pid_, "root");
-  return root_path_;
+ProcessRoot::ProcessRoot(const Proc& proc, int pid)
+    : folder_(open(proc.path(pid, "root").c_str(), O_PATH | O_CLOEXEC)) {
+  if (folder_.get() < 0) return;
+  path_ = fmt::format("/proc/self/fd/{}", folder_.get());
+  name_ = proc.link_target(pid, "root");
+}
+
+std::string ProcessRoot::view_of(const Proc& proc, int pid) {
+  struct stat mounts {};
+  struct stat root {};
+  if (stat(proc.path(pid, "ns/mnt").c_str(), &mounts) != 0 ||
+      stat(proc.path(pid, "root").c_str(), &root) != 0) {
+    return {};
+  }
+  return fmt::format("{}:{}:{}", mounts.st_ino, root.st_dev, root.st_ino);
+}
+
+const ProcessRoot& MappedFiles::root() const {
+  if (!root_) root_.emplace(proc_, pid_);
+  return *root_;
 }
 
 // Some file systems, as overlays before Linux 6.8, name another inode in the list of mappings than
@@ -67,11 +79,12 @@ std::string MappedFiles::path_of(const Mapping& mapping) const {
   if (!mapping.is_file()) return {};
   if (is_mapped_file(mapping, mapping.name)) return mapping.name;
   std::vector<std::string> places;
-  if (!root().empty()) {
-    places.push_back(root() + mapping.name);
-    // The names of a process that has only changed its root begin where the others' root is.
-    if (root_name_.size() > 1 && mapping.name.starts_with(root_name_ + '/')) {
-      places.push_back(root() + mapping.name.substr(root_name_.size()));
+  const std::string& path = root().path();
+  const std::string& name = root().name();
+  if (!path.empty()) {
+    places.push_back(path + mapping.name);
+    if (name.size() > 1 && mapping.name.starts_with(name + '/')) {
+      places.push_back(path + mapping.name.substr(name.size()));
     }
   }
   for (const std::string& place : places) {

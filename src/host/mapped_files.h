@@ -17,6 +17,27 @@ namespace tide::host {
 // Whether the file at `path` is the one that is mapped, by device and inode.
 bool is_mapped_file(const Mapping& mapping, const std::string& path);
 
+// What is "/" for a process, held open: what is under it can be opened when the process has ended,
+// too.
+class ProcessRoot {
+ public:
+  ProcessRoot(const Proc& proc, int pid);
+
+  // Where that can be reached here; empty: nowhere for this user.
+  const std::string& path() const { return path_; }
+  // Its name as the list of mappings has it: "/", unless the process has only changed its root.
+  const std::string& name() const { return name_; }
+
+  // Says which files the process's paths lead to: the same text, the same files. Empty: not to be
+  // seen.
+  static std::string view_of(const Proc& proc, int pid);
+
+ private:
+  FileDescriptor folder_;
+  std::string path_;
+  std::string name_;
+};
+
 class MappedFiles {
  public:
   MappedFiles(Proc proc, int pid) : proc_(std::move(proc)), pid_(pid) {}
@@ -27,16 +48,12 @@ class MappedFiles {
   std::string path_of(const Mapping& mapping) const;
 
  private:
-  const std::string& root() const;
+  const ProcessRoot& root() const;
   bool begins_alike(const Mapping& mapping, const std::string& path) const;
 
   const Proc proc_;
   int pid_;
-  // What is "/" for the process: opened when it is first needed.
-  mutable bool has_root_ = false;
-  mutable std::optional<FileDescriptor> root_;
-  mutable std::string root_path_;  // by which it is reached here
-  mutable std::string root_name_;  // which names in the list of mappings may begin with
+  mutable std::optional<ProcessRoot> root_;  // opened when it is first needed
 };
 
 }  // namespace tide::host

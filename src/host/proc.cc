@@ -64,6 +64,33 @@ std::string Proc::path(int pid, std::string_view name) const {
   return fmt::format("{}/{}/{}", root_, pid, name);
 }
 
+uint64_t Proc::pid_namespace(int pid) const {
+  struct stat status {};
+  return stat(path(pid, "ns/pid").c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+// "NSpid: 4711 12 1": the number here, and in each namespace on the way to its own.
+int Proc::number_inside(int pid) const {
+  const std::string status = try_read(pid, "status").value_or("");
+  constexpr std::string_view kField = "\nNSpid:";
+  const size_t at = status.find(kField);
+  if (at == std::string::npos) return pid;
+  const size_t end = status.find('\n', at + 1);
+  const size_t last = status.find_last_of(" \t", end);
+  int number = pid;
+  std::from_chars(status.data() + last + 1, status.data() + std::min(end, status.size()), number);
+  return number;
+}
+
+int Proc::find(uint64_t pid_namespace, int number_inside) const {
+  for (const int pid : processes()) {
+    if (this->pid_namespace(pid) == pid_namespace && this->number_inside(pid) == number_inside) {
+      return pid;
+    }
+  }
+  return 0;
+}
+
 void Proc::require(int pid) const {
   struct stat status {};
   if (stat(fmt::format("{}/{}", root_, pid).c_str(), &status) != 0) {

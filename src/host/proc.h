@@ -45,6 +45,13 @@ class Proc {
   // A field of PID/status in bytes, such as "VmRSS"; 0 when it is not there.
   uint64_t status_bytes(int pid, std::string_view field) const;
 
+  // Tells the process's PID namespace from others; 0: not to be seen.
+  uint64_t pid_namespace(int pid) const;
+  // The process's number in its own PID namespace.
+  int number_inside(int pid) const;
+  // The process that has that number in that namespace; 0: there is none, or it is not to be seen.
+  int find(uint64_t pid_namespace, int number_inside) const;
+
   // Throws Error when there is no process of that number.
   void require(int pid) const;
   [[noreturn]] void fail_not_permitted(int pid) const;

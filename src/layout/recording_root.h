@@ -15,7 +15,7 @@
 
 namespace tide::layout {
 
-inline constexpr uint32_t kRecordingVersion = 1;
+inline constexpr uint32_t kRecordingVersion = 2;
 // In front of each entry that can be redirected; nobody executes it.
 inline constexpr size_t kEntryRoom = 16;
 
@@ -34,11 +34,10 @@ struct Attachment {
   uint64_t last_number;  // that was ever given
   void* arena;           // format::TraceArena, mapped
   uint64_t arena_bytes;
-  int32_t process;  // that has the slot; a forked child has none yet
+  int32_t process;  // that has the slot, by its own number; a forked child has none yet
   uint32_t slot;
-  int32_t tool;            // its process number
+  int32_t tool;            // its process number, where it runs
   uint32_t is_redirected;  // 1: entries may be redirected, and `saved` is right
-  uint64_t tool_started;   // so that another process of that number is not taken for it
   char allocator[256];     // path of the object that has the malloc; ends with a zero
 };
 

@@ -48,7 +48,7 @@ uint32_t claim_or_wait(TraceArena& arena, uint32_t first, uint32_t* freed) {
     arena.threads_wait.fetch_sub(1);
     if (arena.freed.load(std::memory_order_acquire) != *freed) continue;
     if (arena.control.load(std::memory_order_relaxed) == format::Control::kStop) return kNone;
-    if (sys::process_is_gone(arena.collector)) {
+    if (!format::is_collected(arena.collector.load())) {
       // Nobody will ever read what is recorded.
       arena.control.store(format::Control::kStop);
       return kNone;

@@ -39,13 +39,14 @@ constexpr size_t kStreamsAtOnce = 8;
 OwnProcess* g_process = nullptr;
 bool g_wiped = true;
 
-ProcessSlot* find_slot(format::TraceArena& arena, int32_t pid) {
+ProcessSlot* find_slot(format::TraceArena& arena, int32_t pid, uint64_t pid_namespace) {
   ProcessSlot* const slots = slots_of(arena);
   ProcessSlot* found = nullptr;
   for (uint32_t i = 0; i < arena.process_count; ++i) {
     ProcessState state = slots[i].state.load(std::memory_order_acquire);
     // A program before us in this very process, or in one before it that had the same number.
-    if (state == ProcessState::kLive && slots[i].pid == pid) {
+    if (state == ProcessState::kLive && slots[i].pid == pid &&
+        slots[i].pid_namespace == pid_namespace) {
       slots[i].state.compare_exchange_strong(state, ProcessState::kEnded);
     }
     if (found == nullptr && state == ProcessState::kFree &&
@@ -56,8 +57,9 @@ ProcessSlot* find_slot(format::TraceArena& arena, int32_t pid) {
   return found;
 }
 
-void fill_in(format::TraceArena& arena, ProcessSlot& slot, int32_t pid) {
+void fill_in(format::TraceArena& arena, ProcessSlot& slot, int32_t pid, uint64_t pid_namespace) {
   slot.pid = pid;
+  slot.pid_namespace = pid_namespace;
   slot.parent = sys::parent_process_id();
   slot.number = arena.next_process.fetch_add(1) + 1;
   slot.first_tick = now();
@@ -131,9 +133,10 @@ ProcessSlot* own_slot() {
   slot = g_process->slot.load(std::memory_order_relaxed);
   if (slot != nullptr) return slot;
   const int32_t pid = sys::process_id();
-  slot = find_slot(*g_recording.arena, pid);
+  const uint64_t pid_namespace = sys::pid_namespace();
+  slot = find_slot(*g_recording.arena, pid, pid_namespace);
   if (slot == nullptr) return nullptr;
-  fill_in(*g_recording.arena, *slot, pid);
+  fill_in(*g_recording.arena, *slot, pid, pid_namespace);
   g_process->pid = pid;
   g_process->slot.store(slot, std::memory_order_release);
   return slot;

@@ -368,7 +368,7 @@ ControlResult sync_recording(ThreadStream& stream) {
   wake_collector(arena);
   for (uint32_t tries = 0; slot->answers.load(std::memory_order_acquire) < request; ++tries) {
     constexpr uint32_t kLookAfter = 100;
-    if (tries % kLookAfter == kLookAfter - 1 && sys::process_is_gone(arena.collector)) {
+    if (tries % kLookAfter == kLookAfter - 1 && !format::is_collected(arena.collector.load())) {
       return ControlResult::kNoAnswer;
     }
     sys::sleep_for(tries < kLookAfter ? kMillisecond / 10 : kMillisecond);

@@ -22,8 +22,8 @@ bool is_secure_execution();
 
 int process_id();
 int parent_process_id();
-// False when it is there but not ours to signal, too.
-bool process_is_gone(int process);
+// Tells the namespace that the two are numbers in from others; 0: not known.
+uint64_t pid_namespace();
 // Appends the path of the program that the process runs. False: not known.
 bool program_path(base::TextWriter& path);
 // CPUs that the calling thread may run on, at least 1.

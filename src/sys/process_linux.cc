@@ -75,9 +75,10 @@ int process_id() { return getpid(); }
 
 int parent_process_id() { return getppid(); }
 
-bool process_is_gone(int process) {
+uint64_t pid_namespace() {
   const ErrnoKeeper keeper;
-  return kill(process, 0) != 0 && errno == ESRCH;
+  struct stat status {};
+  return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
 bool program_path(base::TextWriter& path) {

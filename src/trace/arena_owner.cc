@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@
 
 #include "host/byte_text.h"
 #include "host/error.h"
+#include "host/proc.h"
 #include "sys/ticks.h"
 
 namespace tide::trace {
@@ -88,6 +90,22 @@ uint64_t available_bytes() {
   return available;
 }
 
+pthread_mutex_t* mutex_at(std::atomic<uint32_t>& word) {
+  static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0 &&
+                sizeof(pthread_mutex_t) <= sizeof word + sizeof(TraceArena::rest_of_collector));
+  return reinterpret_cast<pthread_mutex_t*>(&word);
+}
+
+void hold(std::atomic<uint32_t>& word) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutex_init(mutex_at(word), &attributes);
+  pthread_mutexattr_destroy(&attributes);
+  pthread_mutex_lock(mutex_at(word));
+}
+
 void futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* time) {
   syscall(SYS_futex, &word, operation, value, time, nullptr, 0);
 }
@@ -140,17 +158,19 @@ ArenaOwner::ArenaOwner(const ArenaSettings& settings, host::FileDescriptor file)
   arena_->process_count = kProcesses;
   arena_->stacks = settings.stacks;
   arena_->stack_depth = settings.stack_depth;
-  arena_->collector = getpid();
   arena_->processes = processes;
   arena_->packet_states = states;
   arena_->packets = packets;
   calibrate();
+  hold(arena_->collector);
   // Last: with it the arena is whole.
   arena_->magic = format::kArenaMagic;
 }
 
 ArenaOwner::~ArenaOwner() {
-  if (arena_ != nullptr) munmap(arena_, bytes_);
+  if (arena_ == nullptr) return;
+  pthread_mutex_unlock(mutex_at(arena_->collector));
+  munmap(arena_, bytes_);
 }
 
 void ArenaOwner::calibrate() {
@@ -176,12 +196,29 @@ ClockReading ArenaOwner::read_clock() const {
 uint32_t ArenaOwner::give_slot(int32_t process, int32_t parent) {
   const uint32_t index = arena_->next_process.load();
   ProcessSlot& given = slot(index);
-  given.pid = process;
+  const host::Proc proc;
+  given.pid = proc.number_inside(process);
+  given.pid_namespace = proc.pid_namespace(process);
   given.parent = parent;
   given.number = arena_->next_process.fetch_add(1) + 1;
+  {
+    const std::lock_guard lock(mutex_);
+    processes_[given.number] = process;
+  }
   given.first_tick = read_clock().tick;
   given.state.store(format::ProcessState::kLive, std::memory_order_release);
   return index;
+}
+
+int32_t ArenaOwner::process_of(const ProcessSlot& slot) {
+  const std::lock_guard lock(mutex_);
+  const auto [at, is_new] = processes_.try_emplace(slot.number, slot.pid);
+  if (is_new && slot.pid_namespace != 0) {
+    const host::Proc proc;
+    const bool is_here = slot.pid_namespace == proc.pid_namespace(getpid());
+    if (!is_here) at->second = proc.find(slot.pid_namespace, slot.pid);
+  }
+  return at->second;
 }
 
 uint64_t ArenaOwner::inode() const {

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <string>
 
 #include "format/trace_arena.h"
@@ -26,6 +28,7 @@ struct ClockReading {
   uint64_t monotonic_ns;
 };
 
+// To be made and ended by a thread that lives as long as the command.
 class ArenaOwner {
  public:
   // Throws host::Error, one line, when there is not so much memory. `file`: empty memory that
@@ -40,6 +43,9 @@ class ArenaOwner {
 
   // Takes a slot for a process that is to be recorded, before it is. Returns its index.
   uint32_t give_slot(int32_t process, int32_t parent);
+  // The number of a slot's process here, where it may be another one than in the process's own PID
+  // namespace; 0: it ended before it was seen. Any thread.
+  int32_t process_of(const format::ProcessSlot& slot);
 
   // Tells the memory from every other file.
   uint64_t inode() const;
@@ -72,6 +78,8 @@ class ArenaOwner {
   void calibrate();
 
   host::FileDescriptor file_;
+  std::mutex mutex_;
+  std::map<uint32_t, int32_t> processes_;  // by ProcessSlot::number
   format::TraceArena* arena_ = nullptr;
   uint64_t bytes_ = 0;
   ClockReading first_{};

@@ -1,6 +1,7 @@
 #include "trace/collector.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -8,6 +9,7 @@
 
 #include "host/byte_text.h"
 #include "host/error.h"
+#include "host/proc.h"
 #include "trace/events_file.h"
 #include "trace/symbolizer.h"
 
@@ -165,12 +167,14 @@ void Collector::look_for_processes() {
     if (state != ProcessState::kLive && state != ProcessState::kEnded) continue;
     LiveProcess& live = live_[slot.number];
     if (live.process == nullptr) {
-      live.process = std::make_unique<TracedProcess>(i, slot);
+      live.process = std::make_unique<TracedProcess>(i, slot, arena_.process_of(slot));
       {
         const std::lock_guard lock(mutex_);
         ++figures_.processes;
       }
-      if (slot.pid == attached_pid_) write_known_blocks(live);
+      live.process->set_root(root_of(live.process->pid()));
+      if (live.process->pid() != slot.pid) set_parent_of(*live.process, slot);
+      if (live.process->pid() == attached_pid_) write_known_blocks(live);
     }
     // Before its packets are looked at: these are all that there will be.
     if (state == ProcessState::kEnded) {
@@ -182,6 +186,27 @@ void Collector::look_for_processes() {
     const bool is_new = requests > slot.answers.load(std::memory_order_relaxed);
     live.requests = is_new ? requests : 0;
   }
+}
+
+// Of one in another PID namespace its slot says the parent's number there.
+void Collector::set_parent_of(TracedProcess& process, const ProcessSlot& slot) const {
+  for (const auto& [number, live] : live_) {
+    if (number != slot.number && live.process->is(slot.parent, slot.pid_namespace)) {
+      return process.set_parent(live.process->shown_pid());
+    }
+  }
+  const std::string status = host::Proc().try_read(process.pid(), "status").value_or("");
+  process.set_parent(static_cast<int32_t>(host::field_value(status, "PPid").value_or(0)));
+}
+
+// Null: the process sees the files that this one does.
+std::shared_ptr<const host::ProcessRoot> Collector::root_of(int32_t pid) {
+  const host::Proc proc;
+  const std::string view = host::ProcessRoot::view_of(proc, pid);
+  if (view.empty() || view == host::ProcessRoot::view_of(proc, getpid())) return nullptr;
+  std::shared_ptr<const host::ProcessRoot>& root = roots_[view];
+  if (root == nullptr) root = std::make_shared<host::ProcessRoot>(proc, pid);
+  return root;
 }
 
 bool Collector::is_over(const TracedProcess& process) const {
@@ -386,7 +411,7 @@ std::vector<std::string> Collector::unrecorded() const {
     }
     for (const auto& [pid, program] : process->spawned()) {
       const bool is_here = std::any_of(over_.begin(), over_.end(), [pid = pid](const auto& other) {
-        return static_cast<uint64_t>(other->pid()) == pid;
+        return static_cast<uint64_t>(other->number_inside()) == pid;
       });
       if (!is_here) result.push_back(fmt::format("{} ({})", program, pid));
     }

@@ -9,11 +9,13 @@
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "host/mapped_files.h"
 #include "trace/arena_owner.h"
 #include "trace/chunk_codec.h"
 #include "trace/note_records.h"
@@ -99,6 +101,8 @@ class Collector {
 
   bool pass(Haste haste);
   void look_for_processes();
+  void set_parent_of(TracedProcess& process, const format::ProcessSlot& slot) const;
+  std::shared_ptr<const host::ProcessRoot> root_of(int32_t pid);
   bool is_over(const TracedProcess& process) const;
   std::vector<Packet> packets_to_take();
   void take_thread(LiveProcess& live, std::span<const Packet> packets, Haste haste);
@@ -129,6 +133,8 @@ class Collector {
   std::vector<uint8_t> stored_;
   std::vector<PacketView> views_;
   std::map<uint32_t, LiveProcess> live_;  // by number
+  // By ProcessRoot::view_of().
+  std::map<std::string, std::shared_ptr<const host::ProcessRoot>> roots_;
   std::vector<std::unique_ptr<TracedProcess>> over_;
   std::vector<std::string> folders_;
   std::unordered_set<uint32_t> over_numbers_;

@@ -36,7 +36,7 @@ void ProcessSampler::look_for_processes() {
     const ProcessSlot& slot = arena_.slot(i);
     if (slot.state.load(std::memory_order_acquire) != ProcessState::kLive) continue;
     if (!seen_.insert(slot.number).second) continue;
-    processes_.try_emplace(slot.number, slot.pid, arena.bytes);
+    processes_.try_emplace(slot.number, arena_.process_of(slot), arena.bytes);
   }
 }
 

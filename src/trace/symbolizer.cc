@@ -24,6 +24,7 @@ nlohmann::ordered_json symbols_of(const TracedProcess& process, host::SymbolCach
     modules.push_back({fmt::format("{:#x}", module.address), module.bytes, number_of(module.path),
                        module.build_id});
   }
+  const std::vector<std::string> files = process.module_files();
   std::vector<uint64_t> addresses(process.addresses().begin(), process.addresses().end());
   std::sort(addresses.begin(), addresses.end());
   for (const uint64_t address : addresses) {
@@ -32,13 +33,14 @@ nlohmann::ordered_json symbols_of(const TracedProcess& process, host::SymbolCach
       return address - 1 - m.address < m.bytes;
     });
     Json places = Json::array();
-    if (module != known.rend()) {
+    const auto index = module == known.rend() ? -1 : known.rend() - module - 1;
+    if (index >= 0) {
+      const std::string& file = files[static_cast<size_t>(index)];
       for (const host::SourcePlace& place :
-           cache.places(module->path, module->build_id, address - 1 - module->address)) {
+           cache.places(file, module->build_id, address - 1 - module->address)) {
         places.push_back({number_of(place.function), number_of(place.file), place.line});
       }
     }
-    const auto index = module == known.rend() ? -1 : known.rend() - module - 1;
     frames.push_back({fmt::format("{:#x}", address), index, std::move(places)});
   }
   return {{"version", 1},

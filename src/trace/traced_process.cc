@@ -29,6 +29,13 @@ std::vector<std::string> split_at_zeros(const std::string& text) {
   return result;
 }
 
+// Without what the system adds once the file is removed.
+std::string_view last_part(std::string_view path) {
+  constexpr std::string_view kRemoved = " (deleted)";
+  if (path.ends_with(kRemoved)) path.remove_suffix(kRemoved.size());
+  return path.substr(path.rfind('/') + 1);
+}
+
 // The last part of a path, as a name for a folder.
 std::string folder_name(const std::string& path) {
   constexpr size_t kLongest = 40;
@@ -51,22 +58,44 @@ std::string json_text(std::string text) {
 
 }  // namespace
 
-TracedProcess::TracedProcess(uint32_t slot_index, const format::ProcessSlot& slot)
+TracedProcess::TracedProcess(uint32_t slot_index, const format::ProcessSlot& slot, int32_t pid)
     : slot_index_(slot_index),
       number_(slot.number),
-      pid_(slot.pid),
+      pid_(pid),
+      number_inside_(slot.pid),
+      pid_namespace_(slot.pid_namespace),
       parent_(slot.parent),
       first_tick_(slot.first_tick),
-      process_(static_cast<int>(syscall(SYS_pidfd_open, slot.pid, 0))) {
+      process_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {
   const host::Proc proc;
   executable_ = proc.link_target(pid_, "exe");
   command_line_ = split_at_zeros(proc.try_read(pid_, "cmdline").value_or(""));
 }
 
 bool TracedProcess::is_gone() const {
-  if (process_.get() < 0) return kill(pid_, 0) != 0 && errno == ESRCH;
+  if (process_.get() < 0) return pid_ == 0 || (kill(pid_, 0) != 0 && errno == ESRCH);
   pollfd poller{process_.get(), POLLIN, 0};
   return poll(&poller, 1, 0) == 1;
+}
+
+std::vector<std::string> TracedProcess::module_files() const {
+  const host::Proc proc;
+  std::vector<host::Mapping> maps;
+  if (!is_gone()) maps = host::parse_maps(proc.try_read(pid_, "maps").value_or(""));
+  // Files of a process that goes on are those that it has mapped, whatever their paths lead to.
+  if (files_ == nullptr) files_ = std::make_unique<host::MappedFiles>(proc, pid_);
+  std::vector<std::string> paths;
+  for (const Module& module : modules_) {
+    const auto mapping = std::find_if(maps.begin(), maps.end(), [&](const host::Mapping& m) {
+      return m.start == module.address && last_part(m.name) == last_part(module.path);
+    });
+    if (mapping != maps.end()) {
+      paths.push_back(files_->path_of(*mapping));
+    } else {
+      paths.push_back(root_ == nullptr ? module.path : root_->path() + module.path);
+    }
+  }
+  return paths;
 }
 
 void TracedProcess::set_executable(const std::string& path) {
@@ -147,9 +176,10 @@ const std::string& TracedProcess::folder() {
 nlohmann::ordered_json TracedProcess::describe(uint64_t lost) const {
   constexpr const char* kEnds[] = {"running", "ended", "executed", "left running"};
   nlohmann::ordered_json result = {{"number", number_},
-                                   {"process_id", pid_},
+                                   {"process_id", shown_pid()},
                                    {"parent_id", parent_},
                                    {"executable", json_text(executable_)}};
+  if (number_inside_ != pid_) result["process_id_inside"] = number_inside_;
   for (const std::string& argument : command_line_) {
     result["command_line"].push_back(json_text(argument));
   }

@@ -15,6 +15,7 @@
 #include "format/record_reader.h"
 #include "format/trace_arena.h"
 #include "host/file_descriptor.h"
+#include "host/mapped_files.h"
 
 namespace tide::trace {
 
@@ -38,11 +39,21 @@ class TracedProcess {
   enum class End { kNot, kGone, kExecuted, kLeft };
 
   // Of a slot that is live. What is not to be seen any more is left empty.
-  TracedProcess(uint32_t slot_index, const format::ProcessSlot& slot);
+  // `pid`: its number here; 0: it ended before it was seen.
+  TracedProcess(uint32_t slot_index, const format::ProcessSlot& slot, int32_t pid);
 
   uint32_t slot_index() const { return slot_index_; }
   uint32_t number() const { return number_; }
   int32_t pid() const { return pid_; }
+  // In its own PID namespace.
+  int32_t number_inside() const { return number_inside_; }
+  // As it is shown: its number here, as far as that is known.
+  int32_t shown_pid() const { return pid_ != 0 ? pid_ : number_inside_; }
+  // Whether it is the one with that number in that namespace.
+  bool is(int32_t number_inside, uint64_t pid_namespace) const {
+    return number_inside_ == number_inside && pid_namespace_ == pid_namespace;
+  }
+  void set_parent(int32_t pid) { parent_ = pid; }
   uint64_t first_tick() const { return first_tick_; }
 
   // Whether all its threads are gone.
@@ -67,6 +78,10 @@ class TracedProcess {
 
   std::map<uint32_t, TracedThread>& threads() { return threads_; }
   const std::vector<Module>& modules() const { return modules_; }
+  // What its paths are under, where that is not what this process sees.
+  void set_root(std::shared_ptr<const host::ProcessRoot> root) { root_ = std::move(root); }
+  // Where the files of its modules can be opened now, in their order; empty: nowhere.
+  std::vector<std::string> module_files() const;
   const std::unordered_set<uint64_t>& addresses() const { return addresses_; }
   uint32_t next_note() { return notes_++; }
   // Of the next note: `tick`, unless one before it has a later one.
@@ -81,6 +96,8 @@ class TracedProcess {
   uint32_t slot_index_;
   uint32_t number_;
   int32_t pid_;
+  int32_t number_inside_;
+  uint64_t pid_namespace_;
   int32_t parent_;
   uint64_t first_tick_;
   host::FileDescriptor process_;
@@ -90,6 +107,8 @@ class TracedProcess {
   std::string allocator_;
   std::map<uint32_t, TracedThread> threads_;
   std::vector<Module> modules_;
+  std::shared_ptr<const host::ProcessRoot> root_;
+  mutable std::unique_ptr<host::MappedFiles> files_;  // module_files() may lead to what it holds
   std::unordered_set<uint64_t> addresses_;
   uint32_t notes_ = 0;
   uint64_t last_note_tick_ = 0;

@@ -89,7 +89,7 @@ int make_arena() {
                 : stacks == "unwind" ? StackKind::kUnwinder
                                      : StackKind::kNone;
   head.stack_depth = static_cast<uint32_t>(option("depth"));
-  head.collector = getpid();
+  head.collector = 1;
   head.processes = 4096;
   head.packet_states = head.processes + 64 * sizeof(ProcessSlot);
   head.packets = (head.packet_states + packets * 4 + 4095) / 4096 * 4096;

@@ -36,7 +36,7 @@ TEST(Arena, FiguresThatReachOutside) {
   };
   using format::TraceArena;
   EXPECT_TRUE(broken([](TraceArena& a) { a.magic = 1; }));
-  EXPECT_TRUE(broken([](TraceArena& a) { a.version = 2; }));
+  EXPECT_TRUE(broken([](TraceArena& a) { a.version = format::kArenaVersion + 1; }));
   EXPECT_TRUE(broken([](TraceArena& a) { a.packet_count += 1; }));
   EXPECT_TRUE(broken([](TraceArena& a) { a.packet_count = 0; }));
   EXPECT_TRUE(broken([](TraceArena& a) { a.packet_bytes = 64; }));

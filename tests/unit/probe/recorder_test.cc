@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "sys/futex.h"
+#include "sys/process.h"
 #include "tests/unit/probe/test_arena.h"
 
 namespace tide::probe::test {
@@ -269,16 +270,8 @@ TEST(Recorder, WaitsForTheCollector) {
   EXPECT_EQ(0u, slots_of(*arena)->lost.load());
 }
 
-int32_t process_that_is_gone() {
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  int status;
-  waitpid(child, &status, 0);
-  return child;
-}
-
 TEST(Recorder, ACollectorThatIsGoneIsNotWaitedFor) {
-  TestArena arena({.packets = 2, .collector = process_that_is_gone()});
+  TestArena arena({.packets = 2, .has_collector = false});
   EXPECT_EQ(0, arena.record([] {
     const uint64_t before = sys::monotonic_ns();
     record_some(1, 20'000);
@@ -347,12 +340,27 @@ TEST(Recorder, ANewProgramEndsTheOneBeforeIt) {
   TestArena arena({});
   EXPECT_EQ(0, arena.record([&] {
     slots_of(*arena)[0].pid = getpid();
+    slots_of(*arena)[0].pid_namespace = sys::pid_namespace();
     slots_of(*arena)[0].state.store(format::ProcessState::kLive);
     record_some(1, 1);
     return 0;
   }));
   EXPECT_EQ(format::ProcessState::kEnded, slots_of(*arena)[0].state.load());
   EXPECT_EQ(format::ProcessState::kLive, slots_of(*arena)[1].state.load());
+}
+
+TEST(Recorder, AProcessOfThatNumberInAnotherNamespaceGoesOn) {
+  TestArena arena({});
+  EXPECT_EQ(0, arena.record([&] {
+    slots_of(*arena)[0].pid = getpid();
+    slots_of(*arena)[0].pid_namespace = sys::pid_namespace() + 1;
+    slots_of(*arena)[0].state.store(format::ProcessState::kLive);
+    record_some(1, 1);
+    return 0;
+  }));
+  EXPECT_EQ(format::ProcessState::kLive, slots_of(*arena)[0].state.load());
+  EXPECT_EQ(format::ProcessState::kLive, slots_of(*arena)[1].state.load());
+  EXPECT_NE(0u, slots_of(*arena)[1].pid_namespace);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct ArenaShape {
   uint32_t packets = 64;
   uint32_t flags = 0;
   format::StackKind stacks = format::StackKind::kNone;
-  int32_t collector = getpid();
+  bool has_collector = true;
 };
 
 // Shared with the processes that are forked from here on.
@@ -47,7 +47,7 @@ class TestArena {
     arena_->process_count = kProcesses;
     arena_->stacks = shape.stacks;
     arena_->stack_depth = 16;
-    arena_->collector = shape.collector;
+    arena_->collector = shape.has_collector ? 1 : 0;
     arena_->processes = 4096;
     arena_->packet_states = states;
     arena_->packets = packets;
