@@ -105,7 +105,8 @@ void Agent::put_statistics_locked() {
     described.insert(labels.process);
     if (described_.count(labels.process) == 0) {
       batch.rows(fleet::TableId::kProcesses)
-          .add({labels.process, labels.host, int64_t{process->pid}, labels.command, labels.service,
+          .add({labels.process, labels.host, int64_t{process->pid}, labels.command,
+                labels.container, process->group, int64_t{process->pid_inside}, labels.service,
                 labels.version, process->program, process->library_version,
                 static_cast<int64_t>(seen_ns_)});
     }

@@ -41,6 +41,11 @@ constexpr ClassFigure kClassFigures[] = {
 #undef TIDE_CLASS_FIGURE
 };
 
+// Where there is something to say: a label without a value is none.
+std::string label(std::string_view name, std::string_view value) {
+  return value.empty() ? std::string() : fmt::format(",{}=\"{}\"", name, escaped(value));
+}
+
 class Writer {
  public:
   void head(std::string_view name, std::string_view meaning) {
@@ -67,12 +72,14 @@ std::string prometheus_text(const std::vector<const AgentProcess*>& processes,
   for (const AgentProcess* const process : processes) {
     labels.push_back(fmt::format("pid=\"{}\",comm=\"{}\",service=\"{}\"", process->pid,
                                  escaped(process->labels.command),
-                                 escaped(process->labels.service)));
+                                 escaped(process->labels.service)) +
+                     label("container", process->labels.container));
   }
   out.head("info", "the library, always 1");
   for (size_t i = 0; i < processes.size(); ++i) {
-    out.line("tide_info{{{},version=\"{}\",service_version=\"{}\"}} 1\n", labels[i],
-             escaped(processes[i]->library_version), escaped(processes[i]->labels.version));
+    out.line("tide_info{{{},version=\"{}\",service_version=\"{}\"{}}} 1\n", labels[i],
+             escaped(processes[i]->library_version), escaped(processes[i]->labels.version),
+             label("cgroup", processes[i]->group));
   }
   out.head("process_resident_bytes", "resident, all of the process");
   for (size_t i = 0; i < processes.size(); ++i) {

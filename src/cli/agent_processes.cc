@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "host/control_groups.h"
 #include "host/error.h"
 #include "host/terminal.h"
 #include "layout/profile_table.h"
@@ -82,17 +83,6 @@ std::string variable(std::string_view environment, std::string_view name) {
   return {};
 }
 
-// "nginx" of "0::/system.slice/nginx.service"; empty when it is no service of the system's.
-std::string unit_of(std::string_view cgroups) {
-  constexpr std::string_view kEnd = ".service";
-  const size_t end = cgroups.find(kEnd);
-  if (end == std::string_view::npos) return {};
-  const size_t start = cgroups.rfind('/', end);
-  const std::string unit(cgroups.substr(start + 1, end - start - 1));
-  // A user's own manager is no service, nor what it starts.
-  return unit.starts_with("user@") ? std::string() : unit;
-}
-
 std::string boot_id() {
   std::ifstream in("/proc/sys/kernel/random/boot_id");
   std::string id;
@@ -108,10 +98,13 @@ void describe_labels(const host::Proc& proc, const std::string& host, const Proc
   process.program = proc.link_target(process.pid, "exe");
   labels.host = host;
   labels.command = image.command;
+  const host::GroupPlace place =
+      host::group_place(proc.try_read(process.pid, "cgroup").value_or(""));
+  labels.container = host::printable(place.container);
+  process.group = host::printable(place.path);
+  process.pid_inside = proc.number_inside(process.pid);
   labels.service = variable(environment, "TIDE_FLEET_SERVICE");
-  if (labels.service.empty()) {
-    labels.service = unit_of(proc.try_read(process.pid, "cgroup").value_or(""));
-  }
+  if (labels.service.empty()) labels.service = host::printable(place.unit);
   if (labels.service.empty()) labels.service = image.command;
   labels.version = variable(environment, "TIDE_FLEET_VERSION");
   if (labels.version.empty()) {

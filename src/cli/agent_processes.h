@@ -23,6 +23,8 @@ struct AgentProcess {
   walk::HeapFigures figures;
   std::string library_version;
   std::string program;
+  std::string group;   // path of its control group
+  int pid_inside = 0;  // its number in its own PID namespace
   bool is_sampled = false;
   bool is_new = false;  // found by the last look
 };

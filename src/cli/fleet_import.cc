@@ -49,8 +49,9 @@ FleetLabels labels_of(const Labels& given, int64_t pid, const std::string& comma
 
 void add_process(const FleetLabels& labels, int64_t pid, uint64_t time_ns, fleet::Batch& batch) {
   batch.rows(fleet::TableId::kProcesses)
-      .add({labels.process, labels.host, pid, labels.command, labels.service, labels.version,
-            std::string(), std::string(), static_cast<int64_t>(time_ns)});
+      .add({labels.process, labels.host, pid, labels.command, labels.container, std::string(), pid,
+            labels.service, labels.version, std::string(), std::string(),
+            static_cast<int64_t>(time_ns)});
 }
 
 // A line of `tide top --json`.
@@ -59,7 +60,8 @@ void add_sample(const PlainJson& sample, const Labels& given, fleet::Batch& batc
       static_cast<uint64_t>(std::llround(sample.at("time").get<double>() * 1e3)) * 1'000'000;
   for (const PlainJson& process : sample.at("processes")) {
     const int64_t pid = process.at("process_id");
-    const FleetLabels labels = labels_of(given, pid, process.at("command"));
+    FleetLabels labels = labels_of(given, pid, process.at("command"));
+    labels.container = process.value("container", "");
     tide_stats totals{};
 #define TIDE_FIGURE(field, metric, meaning) totals.field = process.at(#field);
 #include "layout/figures.def"

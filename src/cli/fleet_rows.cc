@@ -21,8 +21,8 @@ int64_t whole(double value) { return std::llround(value); }
 int64_t whole(uint64_t value) { return static_cast<int64_t>(value); }
 
 std::vector<Cell> labelled(const FleetLabels& labels, uint64_t time_ns) {
-  return {whole(time_ns), labels.host,    labels.service,
-          labels.version, labels.command, labels.process};
+  return {whole(time_ns), labels.host,      labels.service, labels.version,
+          labels.command, labels.container, labels.process};
 }
 
 // Sums over sampled stacks that are one for people.

@@ -17,7 +17,8 @@ struct FleetLabels {
   std::string service;
   std::string version;
   std::string command;
-  int64_t process = 0;  // its number in the fleet
+  std::string container;  // empty: in none that is known
+  int64_t process = 0;    // its number in the fleet
 };
 
 // This machine's name.

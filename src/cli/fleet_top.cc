@@ -29,7 +29,8 @@ constexpr HelpText kTopHelp = {
     "  tide fleet top --by stack --service shop --db clickhouse://tide@127.0.0.1:8123/heaps\n",
     "tide fleet top [OPTIONS]",
     "Who has the memory: of each process what was seen of it last, at most ten minutes before the\n"
-    "newest, summed up by host, service, version, command, process, size class or call stack.\n",
+    "newest, summed up by host, service, version, command, container, process, size class or\n"
+    "call stack.\n",
     "Call stacks are those of processes that are sampled; their figures are estimates.\n"
     "--kind asks their profiles, by call stack unless --by says otherwise: what is in use, was\n"
     "allocated, lived at the peak, was freed (lifetime), has grown since --from (1d), what live\n"
@@ -115,7 +116,7 @@ int run_top(const Arguments& arguments) {
   bool as_json = false;
   parser
       .add_option("--by", by_name,
-                  "host, service (default), version, command, process, stack or class")
+                  "host, service (default), version, command, container, process, stack or class")
       ->type_name("WHAT");
   parser.add_option("--kind", kind, "Ask profiles: " + profile::kind_list())->type_name("KIND");
   add_top_option(parser, most, "Rows to show, 20 by default");
@@ -188,7 +189,7 @@ int run_diff(const Arguments& arguments) {
   }
   const auto store = open_fleet(database);
   const int64_t newest = fleet::newest(*store, table_of(by));
-  fleet::Selection before{0, INT64_MAX, host, service, {}};
+  fleet::Selection before{0, INT64_MAX, host, service, {}, {}};
   fleet::Selection after = before;
   if (!versions.empty()) {
     before.version = versions[0];

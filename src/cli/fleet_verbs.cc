@@ -28,6 +28,7 @@ void SelectionOptions::add_to(CLI::App& parser) {
   parser.add_option("--host", host_, "Only that host")->type_name("NAME");
   parser.add_option("--service", service_, "Only that service")->type_name("NAME");
   parser.add_option("--version", version_, "Only that version of it")->type_name("NAME");
+  parser.add_option("--container", container_, "Only that container")->type_name("NAME");
 }
 
 fleet::Selection SelectionOptions::selection(fleet::Store& store, fleet::TableId table) const {
@@ -42,6 +43,7 @@ fleet::Selection SelectionOptions::selection(fleet::Store& store, fleet::TableId
   selection.host = host_;
   selection.service = service_;
   selection.version = version_;
+  selection.container = container_;
   return selection;
 }
 
@@ -85,14 +87,14 @@ std::string moment_text(int64_t time_ns) {
 fleet::By parse_by(const std::string& verb, const std::string& text) {
   using fleet::By;
   constexpr std::pair<const char*, By> kKnown[] = {
-      {"host", By::kHost},       {"service", By::kService}, {"version", By::kVersion},
-      {"command", By::kCommand}, {"process", By::kProcess}, {"stack", By::kStack},
-      {"class", By::kClass}};
+      {"host", By::kHost},       {"service", By::kService},     {"version", By::kVersion},
+      {"command", By::kCommand}, {"container", By::kContainer}, {"process", By::kProcess},
+      {"stack", By::kStack},     {"class", By::kClass}};
   for (const auto& [name, by] : kKnown) {
     if (text == name) return by;
   }
-  throw host::Error(fmt::format("--by: '{}' is neither host, service, version, command, process, "
-                                "stack nor class; see: tide fleet {} --help",
+  throw host::Error(fmt::format("--by: '{}' is neither host, service, version, command, container, "
+                                "process, stack nor class; see: tide fleet {} --help",
                                 text, verb),
                     host::kExitUsage);
 }

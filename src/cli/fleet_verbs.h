@@ -38,7 +38,7 @@ class SelectionOptions {
 
  private:
   uint64_t usual_ns_;
-  std::string from_, to_, host_, service_, version_;
+  std::string from_, to_, host_, service_, version_, container_;
 };
 
 // A moment: 2h or 7d before `newest_ns`, or 2026-11-22, or 2026-11-22T10:30, in UTC.
@@ -59,7 +59,8 @@ void check_kind(const KindQuestion& question);
 std::string answer_kind(fleet::Store& store, const fleet::Selection& selection,
                         const KindQuestion& question);
 
-// host, service, version, command, process, stack, class. Throws host::Error, kExitUsage.
+// host, service, version, command, container, process, stack, class. Throws host::Error,
+// kExitUsage.
 fleet::By parse_by(const std::string& verb, const std::string& text);
 
 // "leak < handle < main", at most so many.

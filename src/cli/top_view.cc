@@ -10,6 +10,7 @@
 #include "cli/heap_json.h"
 #include "cli/process_number.h"
 #include "host/byte_text.h"
+#include "host/control_groups.h"
 #include "host/error.h"
 #include "host/text_table.h"
 #include "walk/live_heap.h"
@@ -34,6 +35,8 @@ TopRow TopSampler::read(int pid) {
   TopRow row;
   row.pid = pid;
   row.command = proc_.command(pid);
+  row.container =
+      host::printable(host::group_place(proc_.try_read(pid, "cgroup").value_or("")).container);
   const auto heap = walk::LiveHeap::open(pid);
   if (heap == nullptr) throw host::Error(not_on_tide(pid, row.command));
   row.figures = heap->reader().figures();
@@ -79,29 +82,30 @@ std::string largest_holders(const walk::HeapFigures& figures, size_t most) {
 }
 
 std::string top_table(const TopSample& sample, const host::Terminal& terminal, size_t height) {
-  TextTable table({{"PID", Align::kRight},
-                   {"COMMAND"},
-                   {"RSS", Align::kRight},
-                   {"LIVE", Align::kRight},
-                   {"CACHED", Align::kRight},
-                   {"DIRTY", Align::kRight},
-                   {"RETURNED", Align::kRight},
-                   {"META", Align::kRight},
-                   {"LARGEST CLASSES"}});
+  const bool has_containers = std::any_of(sample.rows.begin(), sample.rows.end(),
+                                          [](const TopRow& row) { return !row.container.empty(); });
+  std::vector<TextTable::Column> columns = {{"PID", Align::kRight}, {"COMMAND"}};
+  if (has_containers) columns.push_back({"CONTAINER"});
+  for (const char* const name : {"RSS", "LIVE", "CACHED", "DIRTY", "RETURNED", "META"}) {
+    columns.push_back({name, Align::kRight});
+  }
+  columns.push_back({"LARGEST CLASSES"});
+  TextTable table(columns);
   constexpr size_t kHolders = 3;
   const size_t shown = std::min(height, sample.rows.size());
   for (size_t i = 0; i < shown; ++i) {
     const TopRow& row = sample.rows[i];
     const tide_stats& totals = row.figures.totals;
-    table.add_row({{fmt::format("{}", row.pid)},
-                   {row.command, Style::kBold},
-                   {host::short_byte_text(row.rss_bytes)},
-                   {host::short_byte_text(totals.live_bytes)},
-                   {host::short_byte_text(totals.cached_bytes)},
-                   {host::short_byte_text(totals.free_dirty_bytes)},
-                   {host::short_byte_text(totals.returned_bytes)},
-                   {host::short_byte_text(totals.metadata_bytes)},
-                   {largest_holders(row.figures, kHolders)}});
+    std::vector<TextTable::Cell> cells = {{fmt::format("{}", row.pid)},
+                                          {row.command, Style::kBold}};
+    if (has_containers) cells.push_back({row.container});
+    for (const uint64_t bytes :
+         {row.rss_bytes, totals.live_bytes, totals.cached_bytes, totals.free_dirty_bytes,
+          totals.returned_bytes, totals.metadata_bytes}) {
+      cells.push_back({host::short_byte_text(bytes)});
+    }
+    cells.push_back({largest_holders(row.figures, kHolders)});
+    table.add_row(std::move(cells));
   }
   std::string text = table.render(terminal);
   if (sample.rows.empty()) text += "no process that may be read runs on Tide\n";
@@ -124,6 +128,7 @@ std::string top_json(const TopSample& sample) {
   for (const TopRow& row : sample.rows) {
     Json process = {
         {"process_id", row.pid}, {"command", row.command}, {"rss_bytes", row.rss_bytes}};
+    if (!row.container.empty()) process["container"] = row.container;
     add_heap_figures(row.figures, process);
     document["processes"].push_back(std::move(process));
   }

@@ -14,6 +14,7 @@ namespace tide::cli {
 struct TopRow {
   int pid = 0;
   std::string command;
+  std::string container;  // empty: in none that is known
   uint64_t rss_bytes = 0;
   walk::HeapFigures figures;
 };

@@ -115,6 +115,8 @@ std::string_view column_of(By by) {
       return "version";
     case By::kCommand:
       return "command";
+    case By::kContainer:
+      return "container";
     case By::kProcess:
       return "process";
     case By::kStack:
@@ -135,7 +137,10 @@ std::string condition_of(const Selection& selection, const Dialect& dialect) {
   std::string text =
       fmt::format("time_ns >= {} AND time_ns <= {}", selection.from_ns, selection.to_ns);
   const std::pair<std::string_view, const std::string&> parts[] = {
-      {"host", selection.host}, {"service", selection.service}, {"version", selection.version}};
+      {"host", selection.host},
+      {"service", selection.service},
+      {"version", selection.version},
+      {"container", selection.container}};
   for (const auto& [column, value] : parts) {
     if (!value.empty()) text += fmt::format(" AND {} = {}", column, dialect.literal(value));
   }

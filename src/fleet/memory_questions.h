@@ -18,9 +18,10 @@ struct Selection {
   std::string host;
   std::string service;
   std::string version;
+  std::string container;
 };
 
-enum class By { kHost, kService, kVersion, kCommand, kProcess, kStack, kClass };
+enum class By { kHost, kService, kVersion, kCommand, kContainer, kProcess, kStack, kClass };
 
 // The time of the newest row; 0: there is none.
 int64_t newest(Store& store, TableId table);

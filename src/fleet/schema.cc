@@ -23,6 +23,9 @@ constexpr Column kProcesses[] = {
     {"host", kText, ""},
     {"pid", kInt64, "the system's number"},
     {"command", kText, "the short name"},
+    {"container", kText, "twelve digits of its number, or its name; empty: none"},
+    {"cgroup", kText, "path of its control group"},
+    {"pid_inside", kInt64, "its number in its own PID namespace"},
     {"service", kText, "TIDE_FLEET_SERVICE, else the unit of systemd, else the command"},
     {"version", kText, "TIDE_FLEET_VERSION, else the build-id of the program"},
     {"program", kText, "path"},
@@ -44,7 +47,7 @@ constexpr Column kFrames[] = {
 
 #define TIDE_FLEET_LABELS                                                                        \
   {"time_ns", kInt64, "since 1970"}, {"host", kText, ""}, {"service", kText, "as in processes"}, \
-      {"version", kText, "too"}, {"command", kText, "too"}, {                                    \
+      {"version", kText, "too"}, {"command", kText, "too"}, {"container", kText, "too"}, {       \
     "process", kInt64, "number in processes"                                                     \
   }
 

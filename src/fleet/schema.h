@@ -15,7 +15,7 @@
 
 namespace tide::fleet {
 
-inline constexpr int64_t kSchemaVersion = 2;
+inline constexpr int64_t kSchemaVersion = 3;
 
 enum class Type : uint8_t { kInt8, kInt32, kInt64, kText };
 

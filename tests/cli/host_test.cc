@@ -8,7 +8,9 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
+#include "host/control_groups.h"
 #include "host/demangle.h"
 #include "host/elf_file.h"
 #include "host/pagemap.h"
@@ -20,6 +22,63 @@ namespace tide::host {
 namespace {
 
 using ::testing::ElementsAre;
+
+constexpr char kNumber[] = "3f4e1b0c9d8a7f6e5d4c3b2a190817263544536271809fa0b1c2d3e4f5061728";
+constexpr char kShort[] = "3f4e1b0c9d8a";
+
+std::string numbered(std::string text) {
+  const size_t at = text.find("NUMBER");
+  return at == std::string::npos ? text : text.replace(at, 6, kNumber);
+}
+
+TEST(ControlGroups, SayInWhichContainerAProcessIs) {
+  const std::pair<const char*, const char*> kKnown[] = {
+      {"0::/system.slice/docker-NUMBER.scope\n", kShort},
+      {"0::/system.slice/docker-NUMBER.scope/init.scope\n", kShort},
+      {"12:memory:/docker/NUMBER\n1:name=systemd:/docker/NUMBER\n", kShort},
+      {"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8a.slice/"
+       "cri-containerd-NUMBER.scope\n",
+       kShort},
+      {"0::/kubepods/besteffort/pod8a-4/NUMBER", kShort},
+      {"0::/system.slice/containerd.service/kubepods-pod8a.slice:cri-containerd:NUMBER\n", kShort},
+      {"0::/machine.slice/libpod-NUMBER.scope/container\n", kShort},
+      {"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-NUMBER.scope\n", kShort},
+      {"0::/machine.slice/libpod-conmon-NUMBER.scope\n", ""},
+      {"0::/machine.slice/machine-build\\x2dbox.scope/payload\n", "build-box"},
+      {"0::/machine.slice/systemd-nspawn@box.service/payload\n", "box"},
+      {"0::/lxc.payload.web/system.slice/nginx.service\n", "web"},
+      {"3:memory:/lxc/web\n", "web"},
+      {"0::/system.slice/nginx.service\n", ""},
+      {"0::/\n", ""},
+      {"", ""},
+      {"no line of it", ""},
+  };
+  for (const auto& [text, container] : kKnown) {
+    EXPECT_EQ(group_place(numbered(text)).container, container) << text;
+  }
+}
+
+TEST(ControlGroups, SayWhichUnitItIs) {
+  const std::pair<const char*, const char*> kKnown[] = {
+      {"0::/system.slice/nginx.service\n", "nginx"},
+      {"1:name=systemd:/system.slice/nginx.service\n0::/\n", "nginx"},
+      {"0::/user.slice/user-1000.slice/user@1000.service/app.slice/app.service\n", ""},
+      {"0::/system.slice/docker-NUMBER.scope/system.slice/nginx.service\n", "nginx"},
+      // The engine's unit is none of what it runs.
+      {"0::/system.slice/containerd.service/kubepods-pod8a.slice:cri-containerd:NUMBER\n", ""},
+      {"4:memory:/system.slice/docker.service\n0::/docker/NUMBER\n", ""},
+      {"0::/docker/NUMBER\n4:memory:/system.slice/docker.service\n", ""},
+  };
+  for (const auto& [text, unit] : kKnown) {
+    EXPECT_EQ(group_place(numbered(text)).unit, unit) << text;
+  }
+}
+
+TEST(ControlGroups, HaveAPath) {
+  EXPECT_EQ(group_place("4:memory:/a\n0::/b c\n").path, "/b c");
+  EXPECT_EQ(group_place("5:cpu,memory:/a\n0::/\n").path, "/a");
+  EXPECT_EQ(group_place("").path, "");
+}
 
 TEST(PreloadList, PutsTheLibraryFirstAndKeepsTheRest) {
   EXPECT_EQ(preload_list("/l/tide.so", ""), "/l/tide.so");

@@ -39,7 +39,8 @@ Batch numbered(int64_t number) {
   for (int64_t position = 0; position < 3; ++position) {
     batch.rows(TableId::kSizeClasses)
         .add({number, std::string("h"), std::string("s"), std::string("v"), std::string("c"),
-              int64_t{1}, position, int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4}});
+              std::string("k"), int64_t{1}, position, int64_t{1}, int64_t{2}, int64_t{3},
+              int64_t{4}});
   }
   return batch;
 }
