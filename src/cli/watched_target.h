@@ -22,6 +22,7 @@ class WatchedTarget : public walk::Target {
   std::string path_of(const walk::Segment& segment) const override {
     return under_->path_of(segment);
   }
+  int thread_here(int number_inside) const override { return under_->thread_here(number_inside); }
   uint64_t cut_bytes() const override { return under_->cut_bytes(); }
   uint64_t next_touched(uint64_t address, uint64_t end) const override {
     const uint64_t touched = under_->next_touched(address, end);

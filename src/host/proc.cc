@@ -54,6 +54,19 @@ bool read_file(const std::string& path, std::string& text) {
   return std::ferror(file.get()) == 0;
 }
 
+// In the text of a status file "NSpid: 4711 12 1": the number here, and in each namespace on the
+// way to the thread's own. `here`: where there is no such line.
+int last_number(const std::string& status, int here) {
+  constexpr std::string_view kField = "\nNSpid:";
+  const size_t at = status.find(kField);
+  if (at == std::string::npos) return here;
+  const size_t end = status.find('\n', at + 1);
+  const size_t last = status.find_last_of(" \t", end);
+  int number = here;
+  std::from_chars(status.data() + last + 1, status.data() + std::min(end, status.size()), number);
+  return number;
+}
+
 }  // namespace
 
 std::vector<int> Proc::processes() const { return numbers_in(root_); }
@@ -69,17 +82,12 @@ uint64_t Proc::pid_namespace(int pid) const {
   return stat(path(pid, "ns/pid").c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
-// "NSpid: 4711 12 1": the number here, and in each namespace on the way to its own.
 int Proc::number_inside(int pid) const {
-  const std::string status = try_read(pid, "status").value_or("");
-  constexpr std::string_view kField = "\nNSpid:";
-  const size_t at = status.find(kField);
-  if (at == std::string::npos) return pid;
-  const size_t end = status.find('\n', at + 1);
-  const size_t last = status.find_last_of(" \t", end);
-  int number = pid;
-  std::from_chars(status.data() + last + 1, status.data() + std::min(end, status.size()), number);
-  return number;
+  return last_number(try_read(pid, "status").value_or(""), pid);
+}
+
+int Proc::thread_number_inside(int pid, int thread) const {
+  return last_number(try_read(pid, fmt::format("task/{}/status", thread)).value_or(""), thread);
 }
 
 int Proc::find(uint64_t pid_namespace, int number_inside) const {

@@ -47,8 +47,9 @@ class Proc {
 
   // Tells the process's PID namespace from others; 0: not to be seen.
   uint64_t pid_namespace(int pid) const;
-  // The process's number in its own PID namespace.
+  // The process's number in its own PID namespace, and that of one of its threads.
   int number_inside(int pid) const;
+  int thread_number_inside(int pid, int thread) const;
   // The process that has that number in that namespace; 0: there is none, or it is not to be seen.
   int find(uint64_t pid_namespace, int number_inside) const;
 

@@ -83,7 +83,10 @@ uint64_t resident_bytes() {
 // id does.
 std::string identity(const std::string& path) {
   struct stat status {};
-  if (path.empty() || path[0] != '/' || stat(path.c_str(), &status) != 0) return {};
+  if (path.empty() || path[0] != '/' || stat(path.c_str(), &status) != 0 ||
+      !S_ISREG(status.st_mode)) {
+    return {};
+  }
   return fmt::format("/{}:{} {} {}.{}", status.st_dev, status.st_ino, status.st_size,
                      status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
@@ -115,7 +118,8 @@ struct SymbolCache::File {
       : dwfl(dwfl_begin(&kCallbacks)),
         unpacked_bytes_left(unpacked_left),
         most_unit_bytes(most_of_unit) {
-    if (dwfl == nullptr || path.empty() || path[0] != '/') return;
+    // A pipe, which a container may have put there, would not come to an end.
+    if (dwfl == nullptr || identity(path).empty()) return;
     dwfl_report_begin(dwfl.get());
     Dwfl_Module* const found = dwfl_report_offline(dwfl.get(), path.c_str(), path.c_str(), -1);
     dwfl_report_end(dwfl.get(), nullptr, nullptr);

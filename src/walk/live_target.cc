@@ -17,7 +17,11 @@
 namespace tide::walk {
 
 LiveTarget::LiveTarget(int pid, bool stop)
-    : pid_(pid), memory_(proc_, pid), pagemap_(proc_, pid), files_(proc_, pid) {
+    : pid_(pid),
+      memory_(proc_, pid),
+      pagemap_(proc_, pid),
+      files_(proc_, pid),
+      numbers_(proc_, pid) {
   proc_.require(pid);
   if (stop) stopped_ = std::make_unique<StoppedThreads>(proc_, pid);
   read_segments();
@@ -53,6 +57,17 @@ std::string path_of_mapped(const host::MappedFiles& files, const host::Proc& pro
     if (mapping.start == address) return files.path_of(mapping);
   }
   return {};
+}
+
+int ThreadNumbers::here(int number_inside) const {
+  std::call_once(is_known_, [this] {
+    if (proc_.number_inside(pid_) == pid_) return;
+    for (const int thread : proc_.threads(pid_)) {
+      here_[proc_.thread_number_inside(pid_, thread)] = thread;
+    }
+  });
+  const auto found = here_.find(number_inside);
+  return found == here_.end() ? number_inside : found->second;
 }
 
 std::string LiveTarget::path_of(const Segment& segment) const {

@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "host/error.h"
-#include "walk/live_target.h"
 #include "walk/machine.h"
 
 namespace tide::walk {
@@ -91,6 +90,7 @@ void RemoteTarget::read_head() {
     } else if (take_word(text, "process ")) {
       pid_ = static_cast<int>(take_number(text, 10));
       files_.emplace(host::Proc(), pid_);
+      numbers_.emplace(host::Proc(), pid_);
     } else if (take_word(text, "thread ")) {
       add_thread(text);
     } else if (take_word(text, "maps ")) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/mapped_files.h"
+#include "walk/live_target.h"
 #include "walk/target.h"
 
 namespace tide::walk {
@@ -26,6 +27,9 @@ class RemoteTarget : public Target {
   const std::vector<Thread>& threads() const override { return threads_; }
   std::string program() const override { return program_; }
   std::string path_of(const Segment& segment) const override;
+  int thread_here(int number_inside) const override {
+    return numbers_ ? numbers_->here(number_inside) : number_inside;
+  }
   std::span<const std::byte> view(uint64_t address, size_t bytes, Buffer& buffer) const override;
 
  private:
@@ -52,6 +56,7 @@ class RemoteTarget : public Target {
   std::string program_;
   int pid_ = 0;  // of a process of this machine
   std::optional<host::MappedFiles> files_;
+  std::optional<ThreadNumbers> numbers_;
   std::vector<Segment> segments_;
   std::vector<Thread> threads_;
   mutable std::mutex mutex_;  // one question at a time

@@ -50,7 +50,7 @@ CallStack sampled_stack(const Target& target, uint64_t table_address, uint64_t b
                        stack.frames.size() * sizeof(uint64_t))) {
     stack.frames.clear();
   }
-  stack.thread = sample->thread;
+  stack.thread = target.thread_here(sample->thread);
   return stack;
 }
 

@@ -59,6 +59,9 @@ class Target : public MemorySource {
   // Where the file of a segment can be opened here; empty: nowhere, or what is there is another one
   // than what was mapped.
   virtual std::string path_of(const Segment& segment) const { return segment.file; }
+  // Which of threads() has that number in its own PID namespace, which is what the process itself
+  // writes down; as it is, where none is known.
+  virtual int thread_here(int number_inside) const { return number_inside; }
   // Bytes that the core should have and that its file does not: it was cut off. 0 for a process.
   virtual uint64_t cut_bytes() const { return 0; }
 

@@ -164,7 +164,7 @@ std::vector<TideHeap::Large> TideHeap::huge_blocks() const {
 CallStack TideHeap::read_stack(uint64_t at) const {
   const layout::GuardsAt& where = root_.root.guard_pool;
   CallStack stack;
-  stack.thread = target_.load<int32_t>(at + where.thread).value_or(0);
+  stack.thread = target_.thread_here(target_.load<int32_t>(at + where.thread).value_or(0));
   const uint32_t count = std::min(target_.load<uint32_t>(at + where.frame_count).value_or(0), 64u);
   for (uint32_t i = 0; i < count; ++i) {
     const auto frame = target_.load<uint64_t>(at + where.frames + i * sizeof(uint64_t));

@@ -17,11 +17,12 @@ void TideLists::add_spans(const CacheRecord& cache, const LargePlace& large,
   std::vector<uint32_t> lists(where.span_list_count);
   target_.read({{cache.address + where.span_lists, lists.data(), lists.size() * sizeof(uint32_t)}});
   // A list that was caught in the middle of a change may have one more; a damaged one has no end.
+  const int32_t owner = target_.thread_here(cache.owner);
   uint64_t left = uint64_t{cache.spans} + lists.size();
   for (uint32_t next : lists) {
     for (; next != 0 && next <= large.pages && left != 0; --left) {
       const uint64_t page = next - 1;
-      all.push_back({large.base + page * at.page_bytes, 0, cache.owner, List::kSpanCache});
+      all.push_back({large.base + page * at.page_bytes, 0, owner, List::kSpanCache});
       next = load_from<uint32_t>(target_, large.entries + page * at.entry_bytes + at.entry_next);
     }
   }
@@ -30,7 +31,7 @@ void TideLists::add_spans(const CacheRecord& cache, const LargePlace& large,
 void TideLists::add_cache(const CacheRecord& cache, const LargePlace& large,
                           std::vector<Listed>& all) const {
   const layout::CachesAt& where = root_.root.caches;
-  const int32_t owner = cache.owner;
+  const int32_t owner = target_.thread_here(cache.owner);
   for (const CacheStack& stack : cache.stacks) {
     std::vector<uint64_t> blocks(stack.blocks);
     target_.read({{stack.first, blocks.data(), blocks.size() * sizeof(uint64_t)}});

@@ -184,8 +184,9 @@ std::vector<HeapThread> TideHeap::threads() const {
   const HeapFigures figures =
       HeapReader(target_, reinterpret_cast<uint64_t>(root_.root.self)).figures();
   for (const tide_thread_stats& thread : figures.threads) {
-    threads.push_back({static_cast<int>(thread.thread_id), thread.state != TIDE_THREAD_OWNED,
-                       thread.cached_blocks, thread.cached_bytes});
+    threads.push_back({target_.thread_here(static_cast<int>(thread.thread_id)),
+                       thread.state != TIDE_THREAD_OWNED, thread.cached_blocks,
+                       thread.cached_bytes});
   }
   return threads;
 }

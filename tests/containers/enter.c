@@ -1,9 +1,10 @@
 /* Starts a program as a container engine does: with PIDs, mounts, network, names and a file system
  * root of its own, and if asked for, users. Nothing stays mounted: all mounts are in the namespace.
  *
- * usage: containers_enter [user] [chroot] [NAME=VALUE]... TELL ROOT PROGRAM [ARGUMENT]...
+ * usage: containers_enter [user] [chroot] [overlay] [NAME=VALUE]... TELL ROOT PROGRAM [ARGUMENT]...
  *   user    a user namespace, too: needs no privilege
- *   chroot  the root by chroot, so that its mounts are those of the system
+ *   chroot  the root by chroot, so that paths begin where the system's do
+ *   overlay a file system of layers over ROOT, as images of containers have
  *   NAME    for the program's environment
  *   TELL    a descriptor that the program's PID is written to
  *
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,9 +45,27 @@ static int become_root_of_own_users(void) {
          put("/proc/self/uid_map", users) != 0 || put("/proc/self/gid_map", groups) != 0;
 }
 
-static int enter(const char* root, int is_chroot) {
-  if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-      mount(root, root, NULL, MS_BIND | MS_REC, NULL) != 0 || chdir(root) != 0 ||
+/* Over `root`, which must have a folder tmp; its path to `merged`. */
+static int mount_overlay(const char* root, char* merged, size_t size) {
+  char tmp[4096], upper[4200], work[4200], options[16384];
+  snprintf(tmp, sizeof tmp, "%s/tmp", root);
+  snprintf(upper, sizeof upper, "%s/upper", tmp);
+  snprintf(work, sizeof work, "%s/work", tmp);
+  snprintf(merged, size, "%s/merged", tmp);
+  snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", root, upper, work);
+  return mount("tmpfs", tmp, "tmpfs", 0, NULL) != 0 || mkdir(upper, 0755) != 0 ||
+         mkdir(work, 0755) != 0 || mkdir(merged, 0755) != 0 ||
+         mount("overlay", merged, "overlay", 0, options) != 0;
+}
+
+static int enter(const char* root, int is_chroot, int is_overlay) {
+  char merged[4200];
+  if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return -1;
+  if (is_overlay) {
+    if (mount_overlay(root, merged, sizeof merged) != 0) return -1;
+    root = merged;
+  }
+  if (mount(root, root, NULL, MS_BIND | MS_REC, NULL) != 0 || chdir(root) != 0 ||
       mount("proc", "proc", "proc", 0, NULL) != 0) {
     return -1;
   }
@@ -54,13 +74,15 @@ static int enter(const char* root, int is_chroot) {
 }
 
 int main(int count, char** words) {
-  int is_user = 0, is_chroot = 0;
+  int is_user = 0, is_chroot = 0, is_overlay = 0;
   (void)count;
   for (++words; *words != NULL; ++words) {
     if (strcmp(*words, "user") == 0) {
       is_user = 1;
     } else if (strcmp(*words, "chroot") == 0) {
       is_chroot = 1;
+    } else if (strcmp(*words, "overlay") == 0) {
+      is_overlay = 1;
     } else if (strchr(*words, '=') != NULL) {
       putenv(*words);
     } else {
@@ -78,7 +100,7 @@ int main(int count, char** words) {
   if (child == 0) {
     close(tell);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (enter(words[1], is_chroot) != 0) _exit(skip("a root of its own"));
+    if (enter(words[1], is_chroot, is_overlay) != 0) _exit(skip("a root of its own"));
     execv(words[2], words + 2);
     perror(words[2]);
     _exit(127);

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import unittest
 
-from container import BUILD, TIDE, ContainerTest, tide, ways
+from container import BUILD, SKIPPED, TIDE, ContainerTest, tide, ways
 
 PROGRAMS = {kind: {build: str(BUILD / f"bin/containers_{build}_{kind}")
                    for build in ("inside", "outside")} for kind in ("sha1", "none")}
@@ -58,6 +58,37 @@ class Names(ContainerTest):
                     self.expect_inside(self.names_of_profile(program.pid))
                     self.assertIn("inside_holds", self.pointee_of_blocks(program.pid))
                     self.assertEqual(program.end(), 0)
+
+    def test_overlay(self):
+        for root, inner, kind in self.programs():
+            with self.subTest(kind=kind, inner=inner):
+                program = self.start(root, inner, way=(*ways()[0], "overlay"), is_ready=False)
+                if program.process.stdout.readline() != "ready\n":
+                    self.assertEqual(program.end(), SKIPPED)
+                    self.skipTest("no overlays here")
+                self.expect_inside(self.names_of_profile(program.pid))
+                self.assertIn("inside_holds", self.pointee_of_blocks(program.pid))
+                self.assertEqual(program.end(), 0)
+
+    def test_numbers_of_threads(self):
+        """What the heap has written down are numbers inside."""
+        root = self.new_root()
+        root.put_program(PROGRAMS["sha1"]["inside"], NOWHERE)
+        program = self.start(root, NOWHERE)
+        done = tide("heap", program.pid, "threads", "--json")
+        [thread] = json.loads(done.stdout)["threads"]
+        self.assertEqual((thread["thread_id"], thread["state"]), (program.pid, "runs"))
+        self.assertGreater(thread["cached_bytes"], 0)
+        done = tide("heap", program.pid, "list", "--size", "4096", "--ndjson")
+        sampled = 0
+        for line in done.stdout.splitlines()[:300]:
+            done = tide("heap", program.pid, "info", json.loads(line)["address"], "--json")
+            stack = json.loads(done.stdout).get("allocated")
+            if stack is not None:
+                self.assertEqual(stack["thread"], program.pid)
+                sampled += 1
+                break
+        self.assertEqual(sampled, 1)
 
     def test_file_that_was_replaced(self):
         """An upgrade in place, and then a removal."""
