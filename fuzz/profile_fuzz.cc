@@ -28,8 +28,9 @@ constexpr profile::Kind kKinds[] = {profile::Kind::kInUse,         profile::Kind
 
 // What is written of it is a profile as well.
 void show(profile::Profile& shown) {
-  // Else it could name any file of this machine.
+  // Else they could name any file of this machine.
   for (tide::host::Mapping& mapping : shown.maps) mapping.name.clear();
+  shown.files.clear();
   profile::Names names(shown);
   for (const profile::Kind kind : kKinds) {
     if (profile::is_of_pages(kind) && !shown.has_pages) continue;
