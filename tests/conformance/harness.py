@@ -7,6 +7,7 @@ the program alone, so that no Python process runs on the allocator that is under
 import argparse
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -82,12 +83,15 @@ def launch(command, library, timeout, environment=None, address_space=None):
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+    if EMULATOR:
+        errors = re.sub(r"^qemu: uncaught target signal .*\n", "", errors, flags=re.MULTILINE)
     return Outcome(status, output, errors)
 
 
-def main(description, cases, run_case):
+def main(description, cases, run_case, not_emulated=None):
     """The command line of both drivers. `cases`: name -> case; `run_case(case, options)` gives None
-    when all is well, else a text; a text that starts with "skip" is no failure."""
+    when all is well, else a text; a text that starts with "skip" is no failure. `not_emulated`:
+    name -> what the emulator of a build for another machine lacks."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("names", nargs="*", metavar="CASE", help="cases to run (all)")
     parser.add_argument("--library", metavar="PATH", default=os.environ.get("TIDE_LIB"),
@@ -134,6 +138,9 @@ def main(description, cases, run_case):
         problem = None
         start = time.monotonic()
         for _ in range(options.repeat):
+            if EMULATOR and name in (not_emulated or {}):
+                problem = f"skip: {not_emulated[name]}"
+                break
             problem = run_case(cases[name], options)
             if problem:
                 break

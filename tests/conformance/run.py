@@ -119,5 +119,24 @@ def run_case(case, options):
     return None
 
 
+OWN_MEMORY = "the emulator's own memory counts"
+NO_WIPING = "the emulator has no memory that a forked child finds empty"
+TOO_SLOW = "an emulator is slower than the case has patience"
+BUSY_FORK = "a child that an emulator forks while threads run may hang"
+NOT_EMULATED = {
+    "figures.trim_gives_back": OWN_MEMORY,
+    "threads.tsd_destructors": OWN_MEMORY,
+    "loader.plugins_come_and_go": OWN_MEMORY,
+    "empty.start_small": OWN_MEMORY,
+    "limits.start_small": OWN_MEMORY,
+    "limits.exhaust_in_threads": OWN_MEMORY,
+    "blocks.realloc_growth": TOO_SLOW,
+    "fork.atfork_handlers": NO_WIPING,
+    "fork.atfork_handlers_free_much": NO_WIPING,
+    "fork.fork_while_busy": BUSY_FORK,
+    "fork.fork_in_signal_handler_threads": BUSY_FORK,
+    "fork.spawn_and_vfork": "an emulated program can't start another",
+}
+
 if __name__ == "__main__":
-    sys.exit(harness.main(__doc__.splitlines()[0], make_cases(), run_case))
+    sys.exit(harness.main(__doc__.splitlines()[0], make_cases(), run_case, NOT_EMULATED))

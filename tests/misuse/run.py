@@ -239,5 +239,18 @@ def run_case(case, options):
     return None
 
 
+OWN_LINE = "the emulator has a line of its own for the signal"
+OWN_BRK = "the emulator's list of mappings has no brk area"
+NO_VDSO = "the emulator has no vdso"
+NOT_EMULATED = {
+    **{f"{call}.small.of_every_size": "an emulated signal has no core"
+       for call in ("free", "realloc", "realloc_zero", "usable_size")},
+    **{f"free.small.libc_{case}": OWN_BRK
+       for case in ("block_without_files", "block_without_brk", "block_beside_mapping",
+                    "inside_without_brk")},
+    "free.small.line_not_into_data": OWN_LINE,
+    **{f"{call}.small.vdso": NO_VDSO for call in ("free", "realloc", "usable_size")},
+}
+
 if __name__ == "__main__":
-    sys.exit(harness.main(__doc__.splitlines()[0], make_cases(), run_case))
+    sys.exit(harness.main(__doc__.splitlines()[0], make_cases(), run_case, NOT_EMULATED))

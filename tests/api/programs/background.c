@@ -39,6 +39,8 @@ static int count_threads(void) {
   if (tasks == NULL) fail("no /proc/self/task");
   while (readdir(tasks) != NULL) ++count;
   closedir(tasks);
+  /* An emulator has one of its own as soon as the program has had a second one. */
+  if (getenv("TIDE_EMULATOR") != NULL && count > 3) --count;
   return count - 2;
 }
 
