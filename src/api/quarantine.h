@@ -4,9 +4,11 @@
 // They leave in an order that a program can't foresee: a newcomer takes a random place, whoever was
 // there moves into a queue.
 //
-// Any thread may call. Constant initialised.
+// Any thread may call. Constant initialised. A fork in here, which can be between any two stores,
+// loses a block in the child, and doubles none: each leaves one place before it is in the next.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -37,10 +39,10 @@ class Quarantine {
     random_ = base::random_step(random_, secret | 1);
     Entry& place = places_[(random_ >> 32) % kPlaces];
     const Entry moved = place;
-    place = in;
+    put(place, in);
     count_in(in);
     const Entry leaving = moved.block != nullptr && count_ == kQueue ? pop() : Entry{};
-    if (moved.block != nullptr) queue_[(first_ + count_++) % kQueue] = moved;
+    if (moved.block != nullptr) push(moved);
     close(in);
     return leaving;
   }
@@ -52,8 +54,9 @@ class Quarantine {
     for (Entry& place : places_) {
       if (count_ != 0) break;
       if (place.block == nullptr) continue;
-      queue_[(first_ + count_++) % kQueue] = place;
-      place = {};
+      const Entry moved = place;
+      put(place, {});
+      push(moved);
     }
     if (count_ == 0 || !open(queue_[first_])) return false;
     out = pop();
@@ -98,7 +101,15 @@ class Quarantine {
   // For readers from outside: where things are in here.
   static constexpr void add_to(layout::HardeningAt& at);
 
-  void repair_in_child() { lock_.release_in_child(); }
+  void repair_in_child() {
+    if (!lock_.release_in_child()) return;
+    const ds::LockGuard guard(lock_);
+    load_ = {};
+    for (const Entry& entry : places_) {
+      if (entry.block != nullptr) count_in(entry);
+    }
+    for (uint32_t i = 0; i < count_; ++i) count_in(queue_[(first_ + i) % kQueue]);
+  }
 
  private:
   static constexpr uint32_t kPlaces = 16;
@@ -122,10 +133,34 @@ class Quarantine {
     load_ = {load_.bytes - load.bytes, load_.kept - load.kept, load_.kept_bytes - load.kept_bytes};
   }
 
+  // Stores before it are before those behind it, for the thread's own processor.
+  static void in_order() { std::atomic_signal_fence(std::memory_order_acq_rel); }
+
+  // A forked child finds the one, nothing, or the other there.
+  static void put(Entry& place, const Entry& entry) {
+    place.block = nullptr;
+    in_order();
+    place.bytes = entry.bytes;
+    place.kept = entry.kept;
+    place.gone = entry.gone;
+    in_order();
+    place.block = entry.block;
+    in_order();
+  }
+
+  void push(const Entry& entry) TIDE_REQUIRES(lock_) {
+    put(queue_[(first_ + count_) % kQueue], entry);
+    ++count_;
+    in_order();
+  }
+
+  // First it becomes shorter at its other end: what lies behind that has left long ago.
   Entry pop() TIDE_REQUIRES(lock_) {
     const Entry entry = queue_[first_];
-    first_ = (first_ + 1) % kQueue;
     --count_;
+    in_order();
+    first_ = (first_ + 1) % kQueue;
+    in_order();
     count_out(entry);
     return entry;
   }
