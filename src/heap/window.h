@@ -95,10 +95,11 @@ class Window {
   void keep(const Piece& piece) { kept_ = piece; }
   // The window ends with a piece from take_beyond(); what is below and not ours is left to whoever
   // has mapped it. Once records say so: a child that is forked before goes round the piece.
-  void end_with(const Piece& piece) { end_ = piece.end(); }
+  void end_with(const Piece& piece) { base::racy_store(end_, piece.end()); }
 
   uintptr_t base() const { return base_; }
-  size_t end() const { return end_; }  // from the base, what others have mapped included
+  // From the base, what others have mapped included; without the lock a moment's look.
+  size_t end() const { return base::racy_load(end_); }
   size_t mapped() const { return base::racy_load(mapped_); }  // bytes that are ours
 
  private:
@@ -108,7 +109,7 @@ class Window {
 
   void grow_to(size_t end) {
     base::racy_store(mapped_, mapped_ + (end - end_));
-    end_ = end;
+    base::racy_store(end_, end);
   }
 
   uintptr_t base_ = 0;
