@@ -70,6 +70,11 @@ uint32_t homes_for(unsigned cpus) {
   return cpus >= layout::kHomes / 2 ? layout::kHomes : std::bit_ceil(2 * cpus);
 }
 
+uint32_t mid_depots_for(unsigned cpus) {
+  constexpr uint32_t kMost = heap::Config::kMostMidDepots;
+  return cpus >= kMost ? kMost : std::bit_ceil(cpus);
+}
+
 bool keeps_huge_pages(const OptionSet& set) {
   constexpr uint64_t kAutomatic = 0;
   constexpr uint64_t kKeep = 2;
@@ -217,7 +222,9 @@ void repair_options_in_child() { g_lock.release_in_child(); }
 
 heap::Config config_from_options() {
   heap::Config config = config_of(options());
-  config.homes = homes_for(sys::cpu_count());
+  const unsigned cpus = sys::cpu_count();
+  config.homes = homes_for(cpus);
+  config.mid_depots = mid_depots_for(cpus);
   config.describe = describe_heap;
   const LimitBytes limits = limits_of(options(), group_if_asked(options()));
   config.limit_soft_bytes = limits.soft;

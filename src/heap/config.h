@@ -43,6 +43,10 @@ struct Config {  // all zero until defaults() or the options are assigned
 
   // Homes in use, 1 to layout::kHomes: enough that threads that run at once have different ones.
   uint32_t homes;
+  // Depots of each mid class in use, one for each CPU. Where there are more they share: one that
+  // finds its depot empty looks into all others.
+  uint32_t mid_depots;
+  static constexpr uint32_t kMostMidDepots = 4;
 
   // Limits on the footprint, see limits.h; 0: none.
   size_t limit_soft_bytes;
@@ -65,6 +69,7 @@ struct Config {  // all zero until defaults() or the options are assigned
             .inspect = nullptr,
             .describe = nullptr,
             .homes = 4,
+            .mid_depots = 1,
             .limit_soft_bytes = 0,
             .limit_hard_bytes = 0};
   }

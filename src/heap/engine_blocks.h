@@ -20,7 +20,7 @@ bool Engine<Vm>::start(const Config& config) {
     config_.huge_threshold_bytes = layout::kLargeMaxBytes;
   }
   space_.limits.set(config_.limit_soft_bytes, config_.limit_hard_bytes);
-  process_.start(config_.homes, config_.prepare);
+  process_.start(config_.homes, config_.mid_depots, config_.prepare);
   huge_.start(space_.limits);
   caches_.start(space_.limits);
   if (config_.hardened) {

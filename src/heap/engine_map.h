@@ -128,6 +128,7 @@ struct EngineMap {
     row.heap_counters = offsetof(PrivateHeap<Vm>, slabs) + c * kSlabs;
     if (layout::is_small_class(c)) {
       row.homes = layout::kHomes;
+      row.depots = layout::kHomes;
       row.counters = kProcess + offsetof(Process, small_slabs_) + c * kSlabs;
       row.counters_step = (layout::kSmallClasses + 1) * kSlabs;
       row.depot = kProcess + offsetof(Process, small_depots_) +
@@ -138,9 +139,13 @@ struct EngineMap {
     } else {
       const uint32_t index = Process::mid_index(c);
       row.homes = 1;
+      row.depots = Config::kMostMidDepots;
       row.counters = kProcess + offsetof(Process, mid_slabs_) + index * kSlabs;
-      row.depot = kProcess + offsetof(Process, mid_depots_) + index * kWord;
+      row.depot = kProcess + offsetof(Process, mid_depots_) +
+                  offsetof(typename Process::MidWords, words) + index * kWord;
+      row.depot_step = sizeof(typename Process::MidWords);
       row.batches = kProcess + offsetof(Process, mid_batches_) + index * kBatch;
+      row.batches_step = sizeof(Depot::Batches);
     }
     return row;
   }

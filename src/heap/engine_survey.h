@@ -41,10 +41,12 @@ void Engine<Vm>::collect_stats(Stats& stats) {
     uint64_t slabs = 0;
     uint64_t capacity = 0;
     for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
-      entry.cached_blocks += process_.depot(c, home).count();
       used += process_.slabs(c, home).used_blocks();
       slabs += process_.slabs(c, home).slab_count();
       capacity += process_.slabs(c, home).capacity();
+    }
+    for (uint32_t i = 0; i < process_.depots_of(c); ++i) {
+      entry.cached_blocks += process_.depot(c, i).count();
     }
     if (entry.cached_blocks > used) entry.cached_blocks = used;
     entry.live_blocks = used - entry.cached_blocks;

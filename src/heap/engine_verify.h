@@ -92,9 +92,7 @@ bool Engine<Vm>::repair_classes(bool was_purging) {
   if (!purge_lock_.is_mine()) put_back_in_child(broken);
   bool any = was_purging;  // slabs of a zone's pool may have been on their way back
   for (uint32_t c = 1; c < layout::kClassCount; ++c) {
-    for (uint32_t home = 0; home < process_.homes_of(c); ++home) {
-      process_.depot(c, home).drop_claims();
-    }
+    for (uint32_t i = 0; i < process_.depots_of(c); ++i) process_.depot(c, i).drop_claims();
     broken[c] = process_.lock(c).release_in_child() || broken[c];
     if (process_.lock(c).is_mine()) broken[c] = false;
     any = any || broken[c];

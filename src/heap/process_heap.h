@@ -1,8 +1,8 @@
-// The process's own heap behind the thread caches: per size class a lock, and per home slabs and a
-// depot.
+// The process's own heap behind the thread caches: per size class a lock and slabs, those of small
+// classes per home, and depots, per home for small classes and per CPU for the others.
 //
-// Thread caches come here for batches and bring batches back. Blocks that come back go to their
-// home's depot, without a lock, and only when that is full into the slabs.
+// Thread caches come here for batches and bring batches back. Blocks that come back go to a depot,
+// without a lock, and only when that is full into the slabs.
 #pragma once
 
 #include <atomic>
@@ -12,10 +12,12 @@
 
 #include "ds/lock.h"
 #include "heap/class_slabs.h"
+#include "heap/config.h"
 #include "heap/depot.h"
 #include "heap/space.h"
 #include "layout/size_classes.h"
 #include "layout/thread_cache.h"
+#include "sys/thread.h"
 
 namespace tide::heap {
 
@@ -26,21 +28,24 @@ class ProcessHeap {
  public:
   constexpr ProcessHeap() = default;
 
-  // Homes from `homes` on are never used: 1 to layout::kHomes. `prepare`: see Config. Before
-  // anything else.
-  void start(uint32_t homes, void (*prepare)(void* block, size_t block_bytes) = nullptr) {
+  // Homes from `homes` on are never used: 1 to layout::kHomes. Nor are mid depots from `depots` on:
+  // 1 to Config::kMostMidDepots. `prepare`: see Config. Before anything else.
+  void start(uint32_t homes, uint32_t depots,
+             void (*prepare)(void* block, size_t block_bytes) = nullptr) {
     homes_ = homes;
+    mid_depots_in_use_ = depots;
     prepare_ = prepare;
   }
 
   // Up to `count` blocks of class `c`, in the order of a stack: that to be used first is the last.
   // 0: no memory.
   uint32_t take(Space<Vm>& space, uint8_t home, uint32_t c, BlockSlot* out, uint32_t count) {
-    uint32_t taken = 0;
-    while (taken < count) {
-      const uint32_t batch = depot(c, home).take(out + taken, count - taken);
-      if (batch == 0) break;
-      taken += batch;
+    const uint32_t first = depot_at_hand(c, home);
+    uint32_t taken = take_from_depot(c, first, out, count);
+    if (!layout::is_small_class(c)) {
+      for (uint32_t i = 1; i < mid_depots_in_use_ && taken == 0; ++i) {
+        taken = take_from_depot(c, (first + i) % mid_depots_in_use_, out, count);
+      }
     }
     return taken != 0 ? taken : take_from_slabs(space, home, c, out, count);
   }
@@ -89,12 +94,11 @@ class ProcessHeap {
       const uint8_t home = home_of(zone, c, zone.index_of_address(blocks[0]));
       const uint32_t batch = layout::kClassInfo[c].batch;
       const uint32_t some = count < batch ? count : batch;
-      if (!depot(c, home).has_room(some, depot_bound(c))) {
-        return give_to_slabs(space, c, blocks, count);
-      }
+      Depot depot = this->depot(c, depot_at_hand(c, home));
+      if (!depot.has_room(some, depot_bound(c))) return give_to_slabs(space, c, blocks, count);
       const uint32_t here =
           !layout::is_small_class(c) ? some : split_by_home(zone, c, home, blocks, some, others);
-      if (!depot(c, home).put(blocks, here, depot_bound(c))) give_to_slabs(space, c, blocks, here);
+      if (!depot.put(blocks, here, depot_bound(c))) give_to_slabs(space, c, blocks, here);
       blocks += here;
       count -= here;
       for (uint32_t i = 0; i < some - here; ++i) blocks[i] = others[i];
@@ -112,12 +116,14 @@ class ProcessHeap {
 
   // Empties the depots into the slabs.
   void collect(Space<Vm>& space) {
-    for_each_used([&](uint32_t c, uint32_t home) { collect(space, c, home); });
+    for_each_used([&](uint32_t c) {
+      for (uint32_t i = 0; i < depots_of(c); ++i) empty_depot(space, c, i);
+    });
   }
-  // The same for the one that threads of `home` have of class `c`.
+  // The same for those that threads of `home` have of class `c`.
   void collect(Space<Vm>& space, uint32_t c, uint32_t home) {
-    void* batch[layout::kMaxBatch];
-    while (const uint32_t count = depot(c, home).take(batch)) give_to_slabs(space, c, batch, count);
+    if (layout::is_small_class(c)) return empty_depot(space, c, home);
+    for (uint32_t i = 0; i < mid_depots_in_use_; ++i) empty_depot(space, c, i);
   }
 
   // Hands slabs without any block in use to the zone.
@@ -135,12 +141,14 @@ class ProcessHeap {
   // As good as a moment's look can tell.
   Use use() {
     Use sum{0, 0};
-    for_each_used([&](uint32_t c, uint32_t home) {
-      const ClassSlabs<Vm>& own = slabs(c, home);
-      const uint64_t used = own.used_blocks();
-      const uint64_t capacity = own.capacity();
-      sum.used_bytes += used * layout::kClassInfo[c].bytes;
-      if (capacity > used) sum.free_bytes += (capacity - used) * layout::kClassInfo[c].bytes;
+    for_each_used([&](uint32_t c) {
+      for (uint32_t home = 0; home < homes_of(c); ++home) {
+        const ClassSlabs<Vm>& own = slabs(c, home);
+        const uint64_t used = own.used_blocks();
+        const uint64_t capacity = own.capacity();
+        sum.used_bytes += used * layout::kClassInfo[c].bytes;
+        if (capacity > used) sum.free_bytes += (capacity - used) * layout::kClassInfo[c].bytes;
+      }
     });
     return sum;
   }
@@ -148,8 +156,10 @@ class ProcessHeap {
   // On their way between threads; as good as a moment's look can tell.
   size_t depot_bytes() {
     size_t total = 0;
-    for_each_used([&](uint32_t c, uint32_t home) {
-      total += size_t{depot(c, home).count()} * layout::kClassInfo[c].bytes;
+    for_each_used([&](uint32_t c) {
+      for (uint32_t i = 0; i < depots_of(c); ++i) {
+        total += size_t{depot(c, i).count()} * layout::kClassInfo[c].bytes;
+      }
     });
     return total;
   }
@@ -161,27 +171,54 @@ class ProcessHeap {
   ClassSlabs<Vm>& slabs(uint32_t c, uint32_t home) {
     return layout::is_small_class(c) ? small_slabs_[home][c] : mid_slabs_[mid_index(c)];
   }
-  Depot depot(uint32_t c, uint32_t home) {
-    if (layout::is_small_class(c)) return {small_depots_[home].words[c], small_batches_[home], c};
-    return {mid_depots_[mid_index(c)], mid_batches_, mid_index(c)};
+  uint32_t depots_of(uint32_t c) const {
+    return layout::is_small_class(c) ? homes_ : mid_depots_in_use_;
+  }
+  // One of a class's depots: that of a home for small blocks.
+  Depot depot(uint32_t c, uint32_t index) {
+    if (layout::is_small_class(c)) return {small_depots_[index].words[c], small_batches_[index], c};
+    return {mid_depots_[index].words[mid_index(c)], mid_batches_[index], mid_index(c)};
   }
 
  private:
   friend struct EngineMap;
 
-  // Calls visit(c, home) for each home of every class that ever had a slab: mostly few of them.
+  // Calls visit(c) for every class that ever had a slab: mostly few of them.
   template <class Visit>
   void for_each_used(Visit visit) {
     for (uint32_t word = 0; word < kClassWords; ++word) {
       uint64_t classes = used_classes_[word].load(std::memory_order_relaxed);
       for (; classes != 0; classes &= classes - 1) {
-        const uint32_t c = word * 64 + static_cast<uint32_t>(std::countr_zero(classes));
-        for (uint32_t home = 0; home < homes_of(c); ++home) visit(c, home);
+        visit(word * 64 + static_cast<uint32_t>(std::countr_zero(classes)));
       }
     }
   }
 
   static constexpr uint32_t mid_index(uint32_t c) { return c - layout::kSmallClasses - 1; }
+
+  // Mid blocks that leave a thread come back to one that runs on the same CPU, into whose caches
+  // they are, and no line of theirs goes to and fro between CPUs.
+  uint32_t depot_at_hand(uint32_t c, uint32_t home) const {
+    if (layout::is_small_class(c)) return home;
+    return mid_depots_in_use_ == 1 ? 0 : sys::current_cpu() % mid_depots_in_use_;
+  }
+
+  uint32_t take_from_depot(uint32_t c, uint32_t index, BlockSlot* out, uint32_t count) {
+    Depot depot = this->depot(c, index);
+    uint32_t taken = 0;
+    while (taken < count) {
+      const uint32_t batch = depot.take(out + taken, count - taken);
+      if (batch == 0) break;
+      taken += batch;
+    }
+    return taken;
+  }
+
+  void empty_depot(Space<Vm>& space, uint32_t c, uint32_t index) {
+    void* batch[layout::kMaxBatch];
+    Depot depot = this->depot(c, index);
+    while (const uint32_t count = depot.take(batch)) give_to_slabs(space, c, batch, count);
+  }
 
   static uint8_t home_of(const Zone<Vm>& zone, uint32_t c, uint32_t slab) {
     return layout::is_small_class(c) ? base::racy_load(zone.slab(slab).home) : uint8_t{0};
@@ -251,12 +288,13 @@ class ProcessHeap {
     return false;
   }
 
-  // At most about 128 KiB in a depot.
-  static Depot::Bound depot_bound(uint32_t c) {
+  // At most about 128 KiB in a depot, or two batches; one of long ones where there are more depots.
+  Depot::Bound depot_bound(uint32_t c) const {
     const uint32_t batch = layout::kClassInfo[c].batch;
     const size_t batch_bytes = size_t{batch} * layout::kClassInfo[c].bytes;
-    const size_t fit = (size_t{128} << 10) / batch_bytes;
-    return {fit >= Depot::kSlots ? Depot::kSlots : fit < 2 ? 2 : static_cast<uint32_t>(fit), batch};
+    const auto fit = static_cast<uint32_t>((size_t{128} << 10) / batch_bytes);
+    const uint32_t least = batch_bytes > (size_t{512} << 10) && depots_of(c) > 1 ? 1 : 2;
+    return {fit >= Depot::kSlots ? Depot::kSlots : fit < least ? least : fit, batch};
   }
 
   // Index: class. The first of the small ones is of no class.
@@ -267,6 +305,7 @@ class ProcessHeap {
   static constexpr uint32_t kClassWords = (layout::kClassCount + 63) / 64;
   std::atomic<uint64_t> used_classes_[kClassWords] = {};  // ever
   uint32_t homes_ = 0;
+  uint32_t mid_depots_in_use_ = 0;
   void (*prepare_)(void* block, size_t block_bytes) = nullptr;
   static constexpr uint32_t kMidClasses = layout::kClassCount - layout::kSmallClasses - 1;
   ClassSlabs<Vm> small_slabs_[layout::kHomes][layout::kSmallClasses + 1];
@@ -275,10 +314,13 @@ class ProcessHeap {
   struct alignas(64) HomeWords {
     Depot::Word words[layout::kSmallClasses + 1];
   };
+  struct alignas(64) MidWords {
+    Depot::Word words[kMidClasses];
+  };
   HomeWords small_depots_[layout::kHomes];
-  Depot::Word mid_depots_[kMidClasses];
+  MidWords mid_depots_[Config::kMostMidDepots];
   Depot::Batches small_batches_[layout::kHomes];
-  Depot::Batches mid_batches_;
+  Depot::Batches mid_batches_[Config::kMostMidDepots];
 };
 
 }  // namespace tide::heap

@@ -25,16 +25,18 @@ namespace tide::layout {
 inline constexpr uint64_t kHeapRootMagic = 0x746f6f7265646974;  // "tideroot", low byte first
 // 2: blocks that are gone from stacks; 3: limits have a place of their own; 4: kept mappings lie in
 // slots; 5: a slab's bitmap lies apart from its record; 6: every block can be found; 7: lists of
-// cached spans by length; 8: what a span has beyond its block.
-inline constexpr uint32_t kHeapRootVersion = 8;
+// cached spans by length; 8: what a span has beyond its block; 9: more than
+// one depot of a mid class.
+inline constexpr uint32_t kHeapRootVersion = 9;
 
-// A size class. Slabs and depots are per home; of class i of home h they are at offset + h * step.
+// A size class. It has slabs for each home, and depots; the i-th are at offset + i * step.
 struct ClassRow {
   uint32_t block_bytes;  // 0: the class is not used
   uint32_t homes;        // 1, or as many as HeapRoot::homes counts
   uint32_t counters;     // see CountersAt
   uint32_t counters_step;
-  uint32_t depot;  // uint32: bit i is set while slot i holds a batch
+  uint32_t depots;  // as many as homes where those are several, and where not those in use and more
+  uint32_t depot;   // uint32: bit i is set while slot i holds a batch
   uint32_t depot_step;
   uint32_t batches;  // see BatchesAt
   uint32_t batches_step;

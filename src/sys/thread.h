@@ -19,6 +19,9 @@ bool thread_is_gone(int32_t number);
 // another one, in a child of vfork(2). What it makes or starts there is its parent's soon.
 int32_t lasting_thread_number();
 
+// The CPU that the calling thread is on, or was a moment ago; 0 when that is not to be had.
+unsigned current_cpu();
+
 // Whether `number` is the thread's that the process began with.
 bool is_main_thread(int32_t number);
 

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,6 +53,13 @@ bool thread_is_gone(int32_t number) {
   const ErrnoKeeper keeper;
   const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
   return gone;
+}
+
+// sched_getcpu(3): a load where the C library has registered restartable sequences, else the vdso.
+unsigned current_cpu() {
+  const ErrnoKeeper keeper;
+  const int cpu = sched_getcpu();
+  return cpu < 0 ? 0 : static_cast<unsigned>(cpu);
 }
 
 bool is_main_thread(int32_t number) { return number == getpid(); }

@@ -42,14 +42,16 @@ std::vector<HeapReader::ClassNow> HeapReader::read_classes() const {
     if (row.block_bytes == 0) continue;
     const uint32_t homes = std::min(row.homes, row.homes == 1 ? 1 : homes_in_use);
     classes[c].homes.resize(homes);
-    classes[c].depots.resize(homes);
+    classes[c].depots.resize(row.homes == 1 ? row.depots : std::min(row.depots, homes));
     for (uint32_t home = 0; home < homes; ++home) {
       const uint64_t counters = at(row.counters + home * row.counters_step);
       Counters& here = classes[c].homes[home];
       batch.add(counters + root_.counters.used, here.used);
       batch.add(counters + root_.counters.capacity, here.capacity);
       batch.add(counters + root_.counters.slabs, here.slabs);
-      batch.add(at(row.depot + home * row.depot_step), classes[c].depots[home]);
+    }
+    for (uint32_t i = 0; i < classes[c].depots.size(); ++i) {
+      batch.add(at(row.depot + i * row.depot_step), classes[c].depots[i]);
     }
   }
   batch.run_sorted(memory_);
@@ -63,12 +65,12 @@ void HeapReader::read_depots(std::vector<ClassNow>& classes) const {
   for (size_t c = 0; c < classes.size(); ++c) {
     const layout::ClassRow& row = classes_[c];
     counts[c].resize(classes[c].depots.size() * root_.batches.slots);
-    for (uint32_t home = 0; home < classes[c].depots.size(); ++home) {
+    for (uint32_t depot = 0; depot < classes[c].depots.size(); ++depot) {
       for (uint32_t slot = 0; slot < root_.batches.slots; ++slot) {
-        if (((classes[c].depots[home] >> slot) & 1) == 0) continue;
+        if (((classes[c].depots[depot] >> slot) & 1) == 0) continue;
         const uint64_t place =
-            at(row.batches + home * row.batches_step + slot * root_.batches.step);
-        batch.add(place + root_.batches.count, counts[c][home * root_.batches.slots + slot]);
+            at(row.batches + depot * row.batches_step + slot * root_.batches.step);
+        batch.add(place + root_.batches.count, counts[c][depot * root_.batches.slots + slot]);
       }
     }
   }

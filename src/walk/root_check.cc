@@ -96,7 +96,8 @@ void require_sane_root(const layout::HeapRoot& root) {
 void require_sane_tables(const std::vector<layout::ClassRow>& classes,
                          const std::vector<layout::StackRow>& stacks) {
   constexpr uint32_t kMostHomes = 1024;
-  for (const layout::ClassRow& row : classes) require(row.homes <= kMostHomes);
+  for (const layout::ClassRow& row : classes)
+    require(row.homes <= kMostHomes && row.depots <= kMostHomes);
   for (const layout::StackRow& row : stacks) {
     require(row.size_class == 0 || row.size_class < classes.size());
   }

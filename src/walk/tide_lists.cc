@@ -65,12 +65,12 @@ void TideLists::add_depots(std::vector<Listed>& all) const {
   for (size_t c = 0; c < root_.classes.size(); ++c) {
     const layout::ClassRow& row = root_.classes[c];
     if (row.block_bytes == 0) continue;
-    const uint32_t homes = std::min(row.homes, row.homes == 1 ? 1 : homes_in_use);
-    for (uint32_t home = 0; home < homes; ++home) {
-      const auto full = load_from<uint32_t>(target_, root_.at(row.depot + home * row.depot_step));
+    const uint32_t depots = row.homes == 1 ? row.depots : std::min(row.depots, homes_in_use);
+    for (uint32_t depot = 0; depot < depots; ++depot) {
+      const auto full = load_from<uint32_t>(target_, root_.at(row.depot + depot * row.depot_step));
       for (uint32_t slot = 0; slot < at.slots; ++slot) {
         if (((full >> slot) & 1) == 0) continue;
-        const uint64_t batch = root_.at(row.batches + home * row.batches_step + slot * at.step);
+        const uint64_t batch = root_.at(row.batches + depot * row.batches_step + slot * at.step);
         const uint32_t count =
             std::min(load_from<uint32_t>(target_, batch + at.count), at.step / 8);
         std::vector<uint64_t> blocks(count);

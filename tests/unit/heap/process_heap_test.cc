@@ -19,7 +19,7 @@ class ProcessHeapTest : public OsFixture, public testing::WithParamInterface<uin
   void SetUp() override {
     c = GetParam();
     ASSERT_TRUE(space->start());
-    heap->start(layout::kHomes);
+    heap->start(layout::kHomes, 1);
     per_slab = layout::blocks_per_slab(c);
   }
 
@@ -120,6 +120,66 @@ TEST_P(ProcessHeapTest, CollectBringsAllDepotsBack) {
     EXPECT_EQ(heap->depot(c, home).count(), 0u) << home;
     EXPECT_EQ(heap->slabs(c, home).slab_count(), 0u) << home;
   }
+}
+
+// Of mid classes there is a depot for each CPU; where this test runs does not matter to it.
+class MidDepotsTest : public ProcessHeapTest {
+ protected:
+  static constexpr uint32_t kDepots = heap::Config::kMostMidDepots;
+
+  void SetUp() override {
+    ProcessHeapTest::SetUp();
+    heap->start(layout::kHomes, kDepots);
+  }
+  uint32_t in_depots() {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < kDepots; ++i) count += heap->depot(c, i).count();
+    return count;
+  }
+  // A block in each of them.
+  std::set<void*> fill() {
+    std::set<void*> blocks;
+    for (uint32_t i = 0; i < kDepots; ++i) {
+      const std::vector<void*> block = from_slabs(0, 1);
+      EXPECT_TRUE(heap->depot(c, i).put(block.data(), 1, {}));
+      blocks.insert(block[0]);
+    }
+    return blocks;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Classes, MidDepotsTest,
+                         testing::Values(kSmallClasses + 1, kSmallClasses + 20,
+                                         layout::kLastClass));
+
+TEST_P(MidDepotsTest, WhatComesBackLiesInADepot) {
+  std::vector<void*> blocks = from_slabs(0, 2);
+  ASSERT_EQ(blocks.size(), 2u);
+  heap->give(*space, c, blocks.data(), 2);
+  EXPECT_EQ(in_depots(), 2u);
+  EXPECT_EQ(heap->depot_bytes(), 2 * size_t{layout::kClassInfo[c].bytes});
+  EXPECT_EQ(heap->slabs(c, 0).used_blocks(), 2u);
+}
+
+TEST_P(MidDepotsTest, WhoseDepotIsEmptyTakesFromTheOthersBeforeTheSlabs) {
+  std::set<void*> left = fill();
+  while (!left.empty()) {
+    void* block = nullptr;
+    ASSERT_EQ(heap->take(*space, 0, c, &block, 1), 1u);
+    ASSERT_EQ(left.erase(block), 1u);
+  }
+  EXPECT_EQ(heap->slabs(c, 0).used_blocks(), kDepots);
+}
+
+TEST_P(MidDepotsTest, AllOfThemAreEmptied) {
+  fill();
+  heap->collect(*space);
+  EXPECT_EQ(in_depots(), 0u);
+  EXPECT_EQ(heap->slabs(c, 0).used_blocks(), 0u);
+  fill();
+  heap->collect(*space, c, 3);
+  EXPECT_EQ(in_depots(), 0u);
+  EXPECT_EQ(heap->slabs(c, 0).used_blocks(), 0u);
 }
 
 TEST_P(ProcessHeapTest, ClassesOfTheMidZoneHaveOneHome) {
