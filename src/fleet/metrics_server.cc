@@ -15,6 +15,7 @@
 
 #include "fleet/database_address.h"
 #include "host/error.h"
+#include "host/wait_for.h"
 
 namespace tide::fleet {
 namespace {
@@ -55,20 +56,23 @@ uint16_t port_of(int fd) {
                                            : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
 }
 
-void send_all(int connection, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = send(connection, text.data(), text.size(), MSG_NOSIGNAL);
+using Deadline = std::chrono::steady_clock::time_point;
+
+void send_all(int connection, std::string_view text, Deadline deadline) {
+  while (!text.empty() && host::wait_for(connection, POLLOUT, deadline)) {
+    const ssize_t count = send(connection, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count <= 0) return;
     text.remove_prefix(static_cast<size_t>(count));
   }
 }
 
 // Its first line and heads; empty when none comes.
-std::string read_request(int connection) {
+std::string read_request(int connection, Deadline deadline) {
   std::string request;
   char piece[2048];
   while (request.find("\r\n\r\n") == std::string::npos && request.size() < kMostRequest) {
-    const ssize_t count = recv(connection, piece, sizeof piece, 0);
+    if (!host::wait_for(connection, POLLIN, deadline)) return {};
+    const ssize_t count = recv(connection, piece, sizeof piece, MSG_DONTWAIT);
     if (count <= 0) return {};
     request.append(piece, static_cast<size_t>(count));
   }
@@ -100,8 +104,10 @@ ListenAddress parse_listen(const std::string& text, bool is_anywhere_allowed) {
   return address;
 }
 
-MetricsServer::MetricsServer(const ListenAddress& address, std::function<std::string()> page)
+MetricsServer::MetricsServer(const ListenAddress& address, std::function<std::string()> page,
+                             std::chrono::milliseconds patience)
     : page_(std::move(page)),
+      patience_(patience),
       listener_(listen_at(address)),
       end_(eventfd(0, EFD_CLOEXEC)),
       port_(port_of(listener_.get())),
@@ -121,16 +127,13 @@ void MetricsServer::run() {
     if (waiting[0].revents == 0) continue;
     const host::FileDescriptor connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (connection.get() < 0) continue;
-    // Who is slow must not keep others waiting for long.
-    const timeval patience{2, 0};
-    setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     serve(connection.get());
   }
 }
 
 void MetricsServer::serve(int connection) {
-  const std::string request = read_request(connection);
+  const std::string request =
+      read_request(connection, std::chrono::steady_clock::now() + patience_);
   const std::string_view line = std::string_view(request).substr(0, request.find("\r\n"));
   const bool is_get = line.starts_with("GET ");
   const bool is_head = line.starts_with("HEAD ");
@@ -152,10 +155,13 @@ void MetricsServer::serve(int connection) {
     status = "404 Not Found";
     body = "tide agent has /metrics only\n";
   }
-  send_all(connection, fmt::format("HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
-                                   "Connection: close\r\n\r\n",
-                                   status, type, body.size()));
-  if (!is_head) send_all(connection, body);
+  const Deadline deadline = std::chrono::steady_clock::now() + patience_;
+  send_all(connection,
+           fmt::format("HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
+                       "Connection: close\r\n\r\n",
+                       status, type, body.size()),
+           deadline);
+  if (!is_head) send_all(connection, body, deadline);
 }
 
 }  // namespace tide::fleet

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -22,8 +23,10 @@ ListenAddress parse_listen(const std::string& text, bool is_anywhere_allowed);
 
 class MetricsServer {
  public:
-  // `page` is called in the server's thread. Throws host::Error.
-  MetricsServer(const ListenAddress& address, std::function<std::string()> page);
+  // `page` is called in the server's thread. Who takes longer than `patience` to ask, or to take
+  // the answer, goes without: the others wait for it. Throws host::Error.
+  MetricsServer(const ListenAddress& address, std::function<std::string()> page,
+                std::chrono::milliseconds patience = std::chrono::seconds(2));
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
@@ -35,6 +38,7 @@ class MetricsServer {
   void serve(int connection);
 
   const std::function<std::string()> page_;
+  const std::chrono::milliseconds patience_;
   host::FileDescriptor listener_;
   host::FileDescriptor end_;  // readable: it is over
   uint16_t port_ = 0;

@@ -27,8 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// How long a sender may take to say who it is.
-constexpr int kHelloSeconds = 10;
 constexpr size_t kMostSenders = 256;
 
 bool is_plain(const std::string& part) {
@@ -231,9 +229,9 @@ void NetworkServer::serve(Sender& sender, const std::string& who) {
   NetworkStream stream(sender.socket, who);
   std::string folder;
   try {
-    stream.set_patience(kHelloSeconds);
+    stream.set_deadline(std::chrono::steady_clock::now() + settings_.hello_patience);
     const std::string wanted = receive_hello(stream, settings_.token);
-    stream.set_patience(0);
+    stream.set_deadline({});
     folder = make_folder(wanted);
     FolderOutput output(folder);
     reply(stream, false, folder);

@@ -18,7 +18,8 @@ struct ServerSettings {
   uint16_t port = 0;  // 0: any
   std::string token;
   std::string folder;
-  std::function<void(const std::string&)> report;  // one line for the user; any thread
+  std::function<void(const std::string&)> report;    // one line for the user; any thread
+  std::chrono::milliseconds hello_patience{10'000};  // for a sender to say who it is
 };
 
 class NetworkServer {

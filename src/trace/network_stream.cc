@@ -1,14 +1,15 @@
 #include "trace/network_stream.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "host/error.h"
 #include "host/secret.h"
+#include "host/wait_for.h"
 
 namespace tide::trace {
 
@@ -30,6 +31,7 @@ void NetworkStream::send(const void* data, size_t bytes) {
 void NetworkStream::receive(void* data, size_t bytes) {
   char* at = static_cast<char*>(data);
   while (bytes > 0) {
+    if (deadline_ && !host::wait_for(socket_.get(), POLLIN, *deadline_)) fail("it is too slow");
     const ssize_t got = recv(socket_.get(), at, bytes, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail(std::strerror(errno));
@@ -49,14 +51,11 @@ void NetworkStream::hang_up() {
   // Closing with bytes that nobody has read would take back what was sent.
   constexpr int kMostReads = 64;
   char rest[1024];
-  set_patience(1);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   shutdown(socket_.get(), SHUT_WR);
-  for (int i = 0; i < kMostReads && recv(socket_.get(), rest, sizeof rest, 0) > 0; ++i) continue;
-}
-
-void NetworkStream::set_patience(int seconds) {
-  const timeval time{seconds, 0};
-  setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  for (int i = 0; i < kMostReads && host::wait_for(socket_.get(), POLLIN, deadline); ++i) {
+    if (recv(socket_.get(), rest, sizeof rest, 0) <= 0) return;
+  }
 }
 
 std::string read_token(const std::string& file) {

@@ -5,8 +5,10 @@
 // numbers low byte first. Nothing is encrypted.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -78,14 +80,17 @@ class NetworkStream {
   // After the last word: lets the other side read it before the connection is gone.
   void hang_up();
 
-  // What doesn't come within that time is lost.
-  void set_patience(int seconds);
+  // What isn't here by then is lost, however much of it has come. None: waits for ever.
+  void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
+    deadline_ = deadline;
+  }
 
  private:
   [[noreturn]] void fail(const char* what);
 
   host::FileDescriptor socket_;
   std::string other_;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
 };
 
 // The token of $TIDE_TRACE_TOKEN or the file's first line; `file` may be empty. Empty: there is

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -59,13 +60,18 @@ TEST(ListenAddress, IsThisMachineUnlessTold) {
   }
 }
 
-std::string answer_to(uint16_t port, std::string_view request) {
-  const host::FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+host::FileDescriptor connection_to(uint16_t port) {
+  host::FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  return fd;
+}
+
+std::string answer_to(uint16_t port, std::string_view request) {
+  const host::FileDescriptor fd = connection_to(port);
   EXPECT_EQ(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
             static_cast<ssize_t>(request.size()));
   shutdown(fd.get(), SHUT_WR);
@@ -75,6 +81,20 @@ std::string answer_to(uint16_t port, std::string_view request) {
     answer.append(piece, static_cast<size_t>(count));
   }
   return answer;
+}
+
+// Byte by byte, each of them soon enough: without an end to it nobody else would get an answer.
+TEST(MetricsServer, WhoTricklesIsCutOff) {
+  const MetricsServer server(
+      {"127.0.0.1", 0}, [] { return std::string("tide_x 1\n"); }, std::chrono::milliseconds(100));
+  const host::FileDescriptor slow = connection_to(server.port());
+  unsigned sent = 0;
+  constexpr unsigned kMost = 2000;
+  for (pollfd waiting{slow.get(), POLLIN, 0}; sent < kMost && poll(&waiting, 1, 10) == 0; ++sent) {
+    send(slow.get(), "x", 1, MSG_NOSIGNAL);
+  }
+  EXPECT_LT(sent, kMost);
+  EXPECT_TRUE(answer_to(server.port(), "GET /metrics HTTP/1.1\r\n\r\n").ends_with("tide_x 1\n"));
 }
 
 TEST(MetricsServer, AnswersWhatItHasAndNothingElse) {

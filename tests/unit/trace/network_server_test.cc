@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -17,15 +19,20 @@
 namespace tide::trace {
 namespace {
 
-// Until the other side hangs up.
-std::string answer_to(uint16_t port, const std::string& message) {
-  const host::FileDescriptor connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+host::FileDescriptor connection_to(uint16_t port) {
+  host::FileDescriptor connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   EXPECT_EQ(connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
             0);
+  return connection;
+}
+
+// Until the other side hangs up.
+std::string answer_to(uint16_t port, const std::string& message) {
+  const host::FileDescriptor connection = connection_to(port);
   send(connection.get(), message.data(), message.size(), MSG_NOSIGNAL);
   shutdown(connection.get(), SHUT_WR);
   std::string answer;
@@ -63,6 +70,23 @@ TEST(NetworkServer, KeepsNothingOfThoseWhoAreGone) {
   server.stop();
   thread.join();
   EXPECT_LT(after, before + 200) << "a thread's stack and its guard are two";
+}
+
+TEST(NetworkServer, WhoTricklesIsCutOff) {
+  NetworkServer server({.token = "t",
+                        .folder = "/nonexistent",
+                        .report = [](const auto&) {},
+                        .hello_patience = std::chrono::milliseconds(100)});
+  std::thread thread([&] { server.run(); });
+  const host::FileDescriptor slow = connection_to(server.port());
+  const std::string hello = hello_with(std::string(kMostToken, 't'), std::string(64, 'a'));
+  size_t sent = 0;
+  for (pollfd waiting{slow.get(), POLLIN, 0}; sent < hello.size() && poll(&waiting, 1, 10) == 0;) {
+    send(slow.get(), &hello[sent++], 1, MSG_NOSIGNAL);
+  }
+  EXPECT_LT(sent, hello.size());
+  server.stop();
+  thread.join();
 }
 
 // The system would cut it off, and the folder be there whatever number is put behind it.
