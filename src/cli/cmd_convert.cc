@@ -100,6 +100,12 @@ void warn(const trace::EventSource& source, const std::string& path) {
   say(odd.missed_releases, "blocks whose address was given out again without a release");
 }
 
+// Which file is whose: only the number is in its name.
+void announce(const trace::ProcessIdentity& process, const std::string& path) {
+  fmt::print(stderr, "tide convert: {}: process {}{}\n", path, process.pid,
+             process.program.empty() ? "" : ", " + process.program);
+}
+
 int run(const Arguments& arguments) {
   VerbParser parser(kConvertCommand, kHelp);
   std::string in;
@@ -146,6 +152,7 @@ int run(const Arguments& arguments) {
       if ((++events & 0xfffff) == 0) progress.reach(source->progress());
     }
     exporter->finish(*source);
+    if (input.processes() > 1) announce(source->process(), path);
     warn(*source, path);
   }
   return host::kExitOk;

@@ -151,6 +151,25 @@ def lttng():
             fail(f"of LTTng's recording: {found['leaked_bytes']} bytes live at the end")
 
 
+def several(folder):
+    """Of several processes each becomes a file, and each file is named with its process."""
+    trace = f"{folder}/several"
+    subprocess.run([TIDE, "trace", "-q", "-o", trace, "--", "sh", "-c", "ls / | wc; ls /"],
+                   stdout=subprocess.DEVNULL, check=True, timeout=120)
+    processes = read_json(trace)["processes"]
+    if len(processes) < 3:
+        fail(f"{len(processes)} processes were recorded")
+    lines = convert(trace, "-o", f"{folder}/s.tidew").splitlines()
+    wanted = [f"tide convert: {folder}/s.{process['number']}.tidew: process "
+              f"{process['process_id']}, {process['program']}" for process in processes]
+    if [line for line in lines if ": process " in line] != wanted:
+        fail(f"not the files of {wanted}: {lines}")
+    if not all(os.path.exists(line.split(": ")[1]) for line in wanted):
+        fail(f"not all are there: {wanted}")
+    if ": process " in convert("--process", "1", trace, "-o", f"{folder}/s1.tidew"):
+        fail("one process needs no line")
+
+
 def bad_usage(folder, trace):
     for status, arguments in ((2, [trace]), (2, [trace, "-o", f"{folder}/x", "--to", "morse"]),
                               (2, [trace, "-o", f"{folder}/x.folded", "--value", "much"]),
@@ -179,6 +198,7 @@ def main():
         anonymous(folder, trace, known)
         if shutil.which("heaptrack"):
             heaptrack(folder)
+        several(folder)
         bad_usage(folder, trace)
     print("ok")
 
