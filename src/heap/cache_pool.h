@@ -21,6 +21,7 @@
 #include "heap/sample_points.h"
 #include "heap/space.h"
 #include "heap/stack_places.h"
+#include "heap/stack_room.h"
 #include "layout/thread_cache.h"
 #include "sys/thread.h"
 
@@ -275,13 +276,16 @@ class CachePool {
  private:
   friend struct EngineMap;
 
-  static constexpr uint32_t kFewBlocks = 4;
-  static constexpr uint32_t kFirstBlocks = 8;
   static constexpr uint32_t kMostForQuarter = 1024 + 2 * layout::kMaxBatch;
   static constexpr size_t kOneWayBytes = layout::kBatchBytes / 2;
   static constexpr uint32_t kFirstSearch = 16;
   // Most that parked caches may keep, all together.
   static constexpr size_t kMostParkedBytes = size_t{2} << 20;
+
+  void grow(const Config& config, ThreadCache& cache, uint32_t c) const {
+    const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
+    grow_stack(cache, c, share(config.thread_cache_bytes), is_limited);
+  }
 
   static size_t bytes_in(ThreadCache& cache) {
     size_t total = base::racy_load(cache.waiting.bytes);
@@ -386,12 +390,6 @@ class CachePool {
     parked_ = &cache;
   }
 
-  static constexpr bool is_long(uint32_t c) { return c >= layout::kFirstLongClass; }
-  static constexpr uint32_t few_blocks(uint32_t c) { return is_long(c) ? 2 : kFewBlocks; }
-  static bool is_deep(uint32_t capacity, uint32_t c) {
-    return capacity > layout::kClassInfo[c].usual_slots;
-  }
-
   static layout::BlockSlot* slots(uintptr_t* slot) {
     return reinterpret_cast<layout::BlockSlot*>(slot);
   }
@@ -419,65 +417,6 @@ class CachePool {
     if (count == 0) return;
     give_back(space, heap, cache, stack, count);
     if (!layout::is_foreign(cache, stack)) close_stack(cache, c);
-  }
-
-  // Doubles the capacity of the stack of class `c`, as far as its slots and the cache's bound in
-  // bytes allow. Beyond the usual only if it has run full since it grew, and now is empty: its
-  // thread frees and takes as many at once. Slots count nowhere: not where there is a hard limit.
-  void grow(const Config& config, ThreadCache& cache, uint32_t c) {
-    const layout::ClassInfo& info = layout::kClassInfo[c];
-    const size_t block_bytes = info.bytes;
-    const uint32_t stack = layout::own_stack(cache, c);
-    const uint32_t capacity = layout::stack_capacity(cache, stack);
-    uint32_t wanted = capacity == 0 ? first_capacity(c) : capacity * 2;
-    const bool may_be_deep = capacity >= info.usual_slots && cache.has_spilled[stack];
-    const bool is_limited = limits_ != nullptr && limits_->hard() != 0;
-    const uint32_t most = may_be_deep && !is_limited ? info.cache_slots : info.usual_slots;
-    if (wanted > most) wanted = most;
-    if (wanted <= capacity) return;
-    if (is_long(c) && capacity >= few_blocks(c) && !cache.has_spilled[stack]) return;
-    cache.has_spilled[stack] = false;
-    cache.grown[c / 64] |= uint64_t{1} << c % 64;
-    size_t more = (wanted - capacity) * block_bytes;
-    // Deep stacks leave half of it to the others.
-    const size_t bound = share(config.thread_cache_bytes) / (wanted > info.usual_slots ? 2 : 1);
-    // Only a stack that has next to nothing takes from others: stacks that are all in use would
-    // otherwise take from each other at every turn.
-    if (cache.bound_bytes + more > bound && capacity < few_blocks(c)) {
-      steal(cache, c, cache.bound_bytes + more - bound);
-    }
-    if (cache.bound_bytes + more > bound) {
-      const size_t room = bound > cache.bound_bytes ? bound - cache.bound_bytes : 0;
-      more = room / block_bytes * block_bytes;
-      wanted = capacity + static_cast<uint32_t>(room / block_bytes);
-    }
-    if (wanted > layout::kShortSlots) move_to_long_place(cache, c);
-    base::racy_store(cache.limit[stack], layout::stack_bottom(cache, stack) + wanted);
-    base::racy_store(cache.bound_bytes, cache.bound_bytes + more);
-  }
-
-  static uint32_t first_capacity(uint32_t c) {
-    return layout::is_small_class(c) ? kFirstBlocks : 2;
-  }
-
-  // Takes unused capacity away from other stacks until `bytes` are free or all had their turn.
-  static void steal(ThreadCache& cache, uint32_t c, size_t bytes) {
-    size_t stolen = 0;
-    for (uint32_t tried = 0; tried < layout::kClassCount && stolen < bytes; ++tried) {
-      cache.steal_cursor = static_cast<uint8_t>(cache.steal_cursor % layout::kLastClass + 1);
-      const uint32_t victim = cache.steal_cursor;
-      if (victim == c) continue;
-      const uint32_t stack = layout::own_stack(cache, victim);
-      open_stack(cache, victim);
-      const uint32_t capacity = layout::stack_capacity(cache, stack);
-      const uint32_t unused = capacity - layout::stack_count(cache, stack);
-      const uint32_t taken = (unused + 1) / 2;
-      base::racy_store(cache.limit[stack], cache.limit[stack] - taken);
-      close_stack(cache, victim);
-      const size_t freed = size_t{taken} * layout::kClassInfo[victim].bytes;
-      base::racy_store(cache.bound_bytes, cache.bound_bytes - freed);
-      stolen += freed;
-    }
   }
 
   const Limits* limits_ = nullptr;

@@ -30,28 +30,6 @@ inline void lay_out_stacks(ThreadCache& cache) {
   });
 }
 
-// Makes an empty stack one without room.
-inline void take_room(ThreadCache& cache, uint32_t stack) {
-  uintptr_t* const bottom = layout::is_foreign(cache, stack)
-                                ? layout::foreign_bottom(cache, stack)
-                                : layout::short_bottom(cache, layout::class_of_stack(stack));
-  base::racy_store(cache.limit[stack], bottom);
-  layout::set_top(cache, stack, bottom);
-}
-
-// The stacks of a thread that has ended have room for no more than is in them: the next thread's
-// batches are as large as it needs them. With those of the largest among many short threads, each
-// cache would come to hold that many blocks of all classes.
-inline void fit_room(ThreadCache& cache) {
-  layout::for_each_stack([&](uint32_t stack, uint32_t c) {
-    if (layout::is_foreign(cache, stack)) return;
-    uintptr_t* const top = base::racy_load(cache.top[stack]);
-    const auto unused = static_cast<size_t>(cache.limit[stack] - top);
-    base::racy_store(cache.bound_bytes, cache.bound_bytes - unused * layout::kClassInfo[c].bytes);
-    base::racy_store(cache.limit[stack], top);
-  });
-}
-
 // To where it may hold more than layout::kShortSlots.
 inline void move_to_long_place(ThreadCache& cache, uint32_t c) {
   const uint32_t stack = layout::own_stack(cache, c);

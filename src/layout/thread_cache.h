@@ -111,6 +111,7 @@ struct ThreadCache : CacheFront {
   int32_t owner;                   // the system's number of its thread
   uint8_t steal_cursor;            // where the next search for an idle stack begins
   uint8_t home;                    // whose slabs of small blocks it draws from
+  uint8_t steal_pause;             // so many stacks that would take from others do without
   uint16_t gone[kCacheStacks];     // lowest slots whose blocks were taken out from outside
   bool has_spilled[kCacheStacks];  // since it grew: blocks were given back because it was full
   uint32_t seen[kCacheStacks];     // tops at the last look from outside, in slots

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
@@ -294,6 +295,37 @@ TEST(CachePool, StaysWithinItsBound) {
     }
     box.engine->verify();
   }
+}
+
+// Each search looks at all stacks: at every other call it would take longer than all else.
+TEST(CachePool, StacksThatAreAllInUseSeldomTakeFromEachOther) {
+  heap::Config config = heap::Config::defaults();
+  config.thread_cache_bytes = size_t{256} << 10;
+  StartedBox box({}, config);
+  const uint32_t first = layout::class_of(8 << 10);
+  const uint32_t last = layout::class_of(34 << 10);
+  std::vector<uint32_t> classes;
+  std::vector<void*> blocks;
+  std::mt19937 random(20261124);
+  const auto allocate = [&] {
+    classes.push_back(first + random() % (last - first + 1));
+    blocks.push_back(box.client.allocate(layout::class_bytes(classes.back())));
+  };
+  for (int i = 0; i < 200; ++i) allocate();
+  constexpr unsigned kCalls = 10'000;
+  unsigned searches = 0;
+  for (unsigned i = 0; i < kCalls; ++i) {
+    std::swap(blocks[random() % blocks.size()], blocks.back());
+    box.client.release(blocks.back());
+    blocks.pop_back();
+    const uint8_t cursor = box.client.cache()->steal_cursor;
+    allocate();
+    if (box.client.cache()->steal_cursor != cursor) ++searches;
+  }
+  EXPECT_GT(searches, 0u) << "one that has no room at all finds some";
+  EXPECT_LT(searches, kCalls / 10);
+  for (void* block : blocks) box.client.release(block);
+  box.engine->verify();
 }
 
 TEST(CachePool, BusyClassGetsAsManySlotsAsItMay) {
