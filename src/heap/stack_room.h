@@ -11,15 +11,13 @@
 
 namespace tide::heap {
 
-inline constexpr uint32_t kFewBlocks = 4;
-inline constexpr uint32_t kFirstBlocks = 8;
 // Each search looks at all stacks. Where the bound is too small for all that are in use, they would
 // take from each other at every turn.
 inline constexpr uint8_t kStealPause = 7;
 
 constexpr bool is_long_class(uint32_t c) { return c >= layout::kFirstLongClass; }
-constexpr uint32_t few_blocks(uint32_t c) { return is_long_class(c) ? 2 : kFewBlocks; }
-constexpr uint32_t first_room(uint32_t c) { return layout::is_small_class(c) ? kFirstBlocks : 2; }
+constexpr uint32_t few_blocks(uint32_t c) { return is_long_class(c) ? 2 : 4; }
+constexpr uint32_t first_room(uint32_t c) { return layout::is_small_class(c) ? 8 : 2; }
 inline bool is_deep(uint32_t capacity, uint32_t c) {
   return capacity > layout::kClassInfo[c].usual_slots;
 }
