@@ -40,8 +40,8 @@ void add_profile_of(const host::Proc& proc, const std::string& host, int pid,
   add_profile(process->labels, now, profile, names, batch);
 }
 
-// What the process before this one has named, beside the batches and thrown away like an unfinished
-// one when the next agent starts.
+// What the process before this one has named, beside the batches. It goes with the agent; one that
+// is killed leaves it to the next, which removes it like an unfinished batch.
 std::string names_file(const std::string& path) {
   const std::filesystem::path beside(path);
   return beside.parent_path() / (beside.stem().string() + "-names" + beside.extension().string());
@@ -70,9 +70,12 @@ void write_profiles(const host::Proc& proc, const std::string& host, const std::
 }
 
 ProfileCollector::~ProfileCollector() {
-  if (child_ == 0) return;
-  kill(child_, SIGKILL);
-  waitpid(child_, nullptr, 0);
+  if (child_ != 0) {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  unlink(path_.c_str());
+  unlink(names_file(path_).c_str());
 }
 
 void ProfileCollector::start(const std::vector<int>& pids) {

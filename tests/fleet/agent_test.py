@@ -341,6 +341,8 @@ class Profiles(FleetTest):
                     break
             agent.end()
             process.stdin.close()
+        self.assertEqual([name for name in os.listdir(self.path("spool"))
+                          if not name.endswith(".batch")], ["lock"])
         self.assertEqual(found[0]["functions"][:2], ["leak_here", "main"])
         # All of it is written to; blocks of 3000 bytes keep little beside them.
         [resident] = self.kind("residency")
